@@ -24,24 +24,24 @@ from bench import (
     trades,
     verify,
 )
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import fill_database
-from bench.postgres import postgres
-from bench.report import Line, print_lines
+from bench.postgres import run_postgres
+from bench.report import ResultLine, print_lines
 from bench.service import OMS_API, ROOT
 
 
-def _measure_trades() -> list[Line]:
+def _measure_trades() -> list[ResultLine]:
     return cases.measure(trades.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
-def _measure_orders() -> list[Line]:
+def _measure_orders() -> list[ResultLine]:
     return cases.measure(orders.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
-def _measure_large_ledger() -> list[Line]:
+def _measure_large_ledger() -> list[ResultLine]:
     """Run the benchmarks that need the large ledger, which is created once."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         large, small = (
             fill_database(server, "large", reads.LARGE),
             fill_database(server, "small", reads.SMALL),
@@ -49,81 +49,83 @@ def _measure_large_ledger() -> list[Line]:
         return reads.measure(large, small, folder, rounds=3, seconds=3.0) + verify.measure(large)
 
 
-def _measure_matching() -> list[Line]:
+def _measure_matching() -> list[ResultLine]:
     return _run_separately("matching", "matching in memory")
 
 
-def _measure_backtests() -> list[Line]:
+def _measure_backtests() -> list[ResultLine]:
     return _run_separately("backtest", "backtests on bars")
 
 
-def _measure_risk_checks() -> list[Line]:
+def _measure_risk_checks() -> list[ResultLine]:
     return _run_separately("risk", "the risk checks alone")
 
 
-def _measure_quotes() -> list[Line]:
+def _measure_quotes() -> list[ResultLine]:
     return _run_separately("quote", "other commands while a quote fills many orders")
 
 
-def _measure_marks() -> list[Line]:
+def _measure_marks() -> list[ResultLine]:
     return _run_separately("valuation", "mark to market", "marks")
 
 
-def _measure_equity_reads() -> list[Line]:
+def _measure_equity_reads() -> list[ResultLine]:
     return _run_separately("valuation", "reads of equity through time", "performance")
 
 
-def _measure_session_close() -> list[Line]:
+def _measure_session_close() -> list[ResultLine]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
-def _measure_webhooks() -> list[Line]:
+def _measure_webhooks() -> list[ResultLine]:
     return _run_separately("webhooks", "delivery of events to webhooks")
 
 
-def _measure_alerts() -> list[Line]:
+def _measure_alerts() -> list[ResultLine]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
 
-def _measure_brokers() -> list[Line]:
+def _measure_brokers() -> list[ResultLine]:
     return _run_separately("brokers", "orders and fills at a broker")
 
 
-def _measure_strategies() -> list[Line]:
+def _measure_strategies() -> list[ResultLine]:
     return _run_separately("strategies", "a bar to the order of a strategy")
 
 
-def _measure_websocket() -> list[Line]:
+def _measure_websocket() -> list[ResultLine]:
     return _run_separately("websocket", "quotes to 500 WebSocket clients")
 
 
-def _measure_exports() -> list[Line]:
-    with scratch() as folder, postgres(folder) as server:
+def _measure_exports() -> list[ResultLine]:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
 
 
-def _run_separately(name: str, label: str, *arguments: str) -> list[Line]:
+def _run_separately(name: str, label: str, *arguments: str) -> list[ResultLine]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
     command = [sys.executable, "-m", f"bench.{name}", *arguments]
     status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
-    return [Line(label, "see above", "MISSED" if status else "met")]
+    return [ResultLine(label, "see above", "MISSED" if status else "met")]
 
 
-def _measure_acknowledgement() -> list[Line]:
+def _measure_acknowledgement() -> list[ResultLine]:
     program = Path(__file__).with_name("slack_ack.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
-    return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
+    return [
+        ResultLine("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")
+    ]
 
 
-def _measure_latency() -> list[Line]:
+def _measure_latency() -> list[ResultLine]:
     program = Path(__file__).with_name("slack_latency.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
-    return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
+    return [ResultLine("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
 
 
 BUSY = 0.5  # processes that run or wait, on average over the last minute
-BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
+BENCHMARKS: dict[str, Callable[[], list[ResultLine]]] = {
     "trades": _measure_trades,
     "orders": _measure_orders,
     "scale": _measure_large_ledger,
@@ -164,10 +166,10 @@ def main() -> int:
     lines = [line for name in names for line in _run_and_announce(name)]
     print()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
-def _run_and_announce(name: str) -> list[Line]:
+def _run_and_announce(name: str) -> list[ResultLine]:
     print(f"\n== {name}", flush=True)
     return BENCHMARKS[name]()
 

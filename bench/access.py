@@ -11,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.disk import scratch
-from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
-from bench.service import OMS_API, ROOT, Load, api, generate_key, migrate
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
+from bench.service import OMS_API, ROOT, LoadResult, generate_key, migrate, run_api
 
 AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
 KEPT_MUST, KEPT_REACH = 0.95, 1.0
@@ -36,7 +36,10 @@ settings = load_settings()
 with unit_of_work(connect_engine(settings.database_url)) as connection:
     key = store_new_key(connection, "bench", "act_as trade", utc_now()).encode()
 authentication = create_app(settings).state.authentication
-asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"}}
+headers_by_caller = {
+    "key": {b"x-api-key": key},
+    "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"},
+}
 
 async def best(headers, rounds=50, calls=200):
     request, times = RequestInfo(headers, b"", "/api/v1/trade", "bench"), []
@@ -49,15 +52,15 @@ async def best(headers, rounds=50, calls=200):
     return sorted(times)[rounds // 2] * 1e6
 
 async def main():
-    return {name: await best(headers) for name, headers in asked.items()}
+    return {name: await best(headers) for name, headers in headers_by_caller.items()}
 
 print(json.dumps(asyncio.run(main())))
 """
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the lines for authentication: microseconds per request, the median of 50 × 200."""
-    with scratch() as folder:
+    with create_scratch_folder() as folder:
         key, url = generate_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
         settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
@@ -72,7 +75,7 @@ def measure() -> list[Line]:
     spent = json.loads(process.stdout.splitlines()[-1])
     label_by_caller = {"key": "a key", "person": "a key that acts for a person"}
     return [
-        Line(
+        ResultLine(
             f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
             check_at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
@@ -81,12 +84,12 @@ def measure() -> list[Line]:
     ]
 
 
-def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
+def compare_revisions(revision: str, rounds: int, seconds: float) -> list[ResultLine]:
     """Return the line of trades: the rate of this tree divided by that of `revision`.
 
     The two trees run on PostgreSQL, alternating.
     """
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         earlier = folder / "earlier"
         earlier.mkdir()
         packed = subprocess.run(
@@ -97,7 +100,7 @@ def compare_revisions(revision: str, rounds: int, seconds: float) -> list[Line]:
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
     kept_share = median(ratios)
     label = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
+    return [ResultLine(label, f"{kept_share:.2f}", check_at_least(kept_share, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
@@ -108,10 +111,10 @@ def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: fl
     return ratio
 
 
-def _measure_load(server: Server, code: Path, folder: Path, seconds: float) -> Load:
+def _measure_load(server: Server, code: Path, folder: Path, seconds: float) -> LoadResult:
     key, url = generate_key(), server.create_database("trades")
     migrate(url, key, code)
-    with api(url, folder / "api.log", key, code) as service:
+    with run_api(url, folder / "api.log", key, code) as service:
         return service.load("trades", seconds)
 
 
@@ -122,7 +125,8 @@ if __name__ == "__main__":
     parser.add_argument("--against", metavar="REVISION")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print_lines(
-        measure() + (compare_revisions(asked.against, asked.rounds, asked.seconds) if asked.against else [])
+        measure()
+        + (compare_revisions(options.against, options.rounds, options.seconds) if options.against else [])
     )

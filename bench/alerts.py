@@ -23,9 +23,9 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.timestamps import format_timestamp
-from bench.disk import scratch
-from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key, migrate
 
 ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
@@ -37,7 +37,7 @@ _COLUMNS = (
 )
 
 
-def measure(server: Server, seconds: int) -> list[Line]:
+def measure(server: Server, seconds: int) -> list[ResultLine]:
     """Return the line of the table."""
     url = server.create_database("alerts")
     migrate(url, generate_key())
@@ -59,7 +59,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
     fired = int(server.sql("SELECT count(*) FROM events WHERE type = 'alert.fired'", "alerts") or 0)
     share = (watched - plain) / seconds * 100
     label = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
-    return [Line(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
+    return [ResultLine(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
 
 
 def _measure_processor_time(
@@ -89,7 +89,18 @@ def _make_quotes(seconds: int) -> list[list[Quote]]:
             symbol = number % SYMBOLS
             prices[symbol] += Decimal(random.randint(-5, 5)) / 100
             at = _START + timedelta(seconds=second, microseconds=number * 1_000)
-            batch.append(Quote(f"SYM{symbol}", None, None, prices[symbol], None, None, at, "manual"))
+            batch.append(
+                Quote(
+                    symbol=f"SYM{symbol}",
+                    bid=None,
+                    ask=None,
+                    last=prices[symbol],
+                    bid_size=None,
+                    ask_size=None,
+                    at=at,
+                    source="manual",
+                )
+            )
         quotes.append(batch)
     return quotes
 
@@ -120,10 +131,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, options.seconds)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
 from app.backtests.service.sweeps import SweepTask, run_sets
 from app.market_data.rules.bars import Interval
 from app.risk.rules.limits import LimitCode
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 
 BARS, MEMORY_BARS, ROUNDS = 1_000_000, 10_000_000, 3
@@ -143,7 +143,7 @@ def measure_memory(bars_path: Path) -> float:
     return float(json.loads(output)["peak_rss_mb"])
 
 
-def measure(folder: Path, count: int, memory_count: int, python: Path | None) -> list[Line]:
+def measure(folder: Path, count: int, memory_count: int, python: Path | None) -> list[ResultLine]:
     """Return the lines of the table."""
     bars_path = folder / "bars.csv"
     write_bars(bars_path, count)
@@ -160,30 +160,34 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
     ]
     sandbox = median([measure_sandbox(blocks) for _ in range(ROUNDS)])
     lines.append(
-        Line("sandbox, compared with in process", f"{sandbox:.2f} ×", check_at_least(sandbox, 0.5, 0.8))
+        ResultLine("sandbox, compared with in process", f"{sandbox:.2f} ×", check_at_least(sandbox, 0.5, 0.8))
     )
     part = blocks[: max(len(blocks) // SWEEP_SETS, 1)]
     sweep = median([measure_sweep(part, SWEEP_SETS) for _ in range(SWEEP_ROUNDS)])
     label = f"{SWEEP_SETS} sets of parameters, two workers compared with one"
-    lines.append(Line(label, f"{sweep:.2f} ×", check_at_least(sweep, 1.6, 1.85)))
+    lines.append(ResultLine(label, f"{sweep:.2f} ×", check_at_least(sweep, 1.6, 1.85)))
     blocks.clear()
     if memory_count:
         write_bars(bars_path, memory_count)
         peak = measure_memory(bars_path)
         lines.append(
-            Line(f"peak memory of {memory_count:,} bars", f"{peak:.0f} MB", check_at_most(peak, 300, 150))
+            ResultLine(
+                f"peak memory of {memory_count:,} bars", f"{peak:.0f} MB", check_at_most(peak, 300, 150)
+            )
         )
     return lines
 
 
 def _build_lines(
     label: str, own: list[float], reference: list[float], must: float, reach: float
-) -> list[Line]:
-    lines = [Line(f"bars, {label}", f"{median(own):,.0f}/s")]
+) -> list[ResultLine]:
+    lines = [ResultLine(f"bars, {label}", f"{median(own):,.0f}/s")]
     if reference:
         ratio = median([first / second for first, second in zip(own, reference, strict=True)])
         base = f"backtesting.py, {median(reference):,.0f}/s"
-        lines.append(Line(f"  compared with {base}", f"{ratio:.2f} ×", check_at_least(ratio, must, reach)))
+        lines.append(
+            ResultLine(f"  compared with {base}", f"{ratio:.2f} ×", check_at_least(ratio, must, reach))
+        )
     return lines
 
 
@@ -197,7 +201,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(Path(folder), args.bars, args.memory_bars, args.reference)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

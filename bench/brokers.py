@@ -28,10 +28,10 @@ from typing import Any
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from bench.disk import scratch
-from bench.postgres import Server, find_free_port, postgres
-from bench.report import Line, check_at_most, print_lines
-from bench.service import OMS_API, Service, api, generate_key, migrate
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, find_free_port, run_postgres
+from bench.report import ResultLine, check_at_most, print_lines
+from bench.service import OMS_API, Service, generate_key, migrate, run_api
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 
 ORDERS, OPEN_ORDERS = 120, 10_000
@@ -42,7 +42,7 @@ SLOW_SECONDS, SLOW_EVERY_SECONDS = 2.0, 0.5  # how late the slow broker answers,
 SLOW_KEY_ID, SLOW_SECRET_KEY = "PKSLOW", "secret-of-the-slow-one"  # a rate limit of its own
 
 
-def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list[Line]:
+def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list[ResultLine]:
     """Return the lines of the table."""
     key = generate_key()
     url = server.create_database(DATABASE)
@@ -54,25 +54,31 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
             "ALPACA_BASE_URL": base_url,
             "BROKER_INTERNAL_URLS": f"{base_url},{slow_url}",
         }
-        with api(url, folder / "api.log", key, settings=settings) as service:
+        with run_api(url, folder / "api.log", key, settings=settings) as service:
             _place_orders(_Client(service), orders)
             send_milliseconds, booking_milliseconds = _measure_latencies(server, base_url)
             paper, other = _compare_with_slow_broker(service, slow_url)
         seconds = _measure_reread(base_url, open_orders)
     return [
-        Line(
+        ResultLine(
             "order committed → request at the broker, p99",
             f"{send_milliseconds:.1f} ms",
             check_at_most(send_milliseconds, 20, 5),
         ),
-        Line(
+        ResultLine(
             "fill at the broker → booked and visible, p99",
             f"{booking_milliseconds:.1f} ms",
             check_at_most(booking_milliseconds, 50, 15),
         ),
-        Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", check_at_most(seconds, 10, 3)),
-        Line("a slow broker slows paper orders, median", f"{paper:+.1f} %", check_at_most(paper, 10, 0)),
-        Line("a slow broker slows another broker, median", f"{other:+.1f} %", check_at_most(other, 10, 0)),
+        ResultLine(
+            f"{open_orders:,} open orders read again", f"{seconds:.2f} s", check_at_most(seconds, 10, 3)
+        ),
+        ResultLine(
+            "a slow broker slows paper orders, median", f"{paper:+.1f} %", check_at_most(paper, 10, 0)
+        ),
+        ResultLine(
+            "a slow broker slows another broker, median", f"{other:+.1f} %", check_at_most(other, 10, 0)
+        ),
     ]
 
 
@@ -262,10 +268,10 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--open-orders", type=int, default=OPEN_ORDERS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, folder, options.orders, options.open_orders)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ import argparse
 import subprocess
 import sys
 
-from bench.disk import scratch
-from bench.postgres import postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
 from bench.service import OMS_API, generate_key, migrate
 
 TICKETS, KILLS = 100_000, 8
 
 
-def play(tickets: int, kills: int, seed: int | None, seconds: float) -> int:
+def run_day(tickets: int, kills: int, seed: int | None, seconds: float) -> int:
     """Run a day. Return status 0 if the books are consistent."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         url = server.create_database("day")
         migrate(url, generate_key())
         command = [sys.executable, "-m", "tests.day", "--database-url", url, "--seconds", str(seconds)]
@@ -34,5 +34,5 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--seconds", type=float, default=1800.0)
-    asked = parser.parse_args()
-    sys.exit(play(asked.tickets, asked.kills, asked.seed, asked.seconds))
+    options = parser.parse_args()
+    sys.exit(run_day(options.tickets, options.kills, options.seed, options.seconds))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def create_scratch_folder() -> Iterator[Path]:
     """Yield a new folder under TMPDIR (/tmp by default). Set TMPDIR to measure another disk."""
     with tempfile.TemporaryDirectory(prefix="slackoms-bench-", ignore_cleanup_errors=True) as name:
         yield Path(name)

@@ -7,11 +7,11 @@ itself opens up to 1,000 positions.
 import argparse
 from pathlib import Path
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.load import PORTFOLIOS, list_portfolio_names
-from bench.postgres import Server, postgres
-from bench.report import Line, check_at_least, median, print_lines
-from bench.service import Environment, api, generate_key, migrate
+from bench.postgres import Server, run_postgres
+from bench.report import ResultLine, check_at_least, median, print_lines
+from bench.service import Environment, generate_key, migrate, run_api
 
 ROUNDS, SECONDS = 3, 5.0
 MUST, REACH = 0.9, 0.95
@@ -20,10 +20,10 @@ WITHOUT: Environment = {"DUTIES": "worker"}
 WITH: Environment = {"DUTIES": "embedded"}
 
 
-def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[ResultLine]:
     """Return the lines of the table: medians of the rounds, which measure both services in turn."""
     ratios: dict[str, list[float]] = {path: [] for path in LOADS}
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         for turn in range(rounds):
             for path, path_ratios in ratios.items():
                 settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
@@ -37,7 +37,7 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
                     flush=True,
                 )
     return [
-        Line(
+        ResultLine(
             f"{label} while marks run, of without",
             f"{median(ratios[path]):.2f}",
             check_at_least(median(ratios[path]), MUST, REACH),
@@ -49,7 +49,7 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
 def _measure_load(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
     key, database_url = generate_key(), server.create_database("marks")
     migrate(database_url, key)
-    with api(database_url, folder / "api.log", key, settings=settings) as service:
+    with run_api(database_url, folder / "api.log", key, settings=settings) as service:
         if path == "orders":
             service.open_portfolios(list_portfolio_names(PORTFOLIOS))
         return service.load(path, seconds, server=server).rate

@@ -10,23 +10,23 @@ import urllib.request
 from pathlib import Path
 from time import perf_counter
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import Ledger, fill_database
-from bench.postgres import postgres
-from bench.report import Line, check_at_least, median, print_lines
-from bench.service import Service, api
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_least, median, print_lines
+from bench.service import Service, run_api
 
 TRADES, ROUNDS = 100_000, 9
 _PIECE_BYTES = 1 << 20
 
 
-def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[Line]:
+def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[ResultLine]:
     """Return the line of the table: the median of the rounds."""
-    with api(ledger.database_url, folder / "exports.log", ledger.key) as service:
+    with run_api(ledger.database_url, folder / "exports.log", ledger.key) as service:
         rates = [_measure_download(service, ledger.trades) for _ in range(rounds)]
     rate = median(rates)
     label = f"GET /exports/trades as CSV, {ledger.trades:,} rows"
-    return [Line(label, f"{rate:,.0f} rows/s", check_at_least(rate, 50_000, 150_000))]
+    return [ResultLine(label, f"{rate:,.0f} rows/s", check_at_least(rate, 50_000, 150_000))]
 
 
 def _measure_download(service: Service, trades: int) -> float:
@@ -49,10 +49,10 @@ def main() -> int:
     parser.add_argument("--trades", type=int, default=TRADES)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(fill_database(server, "exports", options.trades), folder, options.rounds)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,16 @@ def _create_command(
     key = f"fill-{number}"
     origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, hash_request(key))
     trade = compute_trade_value(quantity, quantity * price, None)
-    return RecordTrade(origin, symbol, "", side, trade, portfolio, name_key(portfolio), None)
+    return RecordTrade(
+        origin=origin,
+        symbol=symbol,
+        product="",
+        side=side,
+        trade=trade,
+        portfolio_name=portfolio,
+        portfolio_name_key=name_key(portfolio),
+        note=None,
+    )
 
 
 def fill(count: int) -> None:

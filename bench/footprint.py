@@ -7,38 +7,38 @@ import sys
 from pathlib import Path
 from time import sleep
 
-from bench.disk import scratch
-from bench.report import Line, check_at_most, print_lines
-from bench.service import OMS_API, api, bot, generate_key, migrate
+from bench.disk import create_scratch_folder
+from bench.report import ResultLine, check_at_most, print_lines
+from bench.service import OMS_API, generate_key, migrate, run_api, run_bot
 
 _IMPORT = "from time import perf_counter as now; begin = now(); import app.main; print(now() - begin)"
 _IMPORT_AND_MAKE = _IMPORT.replace("import app.main", "from app.main import app")
 IDLE_SECONDS = 3.0
 
 
-def measure(rounds: int = 7) -> list[Line]:
+def measure(rounds: int = 7) -> list[ResultLine]:
     """Return the lines of the table: the best of `rounds` imports, and memory shortly after the start."""
-    with scratch() as folder:
+    with create_scratch_folder() as folder:
         database_url, key = f"sqlite:///{folder}/idle.db", generate_key()
         environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}
         imported = min(_measure_seconds(_IMPORT, environment) for _ in range(rounds))
         seconds = min(_measure_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
         migrate(database_url, key)
         with (
-            api(database_url, folder / "api.log", key) as served,
-            bot(served, folder / "bot.log") as listening,
+            run_api(database_url, folder / "api.log", key) as served,
+            run_bot(served, folder / "bot.log") as listening,
         ):
             sleep(IDLE_SECONDS)
             memory = {"API": _read_megabytes(served.process_id), "bot": _read_megabytes(listening.process_id)}
     musts = {"API": 100.0, "bot": 60.0}
     return [
-        Line(
+        ResultLine(
             f"import of the API ({seconds:.2f} s with the application made)",
             f"{imported:.2f} s",
             check_at_most(imported, 0.6, 0.6),
         ),
         *(
-            Line(
+            ResultLine(
                 f"idle memory of the {name}: RSS (PSS {pss:.0f} MB)",
                 f"{rss:.0f} MB",
                 check_at_most(rss, musts[name], musts[name]),

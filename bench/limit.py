@@ -113,7 +113,7 @@ class Script(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class PgbenchResult:
     """The result of pgbench: transactions per second, and their average time in milliseconds."""
 
     rate: float
@@ -131,7 +131,7 @@ def open_books(server: Server, database: str) -> None:
 
 def run_pgbench(
     server: Server, database: str, folder: Path, script: Script, turn: int, seconds: int = 8
-) -> Limit:
+) -> PgbenchResult:
     """Run the script. `turn` distinguishes the runs on one database. Raises NoPgbench."""
     program = server.pgbench()
     if program is None:
@@ -143,7 +143,7 @@ def run_pgbench(
     process = subprocess.run(
         [program, *crowd, *start, server.url(database)], capture_output=True, text=True, check=True
     )
-    return Limit(
+    return PgbenchResult(
         _find_figure(r"tps = ([\d.]+)", process.stdout),
         _find_figure(r"latency average = ([\d.]+)", process.stdout),
     )

@@ -22,7 +22,7 @@ from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
 
 SYMBOLS, RESTING = 100, 10_000
 BARS, BARS_AN_ORDER, ROUNDS = 200_000, 20, 5
@@ -40,9 +40,18 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
         side = _SIDES[number % 2]
         distance = -side.sign * Decimal(5 + number % 45) / 10
         order = BrokerOrder(
-            f"{symbol}-{number}", number % portfolios, symbol, side, OrderType.LIMIT, _HUNDRED, _HUNDRED,
-            START + number * timedelta(seconds=1), 100 + distance, tick=_CENT, lot=Decimal(1),
-        )  # fmt: skip
+            id=f"{symbol}-{number}",
+            portfolio_id=number % portfolios,
+            symbol=symbol,
+            side=side,
+            kind=OrderType.LIMIT,
+            quantity=_HUNDRED,
+            leaves=_HUNDRED,
+            accepted_at=START + number * timedelta(seconds=1),
+            limit_price=100 + distance,
+            tick=_CENT,
+            lot=Decimal(1),
+        )
         if number % 10 == 8:
             order = order._replace(kind=OrderType.STOP, stop_price=100 - distance)
         elif number % 10 == 9:
@@ -51,7 +60,7 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
         yield order
 
 
-def measure_quotes() -> list[Line]:
+def measure_quotes() -> list[ResultLine]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
     orders_per_symbol = RESTING // SYMBOLS
@@ -67,25 +76,34 @@ def measure_quotes() -> list[Line]:
     events_per_quote = f"{event_count / len(durations):.1f} events"
     milliseconds = median(durations) * 1000
     return [
-        Line(
+        ResultLine(
             f"a quote, {RESTING:,} resting on {SYMBOLS} symbols ({events_per_quote})",
             f"{milliseconds:.2f} ms",
             check_at_most(milliseconds, 5, 1),
         ),
-        Line("  the slowest of 300", f"{max(durations) * 1000:.2f} ms"),
+        ResultLine("  the slowest of 300", f"{max(durations) * 1000:.2f} ms"),
     ]
 
 
-def measure_one_symbol() -> list[Line]:
+def measure_one_symbol() -> list[ResultLine]:
     """Return the time of a quote if all orders rest on its symbol."""
     orders = list(_create_resting_orders("ONE", RESTING, 100))
     seconds = [_measure_matching(orders, _build_quote("ONE", Decimal(0)))[0] for _ in range(20)]
-    return [Line(f"a quote, all {RESTING:,} resting on its symbol", f"{median(seconds) * 1000:.1f} ms")]
+    return [ResultLine(f"a quote, all {RESTING:,} resting on its symbol", f"{median(seconds) * 1000:.1f} ms")]
 
 
 def _build_quote(symbol: str, distance: Decimal) -> Quote:
     last = 100 + distance
-    return Quote(symbol, last - 5 * _CENT, last + 5 * _CENT, last, None, None, START, "bench")
+    return Quote(
+        symbol=symbol,
+        bid=last - 5 * _CENT,
+        ask=last + 5 * _CENT,
+        last=last,
+        bid_size=None,
+        ask_size=None,
+        at=START,
+        source="bench",
+    )
 
 
 def _measure_matching(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
@@ -94,15 +112,17 @@ def _measure_matching(orders: list[BrokerOrder], quote: Quote) -> tuple[float, i
     return perf_counter() - started, len(events)
 
 
-def measure_bars() -> list[Line]:
+def measure_bars() -> list[ResultLine]:
     """Return the number of bars per second, with matching and accounting."""
     minute_bars = _build_bars(BARS)
     market = median([_measure_rate(minute_bars, OrderType.MARKET) for _ in range(ROUNDS)])
     limit = median([_measure_rate(minute_bars, OrderType.LIMIT) for _ in range(ROUNDS)])
     label = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
     return [
-        Line(f"{label}, at market", f"{market:,.0f}/s", check_at_least(market, 150_000, 400_000)),
-        Line(f"{label}, a limit that rests", f"{limit:,.0f}/s", check_at_least(limit, 150_000, 400_000)),
+        ResultLine(f"{label}, at market", f"{market:,.0f}/s", check_at_least(market, 150_000, 400_000)),
+        ResultLine(
+            f"{label}, a limit that rests", f"{limit:,.0f}/s", check_at_least(limit, 150_000, 400_000)
+        ),
     ]
 
 
@@ -149,7 +169,7 @@ def _create_strategy(kind: OrderType) -> DecideOrders:
     return decide
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the lines of the table."""
     return [*measure_quotes(), *measure_one_symbol(), *measure_bars()]
 
@@ -165,7 +185,7 @@ def main() -> int:
         profiler = cProfile.Profile()
         profiler.runcall(_measure_rate, _build_bars(BARS), OrderType.LIMIT)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(15)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

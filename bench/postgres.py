@@ -74,7 +74,7 @@ class Server:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Server]:
+def run_postgres(folder: Path) -> Iterator[Server]:
     """Run a server with its data in `folder`. Raises NoPostgres."""
     # so that the code after `yield` also runs on SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

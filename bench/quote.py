@@ -29,9 +29,9 @@ from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
-from bench.disk import scratch
-from bench.postgres import postgres
-from bench.report import Line, check_at_most, median, print_lines
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
 PORTFOLIOS, RESTING = 100, 10_000
@@ -45,9 +45,9 @@ _ROWS = """
 """
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the lines of the table."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         url = server.create_database("quote")
         migrate(url, generate_key())
         market, controls = Market(ManualSource(), None), Controls()  # type: ignore[arg-type]  # only routes read by it
@@ -71,7 +71,7 @@ def measure() -> list[Line]:
         rows = (float(server.sql(_ROWS, "quote")) - float(before)) / FILLED
         return [
             *lines,
-            Line("rows written by a filled market order", f"{rows:.1f}", check_at_most(rows, 7, 7)),
+            ResultLine("rows written by a filled market order", f"{rows:.1f}", check_at_most(rows, 7, 7)),
         ]
 
 
@@ -82,7 +82,9 @@ async def _place_orders(writer: "GroupCommit[WriterCommand, Outcome]") -> None:
         await asyncio.gather(*writer.submit_all(orders))
 
 
-async def _measure_rates(writer: "GroupCommit[WriterCommand, Outcome]", matcher: QuoteMatcher) -> list[Line]:
+async def _measure_rates(
+    writer: "GroupCommit[WriterCommand, Outcome]", matcher: QuoteMatcher
+) -> list[ResultLine]:
     """Report trades, rest the orders, and then report a trade every 20 ms while the quote is published."""
     await matcher.publish(1, _build_quote("100"))
     await asyncio.gather(*writer.submit_all([_build_trade(number) for number in range(PORTFOLIOS)]))
@@ -104,8 +106,8 @@ async def _measure_rates(writer: "GroupCommit[WriterCommand, Outcome]", matcher:
     longest, took = max(waits), ended - started
     label = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
     return [
-        Line(label, f"{longest:.0f} ms", check_at_most(longest, MUST_MS, REACH_MS)),
-        Line(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
+        ResultLine(label, f"{longest:.0f} ms", check_at_most(longest, MUST_MS, REACH_MS)),
+        ResultLine(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
     ]
 
 
@@ -115,7 +117,16 @@ def _get_now() -> datetime:
 
 def _build_quote(price: str) -> Quote:
     amount = Decimal(price)
-    return Quote("AAPL", amount, amount, amount, None, None, _get_now(), "manual")
+    return Quote(
+        symbol="AAPL",
+        bid=amount,
+        ask=amount,
+        last=amount,
+        bid_size=None,
+        ask_size=None,
+        at=_get_now(),
+        source="manual",
+    )
 
 
 def _build_origin(key: str) -> Origin:
@@ -126,7 +137,16 @@ def _build_trade(number: int) -> RecordTrade:
     name = f"Book {number % PORTFOLIOS}"
     valued = compute_trade_value(Decimal(1), Decimal(100), None)
     origin = _build_origin(f"trade-{_get_now().timestamp()}-{number}")
-    return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
+    return RecordTrade(
+        origin=origin,
+        symbol="MSFT",
+        product="",
+        side=Side.BUY,
+        trade=valued,
+        portfolio_name=name,
+        portfolio_name_key=name.lower(),
+        note=None,
+    )
 
 
 def _build_order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
@@ -147,7 +167,7 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
     lines = measure()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.ledger import Ledger, fill_database
 from bench.load import EACH_PORTFOLIO
-from bench.postgres import postgres
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
-from bench.service import Load, Service, api
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
+from bench.service import LoadResult, Service, run_api
 
 LARGE, SMALL = 1_000_000, 1_000
 DEPTH_PART = 0.9
@@ -22,11 +22,11 @@ EVERY_PORTFOLIO = f"/api/v1/portfolio/Book%20{EACH_PORTFOLIO}"
 _NEXT = re.compile(r'<(.+)>; rel="next"')
 
 
-def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[Line]:
+def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[ResultLine]:
     """Return the lines of the table. Each is a median; rounds alternate between the compared cases."""
     with (
-        api(large.database_url, folder / "large.log", large.key) as old,
-        api(small.database_url, folder / "small.log", small.key) as young,
+        run_api(large.database_url, folder / "large.log", large.key) as old,
+        run_api(small.database_url, folder / "small.log", small.key) as young,
     ):
         _check_sizes(old, young)
         book = _compare_times(
@@ -41,21 +41,23 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         every_book = [old.load(EVERY_PORTFOLIO, seconds) for _ in range(rounds)]
     rate, best = (median([load.rate for load in loads]) for loads in (every_book, one_book))
     return [
-        Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
+        ResultLine(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
              f"{book:.2f} ×", check_at_most(book, 1.2, 1.05)),
-        Line(f"a page of {PAGE} at depth {int(large.trades * DEPTH_PART):,} against the first page",
+        ResultLine(f"a page of {PAGE} at depth {int(large.trades * DEPTH_PART):,} against the first page",
              f"{page:.2f} ×", check_at_most(page, 1.5, 1.1)),
-        Line("GET /portfolio of 50 positions, one process, 20 books in turn "
+        ResultLine("GET /portfolio of 50 positions, one process, 20 books in turn "
              f"(p99 {median([figures.p99 for figures in every_book]):.1f} ms; all at one book {best:,.0f}/s)",
              f"{rate:,.0f}/s", check_at_least(rate, 2000, 4500)),
     ]  # fmt: skip
 
 
-def _load_alone(service: Service, path: str, seconds: float) -> Load:
+def _load_alone(service: Service, path: str, seconds: float) -> LoadResult:
     return service.load(path, seconds, connections=1, warm=0.5)
 
 
-def _compare_times(run_large: Callable[[], Load], run_small: Callable[[], Load], rounds: int) -> float:
+def _compare_times(
+    run_large: Callable[[], LoadResult], run_small: Callable[[], LoadResult], rounds: int
+) -> float:
     """Return how much longer `run_large` takes than `run_small`, by their medians on one connection."""
     return median([run_large().p50 / run_small().p50 for _ in range(rounds)])
 
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     args = parser.parse_args(arguments)
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         large, small = fill_database(server, "large", args.trades), fill_database(server, "small", SMALL)
         print_lines(measure(large, small, folder, args.rounds, args.seconds))
 

@@ -13,25 +13,25 @@ from decimal import Decimal
 from time import perf_counter
 
 from app.risk.rules.evaluation import evaluate_order, list_headrooms
-from app.risk.rules.exposure import build_symbol_book, sum_totals
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, find_limits, index_limits
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit, index_limits, resolve_limits
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.values import (
-    Candidate,
-    Limits,
+    CandidateOrder,
+    OrderLimits,
     Permission,
     Prices,
     RiskInput,
     SymbolExposure,
-    Tradable,
+    TradedInstrument,
     WorkingOrder,
 )
-from bench.report import Line, check_at_most, print_lines
+from bench.report import ResultLine, check_at_most, print_lines
 
 ROUNDS, CALLS = 7, 5_000
 POSITIONS, ORDERS = 10, 6
 PRICES = Prices(Decimal("99.95"), Decimal("100.05"), Decimal(100))
-SHARE = Tradable(Decimal("0.01"), Decimal(1))
+SHARE = TradedInstrument(Decimal("0.01"), Decimal(1))
 LISTED = Permission(frozenset({"AAPL", "MSFT"}), frozenset({"BUY", "SELL"}), frozenset({NO_PRODUCT}))
 _MANY = Decimal(10) ** 9
 
@@ -46,51 +46,53 @@ def build_risk_input(quantity: str = "100") -> RiskInput:
     ]
     other_exposures = [SymbolExposure(Decimal(100), Decimal(50))] * (POSITIONS - 1)
     return RiskInput(
-        order=Candidate("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
+        order=CandidateOrder("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
         instrument=SHARE,
         prices=PRICES,
-        book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
+        symbol_exposure=build_symbol_exposure(Decimal(100), PRICES.last, orders, PRICES),
         limits=_build_limits(),
         cash=Decimal(1_000_000),
         other_exposure=sum_totals(other_exposures),
     )
 
 
-def _build_limits() -> Limits:
-    limits = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_list_limits()))
+def _build_limits() -> OrderLimits:
+    limits = resolve_limits(LimitSubject("growth", "AAPL", "U1"), index_limits(_list_limits()))
     return limits._replace(permission=LISTED)
 
 
-def _list_limits() -> list[SetLimit]:
+def _list_limits() -> list[RiskLimit]:
     """Return a limit of every kind for the tenant and for the portfolio, so that no check is skipped."""
     wide = {LimitCode.PRICE_COLLAR_PERCENT: Decimal(10), LimitCode.SHORT_SELLING: Decimal(1)}
     none = {LimitCode.STARTER_PROFILE, LimitCode.MIN_PRICE}
     places = ((LimitScope.TENANT, ""), (LimitScope.PORTFOLIO, "growth"))
     return [
-        SetLimit(scope, key, key, code, wide.get(code, _MANY))
+        RiskLimit(scope, key, key, code, wide.get(code, _MANY))
         for code in LimitCode
         for scope, key in places
         if code not in none
     ]
 
 
-def measure() -> list[Line]:
+def measure() -> list[ResultLine]:
     """Return the table's lines."""
     passing, denied = build_risk_input(), build_risk_input("50000")
     if evaluate_order(passing) is not None or evaluate_order(denied) is None:
         raise AssertionError("the orders are not what they are measured as")
     checks = _measure_microseconds(lambda: evaluate_order(passing))
     return [
-        Line("the risk checks alone, every limit set", f"{checks:.1f} µs", check_at_most(checks, 50, 20)),
-        Line(
+        ResultLine(
+            "the risk checks alone, every limit set", f"{checks:.1f} µs", check_at_most(checks, 50, 20)
+        ),
+        ResultLine(
             f"  their input: limits, {POSITIONS} positions, {ORDERS} orders",
             f"{_measure_microseconds(build_risk_input):.0f} µs",
         ),
-        Line(
+        ResultLine(
             "  a denial with the largest quantity that passes",
             f"{_measure_microseconds(lambda: evaluate_order(denied)):.0f} µs",
         ),
-        Line(
+        ResultLine(
             "  a preview with every check's headroom",
             f"{_measure_microseconds(lambda: list_headrooms(passing)):.0f} µs",
         ),
@@ -131,7 +133,7 @@ def main() -> int:
         return 0
     lines = measure()
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -29,10 +29,11 @@ Environment = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadResult:
     """The result of a load generator: responses per second, latencies in ms, and its own share of a core.
 
-    `api` is the processor time of the service per request in µs, `server` that of the database server, or 0.
+    `api_microseconds` is the processor time of the service per request, `database_microseconds` that of the
+    database server, or 0.
     """
 
     rate: float
@@ -42,15 +43,16 @@ class Load:
     max: float
     cpu: float
     requests: int
-    api: float
-    server: float
+    api_microseconds: float
+    database_microseconds: float
 
     @override
     def __str__(self) -> str:
         return (
             f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, max {self.max:.1f} ms "
             f"(load generator: {self.cpu:.0%} of a core); "
-            f"processor time per request: API {self.api:.0f} µs, server {self.server:.0f} µs"
+            f"processor time per request: API {self.api_microseconds:.0f} µs, "
+            f"server {self.database_microseconds:.0f} µs"
         )
 
 
@@ -79,7 +81,7 @@ class Service:
         warm: float = 2.0,
         portfolios: int = PORTFOLIOS,
         server: Server | None = None,
-    ) -> Load:
+    ) -> LoadResult:
         """Put load on the service and return the result. `path` is as in `bench.load`."""
         timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
         command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
@@ -101,7 +103,7 @@ class Service:
         ]
         result = json.loads(process.stdout)
         api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
-        return Load(**result, api=api_time, server=server_time)
+        return LoadResult(**result, api_microseconds=api_time, database_microseconds=server_time)
 
 
 def generate_key() -> str:
@@ -146,7 +148,7 @@ def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
 
 
 @contextmanager
-def api(
+def run_api(
     database_url: str,
     log: Path,
     key: str,
@@ -167,7 +169,7 @@ def api(
 
 
 @contextmanager
-def bot(served: Service, log: Path) -> Iterator[Service]:
+def run_bot(served: Service, log: Path) -> Iterator[Service]:
     """Run the bot against a running API until the block ends."""
     port = find_free_port()
     environment = build_bot_environment(served.port, served.key, port)

@@ -36,9 +36,9 @@ from app.orders.service.commands import PlaceOrder
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.service.controls import Controls
 from app.text import name_key
-from bench.disk import scratch
-from bench.postgres import postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key
 
 ORDERS, PORTFOLIOS, SYMBOLS, BATCH = 50_000, 20, 50, 1_000
@@ -49,16 +49,16 @@ _CLOSE = datetime(2026, 11, 20, 21, tzinfo=UTC)
 _PATIENCE_SECONDS = 120
 
 
-def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
+def measure(orders: int, *, on_sqlite: bool = False) -> list[ResultLine]:
     """Return the line of the table: the seconds from the close until every order is EXPIRED."""
-    with scratch() as folder:
+    with create_scratch_folder() as folder:
         if on_sqlite:
             return _measure_close(f"sqlite:///{folder}/close.db", "SQLite", orders)
-        with postgres(folder) as server:
+        with run_postgres(folder) as server:
             return _measure_close(server.create_database("close"), "PostgreSQL", orders)
 
 
-def _measure_close(url: str, database: str, orders: int) -> list[Line]:
+def _measure_close(url: str, database: str, orders: int) -> list[ResultLine]:
     settings = Settings(oms_api_key=generate_key(), database_url=url, enforce_sessions="hold")
     engine = connect_engine(url, readers=1)
     migrate(engine)
@@ -68,7 +68,7 @@ def _measure_close(url: str, database: str, orders: int) -> list[Line]:
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
     label = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
-    return [Line(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
+    return [ResultLine(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
 def _close_session(components: Components) -> float:
@@ -133,7 +133,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--sqlite", action="store_true")
-    asked = parser.parse_args()
-    lines = measure(asked.orders, on_sqlite=asked.sqlite)
+    options = parser.parse_args()
+    lines = measure(options.orders, on_sqlite=options.sqlite)
     print_lines(lines)
-    sys.exit(any(line.verdict.startswith("MISSED") for line in lines))
+    sys.exit(any(line.outcome.startswith("MISSED") for line in lines))

@@ -7,32 +7,32 @@ Reported are the latency of 32 signals at once, and the signals per second divid
 import argparse
 import sys
 
-from bench.disk import scratch
+from bench.disk import create_scratch_folder
 from bench.load import PORTFOLIOS, list_portfolio_names
-from bench.postgres import postgres
-from bench.report import Line, check_at_least, check_at_most, median, print_lines
-from bench.service import Service, api, generate_key, migrate
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_least, check_at_most, median, print_lines
+from bench.service import Service, generate_key, migrate, run_api
 
 ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 32
 _WARM_SECONDS = 2.0
 
 
-def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[ResultLine]:
     """Return the lines of the table."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         url, key = server.create_database("signals"), generate_key()
         migrate(url, key)
-        with api(url, folder / "api.log", key) as service:
+        with run_api(url, folder / "api.log", key) as service:
             service.open_portfolios(list_portfolio_names(PORTFOLIOS))
             results = [_measure_round(service, seconds) for _ in range(rounds)]
     p99, ratio = (median(values) for values in zip(*results, strict=True))
     return [
-        Line(
+        ResultLine(
             f"signal over REST → filled on paper, {AT_ONCE} at once, p99",
             f"{p99:.0f} ms",
             check_at_most(p99, 100, 40),
         ),
-        Line(
+        ResultLine(
             "signals/s, one process, against POST /orders", f"{ratio:.2f}", check_at_least(ratio, 0.8, 0.95)
         ),
     ]
@@ -57,7 +57,7 @@ def main() -> int:
     options = parser.parse_args()
     lines = measure(options.rounds, options.seconds)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=64)
 
 
 @dataclass(frozen=True)
-class Figures:
+class Latencies:
     """Percentiles in milliseconds."""
 
     p50: float
@@ -56,7 +56,7 @@ class Figures:
     worst: float
 
 
-class WellOms(FakeOms):
+class HealthyOms(FakeOms):
     """Responds to each call in about 10 ms in total: first the price query, then the trade."""
 
     def receive(self, call):
@@ -64,9 +64,9 @@ class WellOms(FakeOms):
         return super().receive(call)
 
 
-def compute_figures(seconds: list[float]) -> Figures:
+def compute_figures(seconds: list[float]) -> Latencies:
     ordered = sorted(seconds)
-    return Figures(
+    return Latencies(
         *(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * at))] for at in (0.5, 0.99, 1.0))
     )
 
@@ -82,7 +82,7 @@ def run_program(arguments: list[str], port: int, **environment: str):
     """Run a server until the block ends."""
     started = subprocess.Popen(arguments, cwd=BOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
     try:
-        wait_until_it_answers(port)
+        wait_for_response(port)
         yield
     finally:
         started.terminate()
@@ -93,7 +93,7 @@ def run_program(arguments: list[str], port: int, **environment: str):
             started.wait()
 
 
-def wait_until_it_answers(port: int) -> None:
+def wait_for_response(port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -150,7 +150,7 @@ def create_submission_builder(prefix: str) -> Callable[[int], dict]:
     return lambda number: factories.build_submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
-def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
+def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Latencies]:
     port = find_free_port()
     environment = {
         "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET, "SLACK_APP_TOKEN": "",
@@ -173,7 +173,7 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
     }
 
 
-def measure_bare() -> Figures:
+def measure_bare() -> Latencies:
     port = find_free_port()
     with run_program([sys.executable, "-c", BARE, str(port)], port):
         send_requests(port, build_price_command, CLIENTS, 10)
@@ -181,7 +181,7 @@ def measure_bare() -> Figures:
 
 
 def main() -> int:
-    slack, oms = FakeSlack(), WellOms()
+    slack, oms = FakeSlack(), HealthyOms()
     try:
         with tempfile.TemporaryDirectory() as folder:
             bare, measured = measure_bare(), measure(slack, oms, folder)

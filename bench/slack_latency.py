@@ -24,8 +24,8 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 import httpx  # noqa: E402 - after the paths
 
 from bench.slack_ack import (  # noqa: E402
-    Figures,
-    WellOms,
+    HealthyOms,
+    Latencies,
     compute_figures,
     find_free_port,
     post_request,
@@ -46,7 +46,7 @@ FILL_PAUSE_SECONDS = 1.2  # Slack takes one message a second in a channel
 WAIT_SECONDS = 20.0
 
 
-class FullOms(portfolio_oms.PortfolioOms, WellOms):
+class FullOms(portfolio_oms.PortfolioOms, HealthyOms):
     """An OMS with 200 positions and 100 orders, which responds in about 5 ms."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ KINDS: dict[str, Callable[[int], dict]] = {
 }
 
 
-def measure_clicks(port: int) -> dict[str, Figures]:
+def measure_clicks(port: int) -> dict[str, Latencies]:
     """Return the acknowledgement times of each kind of request with 50 people at once."""
     return {name: compute_figures(_run_clients(port, name)) for name in KINDS}
 
@@ -111,7 +111,7 @@ def send_clicks(port: int, name: str) -> list[float]:
     return seconds
 
 
-def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
+def measure_overview(port: int, slack: FakeSlack) -> dict[str, Latencies]:
     """Return the times from a click on a tab of the home tab until Slack gets the view."""
     open_overview(port, slack)
     results = {}
@@ -145,7 +145,7 @@ def _send_request(port: int, body: str, headers: dict[str, str]) -> None:
         raise SystemExit("a request was not answered with 200")
 
 
-def measure_bot() -> dict[str, Figures]:
+def measure_bot() -> dict[str, Latencies]:
     """Measure the bot between fakes.
 
     The fakes keep each call. A full garbage collection would stop them, and so their answers, for 0.1 s.
@@ -169,7 +169,7 @@ def measure_bot() -> dict[str, Figures]:
         gc.enable()
 
 
-def measure_fills() -> Figures:
+def measure_fills() -> Latencies:
     """Return the times from sending the quote that fills an order until its thread has the fill."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -231,8 +231,8 @@ def main() -> int:
         at_most = MUSTS.get(name.partition(" ")[0], ACKNOWLEDGEMENT)
         is_good = each.p99 <= at_most
         is_met = is_met and is_good
-        verdict = f"p99 ≤ {at_most:.0f}: {'met' if is_good else 'MISSED'}"
-        print(f"{name:28}{each.p50:9.1f}{each.p99:9.1f}{each.worst:9.1f}  {verdict}")
+        outcome = f"p99 ≤ {at_most:.0f}: {'met' if is_good else 'MISSED'}"
+        print(f"{name:28}{each.p50:9.1f}{each.p99:9.1f}{each.worst:9.1f}  {outcome}")
     return 0 if is_met else 1
 
 

@@ -34,9 +34,9 @@ from app.strategies.service.host import StrategyHost
 from app.strategies.service.order_gateway import OrderGateway
 from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
-from bench.disk import scratch
-from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, median, print_lines
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
+from bench.report import ResultLine, check_at_most, median, print_lines
 from bench.service import generate_key, migrate
 
 BARS, WARM_BARS = 300, 30
@@ -46,7 +46,7 @@ _CODE = "bench.every_bar:EveryBar"
 _PLACES = {"sandboxed": "in a sandbox", "trusted": "in the process of the service"}  # by strategy
 
 
-def measure(server: Server, bars: int = BARS) -> list[Line]:
+def measure(server: Server, bars: int = BARS) -> list[ResultLine]:
     """Return the lines of the table."""
     url, key = server.create_database("strategies"), generate_key()
     migrate(url, key)
@@ -77,12 +77,12 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
             strategy.session.close()
         engine.dispose()
     starts = ", ".join(f"{child.start_seconds:.2f} s" for child in children)
-    lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
+    lines = [ResultLine("start of a strategy in a sandbox, in the process of the service", starts)]
     for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
         p99 = _find_p99(column) * 1000
-        lines.append(Line(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
+        lines.append(ResultLine(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
         label = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
-        lines.append(Line(label, f"{p99:.1f} ms", check_at_most(p99, 50, 15)))
+        lines.append(ResultLine(label, f"{p99:.1f} ms", check_at_most(p99, 50, 15)))
     return lines
 
 
@@ -136,10 +136,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bars", type=int, default=BARS)
     options = parser.parse_args()
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         lines = measure(server, options.bars)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 
 from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case, measure
 from bench.load import TRADES_PER_BATCH
-from bench.report import Line, print_lines
+from bench.report import ResultLine, print_lines
 
 ROUNDS, SECONDS = 5, 5.0
 _DEPLOYED = (Bounds(1.0, 0.55), Bounds(1.15, 0.7))
@@ -32,7 +32,7 @@ def list_cases(workers: int = CORES) -> list[Case]:
     ]
 
 
-def run(cases: list[Case], description: str | None) -> list[Line]:
+def run(cases: list[Case], description: str | None) -> list[ResultLine]:
     """Measure with the options of the command line."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=ROUNDS)

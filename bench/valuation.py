@@ -42,10 +42,10 @@ from app.money import format_fixed
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.text import name_key
-from bench.disk import scratch
-from bench.postgres import Server, postgres
-from bench.report import Line, check_at_most, median, print_lines
-from bench.service import api, generate_key, migrate
+from bench.disk import create_scratch_folder
+from bench.postgres import Server, run_postgres
+from bench.report import ResultLine, check_at_most, median, print_lines
+from bench.service import generate_key, migrate, run_api
 
 PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
 YEARS, SNAPSHOTS_A_DAY = 10, 17_280
@@ -63,7 +63,7 @@ _POSITION = (
 _CHUNK = 10_000
 
 
-def measure_marks(server: Server) -> list[Line]:
+def measure_marks(server: Server) -> list[ResultLine]:
     """Return how long it takes to value all positions of all portfolios."""
     url = server.create_database("marks")
     migrate(url, generate_key())
@@ -79,7 +79,7 @@ def measure_marks(server: Server) -> list[Line]:
             positions = list_open_positions(
                 set_tenant_scope(connection, [1]), PositionRow.__table__.c.tenant_id == 1
             )
-            exposures = value_positions(connection, market.find_past_quotes, positions, utc_now())
+            exposures = value_positions(connection, market.load_past_quotes, positions, utc_now())
         times.append(perf_counter() - started)
         if (len(positions), len(exposures)) != (PORTFOLIOS * SYMBOLS, PORTFOLIOS):
             raise ValueError(f"{len(positions)} positions of {len(exposures)} portfolios were valued")
@@ -87,7 +87,7 @@ def measure_marks(server: Server) -> list[Line]:
     engine.dispose()
     seconds = median(times)
     return [
-        Line(
+        ResultLine(
             f"mark to market of {PORTFOLIOS * SYMBOLS:,} positions",
             f"{seconds:.2f} s",
             check_at_most(seconds, 1, 0.3),
@@ -95,7 +95,7 @@ def measure_marks(server: Server) -> list[Line]:
     ]
 
 
-def measure_performance(server: Server, folder: Path) -> list[Line]:
+def measure_performance(server: Server, folder: Path) -> list[ResultLine]:
     """Return how long requests for statistics and for an equity curve take."""
     url, key = server.create_database("performance"), generate_key()
     migrate(url, key)
@@ -108,7 +108,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
     engine.dispose()
     server.sql("VACUUM (ANALYZE)", "performance")
     lines = []
-    with api(url, folder / "performance.log", key) as service:
+    with run_api(url, folder / "performance.log", key) as service:
         for label, path in (
             (f"GET /performance over {YEARS} years of daily closes", "Decade/performance"),
             ("GET /history of a day at 5 s", "Day/history?period=1D&interval=5s"),
@@ -118,7 +118,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
                 for _ in range(ROUNDS)
             ]
             milliseconds = median([load.p50 for load in loads])
-            lines.append(Line(label, f"{milliseconds:.1f} ms", check_at_most(milliseconds, 30, 10)))
+            lines.append(ResultLine(label, f"{milliseconds:.1f} ms", check_at_most(milliseconds, 30, 10)))
     return lines
 
 
@@ -130,7 +130,16 @@ def _fill_positions(engine: Engine) -> None:
         for rows in _split_rows(_create_positions()):
             execute_writes(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
         quotes = [
-            Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
+            Quote(
+                symbol=f"SYM{number}",
+                bid=Decimal(99),
+                ask=Decimal(number + 101),
+                last=None,
+                bid_size=None,
+                ask_size=None,
+                at=at,
+                source="manual",
+            )
             for number in range(SYMBOLS)
         ]
         execute_writes(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
@@ -159,7 +168,20 @@ def _fill_snapshots(
     _open_portfolios(engine, {portfolio_id: name}, instants[0] - timedelta(seconds=1))
     zero = Decimal(0)
     rows = [
-        Snapshot(1, portfolio_id, at, kind, zero, zero, zero, _compute_equity(number), zero, zero, zero, zero)
+        Snapshot(
+            tenant_id=1,
+            portfolio_id=portfolio_id,
+            at=at,
+            kind=kind,
+            cash=zero,
+            market_value=zero,
+            gross_exposure=zero,
+            equity=_compute_equity(number),
+            realized_pnl=zero,
+            unrealized_pnl=zero,
+            charges=zero,
+            flows=zero,
+        )
         for number, at in enumerate(instants)
     ]
     with unit_of_work(engine) as connection:
@@ -193,14 +215,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=["marks", "performance"])
     parts = parser.parse_args().parts or ["marks", "performance"]
-    with scratch() as folder, postgres(folder) as server:
-        measures: dict[str, Callable[[], list[Line]]] = {
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
+        measures: dict[str, Callable[[], list[ResultLine]]] = {
             "marks": lambda: measure_marks(server),
             "performance": lambda: measure_performance(server, folder),
         }
         lines = [line for part in parts for line in measures[part]()]
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

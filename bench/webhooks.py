@@ -28,9 +28,9 @@ from app.timestamps import format_timestamp
 from app.webhooks.queries.webhooks import WEBHOOKS, StoredWebhook
 from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
-from bench.disk import scratch
-from bench.postgres import postgres
-from bench.report import Line, check_at_most, print_lines
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
+from bench.report import ResultLine, check_at_most, print_lines
 from bench.service import generate_key
 
 ENDPOINTS, HANGING, RATE = 1_000, 10, 100
@@ -38,24 +38,24 @@ _SETTLE_SECONDS = 8.0  # every endpoint gets a first event, and the hanging ones
 _END_SECONDS = 3.0
 
 
-def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
+def measure(seconds: float, *, on_sqlite: bool = False) -> list[ResultLine]:
     """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
     single = _measure_rate(seconds, 1, 0, on_sqlite=on_sqlite)
     milliseconds = _measure_rate(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
     label = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
     return [
-        Line(
+        ResultLine(
             f"commit → webhook at {RATE} events/s, p99", f"{single:.0f} ms", check_at_most(single, 500, 150)
         ),
-        Line(label, f"{milliseconds:.0f} ms", check_at_most(milliseconds, 1_000, 300)),
+        ResultLine(label, f"{milliseconds:.0f} ms", check_at_most(milliseconds, 1_000, 300)),
     ]
 
 
 def _measure_rate(seconds: float, endpoints: int, hanging_count: int, *, on_sqlite: bool) -> float:
-    with scratch() as folder:
+    with create_scratch_folder() as folder:
         if on_sqlite:
             return _measure_deliveries(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging_count)
-        with postgres(folder) as server:
+        with run_postgres(folder) as server:
             return _measure_deliveries(server.create_database("hooks"), seconds, endpoints, hanging_count)
 
 
@@ -182,7 +182,7 @@ def main() -> int:
     options = parser.parse_args()
     lines = measure(options.seconds, on_sqlite=options.sqlite)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from time import sleep, time
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.disk import scratch
-from bench.postgres import postgres
+from bench.disk import create_scratch_folder
+from bench.postgres import run_postgres
 from bench.processor_time import read_processor_seconds
-from bench.report import Line, check_at_most, print_lines
-from bench.service import Service, api, generate_key, migrate
+from bench.report import ResultLine, check_at_most, print_lines
+from bench.service import Service, generate_key, migrate, run_api
 
 CLIENTS, RATE, SYMBOLS, SECONDS = 500, 100, 100, 10
 _CONNECTIONS_AT_ONCE = 25
@@ -28,15 +28,15 @@ _SETTLE_SECONDS, _END_SECONDS = 2.0, 1.5
 _START_SECONDS = 120
 
 
-def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
+def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[ResultLine]:
     """Return the line of the table."""
-    with scratch() as folder, postgres(folder) as server:
+    with create_scratch_folder() as folder, run_postgres(folder) as server:
         url, key = server.create_database("sockets"), generate_key()
         migrate(url, key)
-        with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
+        with run_api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
             p99 = _measure_latency(service, seconds, clients, folder)
     label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
-    return [Line(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
+    return [ResultLine(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
 
 
 def _measure_latency(service: Service, seconds: float, clients: int, folder: Path) -> float:
@@ -146,7 +146,7 @@ def main() -> int:
     options = parser.parse_args()
     lines = measure(options.seconds, options.clients)
     print_lines(lines)
-    return int(any(line.verdict.startswith("MISSED") for line in lines))
+    return int(any(line.outcome.startswith("MISSED") for line in lines))
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ async def _run_month(settings: Settings, now: datetime) -> int:
     app = create_app(settings, lambda: holder[0].now if holder else now)
     engine = connect_engine(settings.database_url, readers=1, tenant_scoped=True)
     state = app.state
-    sources = (engine, state.market.find_past_marks, state.calendars)
+    sources = (engine, state.market.load_past_marks, state.calendars)
 
     def read_clock() -> datetime:
         return holder[0].now

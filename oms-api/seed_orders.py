@@ -41,7 +41,7 @@ from app.orders.service.internal_commands import ApplyBrokerReport, MatchQuote
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.controls import Controls
 from app.risk.service.limiting import set_limit
 from app.text import name_key
@@ -196,7 +196,7 @@ def _handle_command(
 def _find_prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    quotes = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
+    quotes = market.load_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in quotes:
             base = BASE_PRICES[key[1]]
@@ -233,7 +233,7 @@ def _set_limits(engine: Engine, now: datetime) -> int:
         set_tenant_scope(connection, [FIRST_TENANT])
         for scope, name, code, value in LIMITS:
             key = name_key(name) if scope is LimitScope.PORTFOLIO else name
-            limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
+            limit = RiskLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
             if find_limit(connection, FIRST_TENANT, limit) is None:
                 set_limit(connection, FIRST_TENANT, limit)
                 entries.append(

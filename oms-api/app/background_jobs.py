@@ -95,11 +95,11 @@ def create_jobs(
 ) -> list[Job]:
     """Return the other jobs of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.find_past_marks, calendars, interval, now)
+    snapshots = SnapshotService(engine, market.load_past_marks, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
-    alerts = PortfolioAlerts(engine, Valuer(market.find_marks, load_baselines), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.load_marks, load_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
-    carry = CarryService(engine, market.find_past_marks, calendars, now)
+    carry = CarryService(engine, market.load_past_marks, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     runners = RunnerFactory(create_code_catalog(settings))
     parity = ParityChecker(market, runners, load_paper_settings(settings))
@@ -163,7 +163,7 @@ def _create_report_jobs(
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.find_marks, load_baselines))
+    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.load_marks, load_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Job("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

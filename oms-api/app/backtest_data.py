@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.currency_pairs import parse_pair
-from app.backtests.service.bar_files import BarFiles, Selection
+from app.backtests.service.bar_files import BarFiles, BarSelection
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 
 STORED = "bars"  # the value of --data for the service's own bars
@@ -44,7 +44,7 @@ def list_names(namespace: argparse.Namespace) -> list[str]:
 def open_files(namespace: argparse.Namespace) -> OpenBars:
     """Open the files of the arguments. Raises InvalidBacktest."""
     names = list_names(namespace)
-    selection = Selection(names)
+    selection = BarSelection(names)
     if namespace.start is not None:
         selection = selection._replace(start=namespace.start)
     if namespace.end is not None:

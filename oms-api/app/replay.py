@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.price_files import PriceFileError, list_points, read_price_rows
+from app.market_data.rules.price_files import PriceFileError, list_bar_quotes, read_price_rows
 from app.market_data.rules.values import Bar, Quote
 from app.money import format_optional_fixed
 
@@ -182,7 +182,7 @@ def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote
             if waiting_quotes and (at is None or at != start):
                 yield row, sorted(waiting_quotes, key=lambda quote: quote.at)
                 waiting_quotes = []
-            waiting_quotes += list_points(value, length) if isinstance(value, Bar) else [value]
+            waiting_quotes += list_bar_quotes(value, length) if isinstance(value, Bar) else [value]
             row, start = number, at
     if waiting_quotes:
         yield row, sorted(waiting_quotes, key=lambda quote: quote.at)

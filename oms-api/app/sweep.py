@@ -19,7 +19,7 @@ from app.backtest import CANNOT, DONE, FAILED, complete_settings, open_bars
 from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
-    Parameters,
+    ParameterSet,
     SetResult,
     SweepRow,
     Window,
@@ -111,7 +111,7 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
     return _evaluate_results(namespace, results, monotonic_seconds() - started)
 
 
-def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
+def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[ParameterSet]:
     """Return the sets of parameters to run. Raises InvalidBacktest if one of them is wrong."""
     fixed = dict(namespace.param)
     grid: Mapping[str, list[str]] = {name: values.split(",") for name, values in namespace.grid}

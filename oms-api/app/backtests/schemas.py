@@ -65,7 +65,7 @@ PlainValues = Annotated[
     BeforeValidator(_parse_plain),
     Field(max_length=100),
 ]
-Settings = Annotated[
+SettingValues = Annotated[
     dict[Annotated[str, Field(max_length=40)], PlainValue | dict[str, str]],
     BeforeValidator(_parse_plain),
     Field(max_length=40),
@@ -112,7 +112,7 @@ class BacktestIn(FrozenRequestModel):
         description="none, zerodha, us_equity, ibkr_fixed, flat:1.00 per order or percent:0.1 of the value",
         examples=["us_equity"],
     )
-    settings: Settings = Field(
+    settings: SettingValues = Field(
         default_factory=dict,
         description="spread, slippage, basis_points, participation, latency_milliseconds, risk, sessions, "
         "exchange, product, tick, lot, limits, carry_rates, base_currency, currencies, rates",
@@ -121,7 +121,7 @@ class BacktestIn(FrozenRequestModel):
     seed: WholeNumber = Field(0, description="Seed of `context.random`", examples=[1], le=2**31 - 1)
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> "BacktestIn":
+    def _require_time_order(self) -> "BacktestIn":
         if self.since >= self.until:
             raise PydanticCustomError("period", "`from` must be before `to`.", {"field": "from"})
         return self
@@ -130,9 +130,17 @@ class BacktestIn(FrozenRequestModel):
         """Return the request as the service takes it."""
         symbols = None if self.symbols is None else tuple(self.symbols)
         return BacktestRequest(
-            self.strategy, self.parameters, symbols, self.since, self.until, self.interval, self.cash,
-            self.cost_schedule, self.settings, self.seed,
-        )  # fmt: skip
+            strategy=self.strategy,
+            parameters=self.parameters,
+            symbols=symbols,
+            since=self.since,
+            until=self.until,
+            interval=self.interval,
+            cash=self.cash,
+            costs=self.cost_schedule,
+            settings=self.settings,
+            seed=self.seed,
+        )
 
 
 class BacktestOut(BaseModel):

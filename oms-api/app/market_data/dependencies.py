@@ -9,9 +9,9 @@ from app.http.app_state import Component
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 
-Publish = Callable[[int, Quote], Awaitable[None]]
+PublishQuote = Callable[[int, Quote], Awaitable[None]]
 
 MARKET = Component[Market]("market")
 MarketDep = Annotated[Market, Depends(MARKET)]
-PUBLISH_QUOTE = Component[Publish]("publish_quote")
-PublisherDep = Annotated[Publish, Depends(PUBLISH_QUOTE)]
+PUBLISH_QUOTE = Component[PublishQuote]("publish_quote")
+PublisherDep = Annotated[PublishQuote, Depends(PUBLISH_QUOTE)]

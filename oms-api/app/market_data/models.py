@@ -16,8 +16,8 @@ _POSITIVE = "{0} IS NULL OR CAST({0} AS NUMERIC) > 0"
 class QuoteRow(Base):
     """The latest manual quote of a symbol of a tenant. Simulated quotes are not stored.
 
-    `unmatched_since` is the time of its arrival until all portfolios with orders of its symbol have met it;
-    null for a quote that met them in the transaction that stored it.
+    `unmatched_since` is the time of its arrival until the orders of its symbol are matched in all portfolios;
+    null for a quote that was matched in the transaction that stored it.
     """
 
     __tablename__ = "quotes"
@@ -88,7 +88,7 @@ class DailyBarRow(BarColumns, Base):
 
 
 class MarkOverrideRow(Base):
-    """The price at which a person lets positions in a symbol be valued until it expires."""
+    """The price that a person set to value positions in a symbol until it expires."""
 
     __tablename__ = "mark_overrides"
     __table_args__ = (CheckConstraint("CAST(price AS NUMERIC) > 0", name="price_is_positive"),)

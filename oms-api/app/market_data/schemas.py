@@ -20,13 +20,13 @@ _AT = "2026-11-20T15:04:05.123456Z"
 
 
 MAX_REASON_LENGTH = 500
-Reason = Annotated[
+MarkReason = Annotated[
     str,
     StringConstraints(min_length=1),
     AfterValidator(clean),
     AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
-Size = Annotated[Amount, AfterValidator(require_storable)]
+QuoteSize = Annotated[Amount, AfterValidator(require_storable)]
 
 
 class QuoteIn(FrozenRequestModel):
@@ -38,11 +38,11 @@ class QuoteIn(FrozenRequestModel):
     bid: PositiveAmount | None = None
     ask: PositiveAmount | None = None
     last: PositiveAmount | None = None
-    bid_size: Size | None = None
-    ask_size: Size | None = None
+    bid_size: QuoteSize | None = None
+    ask_size: QuoteSize | None = None
 
     @model_validator(mode="after")
-    def _sane(self) -> "QuoteIn":
+    def _require_valid_prices(self) -> "QuoteIn":
         if self.bid is None and self.ask is None and self.last is None:
             raise PydanticCustomError("no_price", "Send `bid`, `ask` or `last`.", {"field": "last"})
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
@@ -51,7 +51,16 @@ class QuoteIn(FrozenRequestModel):
 
     def build_quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
-        return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
+        return Quote(
+            symbol=symbol,
+            bid=self.bid,
+            ask=self.ask,
+            last=self.last,
+            bid_size=self.bid_size,
+            ask_size=self.ask_size,
+            at=at,
+            source="manual",
+        )
 
 
 class QuoteOut(BaseModel):
@@ -86,12 +95,14 @@ class MarkIn(FrozenRequestModel):
     price: PositiveAmount = Field(
         description="Price per unit, in the instrument's currency", examples=["95.00"]
     )
-    reason: Reason = Field(description="Why the market's price is not used", examples=["Halted since noon"])
+    reason: MarkReason = Field(
+        description="Why the market's price is not used", examples=["Halted since noon"]
+    )
     expires_at: QueryTime = Field(
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
-    def override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
+    def build_override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
         """Return the mark that `set_by` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed

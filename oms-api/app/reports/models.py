@@ -9,7 +9,7 @@ from app.database import Amount, Base
 
 
 class DailyStatsRow(Base):
-    """The statistics of a portfolio and day (UTC) that is over, append-only; see `rules.profit.Totals`.
+    """The statistics of a portfolio and day (UTC) that is over, append-only; see `rules.profit.ProfitTotals`.
 
     A day without a row of the ledger has none.
     """

@@ -15,7 +15,7 @@ class SwitchKeyReused(Conflict):
         )
 
 
-class TooManySet(Conflict):
+class TooManyControls(Conflict):
     """Raised when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
     kind, title = "too-many-set", "Too many limits or kill switches"

@@ -93,7 +93,7 @@ class KillSwitchChangeRow(Base):
 class LatchRow(Base):
     """A latch: a strategy or an API key may place no more automatic orders in a symbol until it is released.
 
-    At most one latch per holder is active. Released latches are kept as a record.
+    At most one latch per subject is active. Released latches are kept as a record.
     """
 
     __tablename__ = "latches"

@@ -66,7 +66,15 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 }
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
-_DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
+_DEFAULT_STATE = SwitchChange(
+    scope=SwitchScope.TENANT,
+    key="",
+    name="",
+    state=TradingState.ACTIVE,
+    reason=None,
+    set_by="",
+    set_at=BEFORE_ALL,
+)
 ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The feed is repaired"}))]
 
 
@@ -105,7 +113,7 @@ async def put_limit(
     if body.until is not None and body.until <= at:
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
-    requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
+    requested, is_removed = body.build_limit(_get_actor(caller), at), body.value is None
     request_info = get_request_info(request)
     limit = await changes.run(
         lambda connection: change_limit(
@@ -113,7 +121,7 @@ async def put_limit(
         ),
         caller.tenant_id,
     )
-    controls.forget(caller.tenant_id)
+    controls.invalidate(caller.tenant_id)
     return build_json_response(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
@@ -158,11 +166,11 @@ async def set_kill_switch(
     | `flatten` | cancels all orders and closes all positions at market; same as `"flatten": true` |
     """
     at, request_info = now(), get_request_info(request)
-    change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
+    change = body.build_change(_get_actor(caller), at, key, _request_hash(body) if key else None)
     entry = build_switch_entry(caller, request_info, at, change)
     authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)
     stopped = await kill_switches.set_state(authenticated_request, change, entry, body.exit_policy)
-    headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
+    headers = {REPLAYED: "true"} if stopped.applied.is_replay else {}
     content = build_kill_switch_result(
         stopped.applied.change,
         stopped.applied_portfolios,
@@ -216,6 +224,6 @@ async def release_latch(
 
     Requires a logged-in user, or an API key acting for a user.
     """
-    response = await change_requests.execute(caller, body, latch_service.release, latch_id, body.reason)
-    controls.forget(caller.tenant_id)
+    response = await change_requests.execute(caller, body, latch_service.release_latch, latch_id, body.reason)
+    controls.invalidate(caller.tenant_id)
     return response

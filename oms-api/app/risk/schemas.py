@@ -25,7 +25,7 @@ from app.ledger.rules.tickets import find_portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, format_money, is_storable
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, RiskLimit
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
@@ -126,7 +126,7 @@ class LimitIn(FrozenRequestModel):
     until: QueryTime | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "LimitIn":
+    def _require_matching_fields(self) -> "LimitIn":
         _build_key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError(
@@ -138,13 +138,13 @@ class LimitIn(FrozenRequestModel):
 
     @field_validator("value", mode="plain")
     @classmethod
-    def _fits_its_code(cls, value: Any, validation: ValidationInfo) -> Decimal | str | None:
+    def _parse_value(cls, value: Any, validation: ValidationInfo) -> Decimal | str | None:
         code = validation.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
         return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
 
-    def limit(self, set_by: str, now: datetime) -> SetLimit:
+    def build_limit(self, set_by: str, now: datetime) -> RiskLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _build_key(self.scope, self.name)
         until = format_optional_timestamp(self.until)
@@ -152,7 +152,7 @@ class LimitIn(FrozenRequestModel):
         allowed_values = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
         limit_key = (LimitScope(self.scope), key, name, self.code)
-        return SetLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
+        return RiskLimit(*limit_key, value, until, set_by, format_timestamp(now), allowed_values)
 
 
 class LimitOut(BaseModel):
@@ -187,7 +187,7 @@ class SwitchIn(FrozenRequestModel):
     reason: Note | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "SwitchIn":
+    def _require_matching_fields(self) -> "SwitchIn":
         _build_key(self.scope, self.name)
         if self.exits is not ExitPolicy.KEEP and self.state is not TradingState.HALTED:
             message = "Only HALTED cancels orders: leave `exits` out, or send state HALTED."
@@ -201,11 +201,20 @@ class SwitchIn(FrozenRequestModel):
             return ExitPolicy.FLATTEN
         return self.exits if self.state is TradingState.HALTED else None
 
-    def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
+    def build_change(
+        self, set_by: str, now: datetime, key: str | None, request_hash: str | None
+    ) -> SwitchChange:
         """Return the change, made at `now`."""
-        switch_key = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
-            *switch_key, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
+            scope=SwitchScope(self.scope),
+            key=_build_key(self.scope, self.name),
+            name=self.name or "",
+            state=self.state,
+            reason=self.reason or None,
+            set_by=set_by,
+            set_at=format_timestamp(now),
+            idempotency_key=key,
+            request_hash=request_hash,
         )
 
 
@@ -288,7 +297,7 @@ class LatchOut(BaseModel):
     reason: str | None = Field(examples=[None], description="Why it was released")
 
 
-def serialize_limit(limit: SetLimit, *, in_force: bool, is_removed: bool = False) -> dict[str, Any]:
+def serialize_limit(limit: RiskLimit, *, in_force: bool, is_removed: bool = False) -> dict[str, Any]:
     """Return the limit as `LimitOut` describes it."""
     return {
         "scope": limit.scope.value,

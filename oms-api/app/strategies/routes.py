@@ -61,7 +61,7 @@ async def post_strategy(
     new = body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
     response = await change_requests.execute(caller, body, registry.create, new)
-    controls.forget(caller.tenant_id)
+    controls.invalidate(caller.tenant_id)
     return response
 
 
@@ -115,7 +115,7 @@ async def patch_strategy(
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
     response = await change_requests.execute(caller, body, registry.update, strategy_name, changes)
-    controls.forget(caller.tenant_id)
+    controls.invalidate(caller.tenant_id)
     return response
 
 
@@ -124,7 +124,8 @@ async def patch_strategy(
 )
 async def start_strategy(
     caller: StartStrategyCaller, strategy_name: StrategyNamePath, body: StartBody,
-    inspector: CodeInspectorDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
+    inspector: CodeInspectorDep,
+    readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)

@@ -59,10 +59,10 @@ def _replace_numbers(value: Any) -> Any:  # any JSON value
     return [_replace_numbers(item) for item in value] if isinstance(value, list) else value
 
 
-StrategyName = Annotated[Label, Field(min_length=1), AfterValidator(_require_plain_name)]
+NewStrategyName = Annotated[Label, Field(min_length=1), AfterValidator(_require_plain_name)]
 EntryPoint = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9_.:-]+$")]
 ParameterValue = StrictBool | Annotated[str, Field(max_length=1_000)] | int
-Parameters = Annotated[
+ParameterValues = Annotated[
     dict[Annotated[str, Field(max_length=100)], ParameterValue],
     BeforeValidator(_parse_parameters),
     Field(max_length=MAX_PARAMETERS),
@@ -86,7 +86,7 @@ def build_limit_requests(
     for code, value in limits.items():
         body = {"scope": "strategy", "name": name, "code": code, "value": value}
         limit_body = validate_model(LimitIn, body, ("limits", code))
-        requests.append(LimitRequest(limit_body.limit(set_by, now), limit_body.value is None))
+        requests.append(LimitRequest(limit_body.build_limit(set_by, now), limit_body.value is None))
     return requests
 
 
@@ -99,7 +99,7 @@ class StrategyIn(FrozenRequestModel):
         "params": "Did you mean `parameters`?",
     }
 
-    name: StrategyName = Field(
+    name: NewStrategyName = Field(
         description="Name, unique in the tenant; its orders have it as `strategy`", examples=["trend"]
     )
     entry_point: EntryPoint = Field(
@@ -110,7 +110,7 @@ class StrategyIn(FrozenRequestModel):
     portfolio: PortfolioName = Field(description="Portfolio in which it trades", examples=["Growth"])
     symbols: Symbols = Field(description="Symbols whose bars it receives", examples=[["AAPL"]])
     interval: Interval = Field(Interval.MINUTE, description="Length of the bars", examples=["1m"])
-    parameters: Parameters = Field(
+    parameters: ParameterValues = Field(
         default_factory=dict,
         description="Parameters by name; those left out have their defaults",
         examples=[{"fast": 10, "slow": 30}],
@@ -141,7 +141,7 @@ class StrategyPatch(FrozenRequestModel):
     portfolio: PortfolioName = Field("", description="Portfolio in which it trades", examples=["Growth"])
     symbols: Symbols = Field([], description="Symbols whose bars it receives", examples=[["AAPL", "MSFT"]])
     interval: Interval = Field(Interval.MINUTE, description="Length of the bars", examples=["1h"])
-    parameters: Parameters = Field({}, description="Parameters to change", examples=[{"fast": 12}])
+    parameters: ParameterValues = Field({}, description="Parameters to change", examples=[{"fast": 12}])
     mode: Mode = Field(
         StrategyMode.PAPER, description="`paper` or `live`, as the portfolio", examples=["paper"]
     )

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.backtests.errors import InvalidBacktest
-from app.backtests.service.bar_files import BarFiles, Selection
+from app.backtests.service.bar_files import BarFiles, BarSelection
 from app.market_data.rules.bars import Interval
 from tests.backtests.bars import HEADER, START, build_line, build_lines_of_closes, join_lines
 
 SYMBOLS = ("AAPL", "BRK.B", "MSFT")
-EVERYTHING = Selection()
+EVERYTHING = BarSelection()
 
 
 def _write(folder, name, lines):
@@ -65,11 +65,11 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
 def test_selection_filters_bars_and_the_data_has_a_hash(tmp_path):
     path = _write(tmp_path, "bars.csv", build_lines_of_closes(["1", "2", "3", "4"]))
     origin = int(START.timestamp())
-    bars, files = _read(path, Selection(("AAPL",), origin + 60, origin + 180))
+    bars, files = _read(path, BarSelection(("AAPL",), origin + 60, origin + 180))
     assert [close for _, _, close in bars] == [2, 3]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert files.data_hash == hashlib.sha256(digest.encode()).hexdigest()
-    assert _read(path, Selection(("MSFT",)))[0] == []
+    assert _read(path, BarSelection(("MSFT",)))[0] == []
     assert files.list_symbols() == ["AAPL"]
 
 

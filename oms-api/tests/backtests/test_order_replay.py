@@ -11,8 +11,8 @@ from app.backtests.rules.block_frames import pack_block, parse_block
 from app.backtests.rules.blocks import build_block
 from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.commands import (
-    Command,
     CommandKind,
+    StrategyCommand,
     pack_cancellation,
     pack_replacement,
     pack_submission,
@@ -96,8 +96,10 @@ def test_commands_round_trip():
     )  # fmt: skip
     for ticket in (plain, full):
         command = parse_command(json.loads(json.dumps(pack_submission(AT, ticket))), {"AAPL": None})
-        assert command == Command(CommandKind.SUBMIT, AT, ticket)
-    assert parse_command(pack_cancellation(AT, "O1"), {}) == Command(CommandKind.CANCEL, AT, order_id="O1")
+        assert command == StrategyCommand(CommandKind.SUBMIT, AT, ticket)
+    assert parse_command(pack_cancellation(AT, "O1"), {}) == StrategyCommand(
+        CommandKind.CANCEL, AT, order_id="O1"
+    )
     replaced = parse_command(pack_replacement(AT, "O1", full), {})
     assert replaced.changes == {"quantity": ten, "limit_price": ten, "stop_price": hundred}
 

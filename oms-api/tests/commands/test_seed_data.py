@@ -13,7 +13,7 @@ from app.instruments.queries import load_instruments, set_terms
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
 from app.verify import verify_database
@@ -111,7 +111,7 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
 @pytest.mark.any_database
 def test_seed_keeps_existing_instruments_and_limits(configured_database, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
-    kept_limit = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
+    kept_limit = RiskLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, terms, NOON)
         set_limit(connection, 1, kept_limit._replace(set_by="somebody", set_at=format_timestamp(NOON)))

@@ -511,7 +511,7 @@ def test_stored_prices_follow_a_split_and_its_reversal(api_with_shares, clock):
     with api_with_shares.service.engine.connect() as connection:
         set_tenant_scope(connection, [api_with_shares.tenant_id])
         key = InstrumentKey(api_with_shares.tenant_id, "AAPL")
-        quotes = api_with_shares.service.app.state.market.find_past_quotes(connection, [key], booked_at)
+        quotes = api_with_shares.service.app.state.market.load_past_quotes(connection, [key], booked_at)
     assert quotes[key].last == Decimal("5.25")  # a tick at the time of the booking
     assert_ok(reverse_action(api_with_shares, action))
     assert assert_ok(api_with_shares.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split

@@ -138,12 +138,12 @@ def test_earlier_price_is_the_last_tick_then_the_last_close(engine, scoped_engin
     create_bar_store(
         engine, build_tick("100"), build_tick("101", NOON + 70 * SECOND), build_tick("7", NOON + DAY)
     )
-    find_past_quotes = service.app.state.market.find_past_quotes
+    load_past_quotes = service.app.state.market.load_past_quotes
     with engine.connect() as connection:
-        quotes = [find_past_quotes(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
+        quotes = [load_past_quotes(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
     assert [quote[AAPL].last for quote in quotes] == [100, 100, 101]
     roll_up(scoped_engine, NOON + DAY)
     TickRetention(scoped_engine, MINUTE, lambda: NOON + DAY).prune(EndlessLease())
     with engine.connect() as connection:
-        assert find_past_quotes(connection, [AAPL], NOON + 130 * SECOND)[AAPL].last == 101
-        assert find_past_quotes(connection, [AAPL], NOON - SECOND).get(AAPL) is None
+        assert load_past_quotes(connection, [AAPL], NOON + 130 * SECOND)[AAPL].last == 101
+        assert load_past_quotes(connection, [AAPL], NOON - SECOND).get(AAPL) is None

@@ -58,14 +58,14 @@ def test_given_quote_takes_precedence_over_the_source(engine, market, source):
     create_store(engine, build_quote("5"))
     keys = [AAPL, MSFT]
     with engine.connect() as connection:
-        quotes = market.find_quotes(connection, keys, NOON)
+        quotes = market.load_quotes(connection, keys, NOON)
     assert quotes == {AAPL: build_quote("5"), MSFT: source.get_quote("MSFT", NOON)}
 
 
 def test_latest_quote_is_kept(engine, market):
     assert market.get_last_quote(1, "AAPL") is None
     with engine.connect() as connection:
-        market.find_quotes(connection, [AAPL], NOON)
+        market.load_quotes(connection, [AAPL], NOON)
     assert market.get_last_quote(1, "AAPL").at == NOON
     market.receive_quote(1, build_quote("7", NOON + SECOND))
     assert market.get_last_quote(1, "AAPL") == build_quote("7", NOON + SECOND)
@@ -73,7 +73,7 @@ def test_latest_quote_is_kept(engine, market):
 
 
 def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED_QUOTES", 2)
     for symbol in ("A", "B", "C"):
         market.receive_quote(1, build_quote("7", symbol=symbol))
     assert [market.get_last_quote(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
@@ -110,10 +110,10 @@ def test_source_polls_subscribed_symbols(market, source):
 def test_source_polls_requested_symbols_until_requests_stop(engine, market, source):
     create_store(engine, build_quote("5"))
     with engine.connect() as connection:
-        market.find_quotes(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
+        market.load_quotes(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
         market.follow(NOON)
         market.follow(NOON + SECOND)
-        market.find_quotes(connection, [OTHER_AAPL], NOON + 300 * SECOND)
+        market.load_quotes(connection, [OTHER_AAPL], NOON + 300 * SECOND)
     market.follow(NOON + 599 * SECOND)
     market.follow(NOON + 600 * SECOND)
     market.follow(NOON + 900 * SECOND)
@@ -121,10 +121,10 @@ def test_source_polls_requested_symbols_until_requests_stop(engine, market, sour
 
 
 def test_number_of_polled_symbols_is_bounded(engine, market, source, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED_QUOTES", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
-            market.find_quotes(connection, [InstrumentKey(1, symbol)], NOON)
+            market.load_quotes(connection, [InstrumentKey(1, symbol)], NOON)
     market.follow(NOON)
     assert source.followed == [["C"]]
 
@@ -135,7 +135,7 @@ def test_quotes_of_a_batch_are_stored_in_sequence(engine):
     create_store(engine, build_quote("99", NOON + 3 * SECOND), build_quote("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
-        quotes = queries.find_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
+        quotes = queries.load_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
         minutes = read_bars(connection, AAPL, Interval.MINUTE, NOON - hour, NOON + hour)
     assert quotes == {
         AAPL: build_quote("97", NOON + 60 * SECOND),

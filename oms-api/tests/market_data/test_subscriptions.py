@@ -133,8 +133,8 @@ def build_quote(last, at):
 
 def test_older_shared_quote_does_not_replace_a_later_one():
     market, now = Market(ManualSource(), None), utc_now()  # type: ignore[arg-type]  # nothing is read
-    market.apply_shared(1, build_quote("2", now))
-    market.apply_shared(1, build_quote("1", now - timedelta(seconds=1)))
+    market.apply_shared_quote(1, build_quote("2", now))
+    market.apply_shared_quote(1, build_quote("1", now - timedelta(seconds=1)))
     last = market.get_last_quote(1, "AAPL")
     assert last is not None
     assert last.last == 2

@@ -194,7 +194,7 @@ def simulated_month(database_url: str, seed: int) -> Iterator[Month]:
     with run_service(database_url, now=clock, price_source="manual") as service:
         engine = connect_engine(database_url, readers=1, tenant_scoped=True)
         state = service.app.state
-        sources = (engine, state.market.find_past_marks, state.calendars)
+        sources = (engine, state.market.load_past_marks, state.calendars)
         snapshots = SnapshotService(*sources, timedelta(minutes=1), clock)
         month = Month(
             service, service.create_client(), clock, snapshots, CarryService(*sources, clock), Random(seed)

@@ -20,7 +20,7 @@ from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.orders.service.risk_checks.exposure import compute_exposure
 from app.orders.service.trade_guard import OrderTradeGuard
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import RiskLimit
 from app.risk.service import controls as controls_module
 from app.risk.service.controls import Controls
 
@@ -69,7 +69,7 @@ class NoConnection:
     """Stands for the connection of a batch that must not run any statement: each use fails."""
 
 
-def build_services(tenant_id: int, limits: list[SetLimit], now: datetime) -> BatchServices:
+def build_services(tenant_id: int, limits: list[RiskLimit], now: datetime) -> BatchServices:
     """Return the services of a process that has just read the limits of one tenant."""
     controls = Controls(lambda: 0.0)
     read: dict[str, Any] = {

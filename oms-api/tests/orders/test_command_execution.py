@@ -34,7 +34,7 @@ from app.orders.service.commands import (
     ReviewApprovals,
 )
 from app.orders.service.internal_commands import CheckLosses, ExpireOrders, MatchQuote
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
 from tests.orders.commands import build_record_trade
@@ -121,7 +121,7 @@ def set_limit_of_tenant(harness, code, most):
 
 
 def set_limit_in_scope(harness, code, most, scope, name):
-    limit = SetLimit(scope, name.lower(), name, code, Decimal(most), set_at=format_timestamp(harness.now))
+    limit = RiskLimit(scope, name.lower(), name, code, Decimal(most), set_at=format_timestamp(harness.now))
     with unit_of_work(harness.engine) as connection:
         set_limit(connection, harness.tenant, limit)
     harness.restart()

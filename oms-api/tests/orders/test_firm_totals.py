@@ -8,7 +8,7 @@ from sqlalchemy import event
 from app.database import unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.commands import PlaceOrder
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import Timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
@@ -20,7 +20,7 @@ MOST, AT = Decimal(1500), Timestamp("2026-11-20T00:00:00.000000Z")
 def limited_harness(harness):
     """Provide a firm with an exposure limit of 1,500 and a resting order for 1,000 in another portfolio."""
     harness.place_order(portfolio="Other", type="LIMIT", limit_price="100")
-    limit = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_GROSS_EXPOSURE, MOST, set_at=AT)
+    limit = RiskLimit(LimitScope.TENANT, "", "", LimitCode.MAX_GROSS_EXPOSURE, MOST, set_at=AT)
     with unit_of_work(harness.engine) as connection:
         set_limit(connection, harness.tenant, limit)
     harness.restart()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.any_database
 @pytest.fixture(autouse=True)
 def _wait_for_cancels(monkeypatch):
     """Wait for the cancels however slow the machine is."""
-    for name in ("ANSWER_SECONDS", "FLATTEN_SECONDS"):
+    for name in ("MAX_RESPONSE_SECONDS", "FLATTEN_SECONDS"):
         monkeypatch.setattr(f"app.risk.service.kill_switches.{name}", 30.0)
 
 

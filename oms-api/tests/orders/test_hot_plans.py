@@ -16,7 +16,7 @@ from app.ledger.queries.reading import TradeFilter, list_trades, load_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
-from app.market_data.queries import find_quotes
+from app.market_data.queries import load_quotes
 from app.orders.queries.due_orders import count_overdue_orders, list_instruments_with_held_orders
 from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.queries.orders import list_instruments_with_open_orders
@@ -230,7 +230,7 @@ READS = {
     "symbols with orders": list_instruments_with_open_orders,
     "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
     "symbols kept back": list_instruments_with_held_orders,
-    "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
+    "quotes": lambda connection: load_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }
 
 

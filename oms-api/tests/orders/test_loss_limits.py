@@ -12,8 +12,8 @@ from app.orders.rules.values import Status
 from app.orders.service.internal_commands import CheckLosses
 from app.performance.models import EquitySnapshot
 from app.risk.queries.limits import build_limit_upsert
-from app.risk.queries.losses import find_tenants_with_loss_limits
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.queries.losses import list_tenants_with_loss_limits
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.rules.losses import LOSS_LIMIT_ACTOR
 from app.timestamps import format_timestamp
 from app.verify import check_database
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("decides_on_loaded_state")
 
 
 def set_limit(harness, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):
-    limit = SetLimit(
+    limit = RiskLimit(
         scope, name.lower(), name, code, Decimal(value), None, "key", format_timestamp(harness.now)
     )
     with unit_of_work(harness.engine) as connection:
@@ -134,7 +134,7 @@ def test_tenant_drawdown_limit_applies_to_each_portfolio(harness):
 
 def find_due_tenants(harness):
     with harness.engine.connect() as connection:
-        return find_tenants_with_loss_limits(connection)
+        return list_tenants_with_loss_limits(connection)
 
 
 def test_automatic_switch_passes_verification(serve):

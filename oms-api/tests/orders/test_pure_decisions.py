@@ -50,7 +50,7 @@ from app.orders.service.internal_commands import (
 )
 from app.orders.service.risk_checks.exposure import compute_exposure
 from app.orders.service.write_path.command_execution import execute_all
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp
 from tests.orders.batch_state import build_context, build_services, capture_state
@@ -59,7 +59,7 @@ from tests.orders.writer_harness import build_ticket
 TENANT = 1
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OPENING_CASH = Decimal(10_000)
-LIMITS = [SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY, Decimal(60))]
+LIMITS = [RiskLimit(LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY, Decimal(60))]
 GROWTH = ("Growth", "growth")
 
 SIDES = st.sampled_from(["BUY", "SELL"])

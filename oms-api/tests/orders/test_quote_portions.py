@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
-from app.market_data.queries import find_unmatched_quotes
+from app.market_data.queries import load_unmatched_quote_times
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.orders import load_portfolio_keys
@@ -93,7 +93,7 @@ def create_matcher(harness, readers, writer):
 
 def count_unmatched(harness, symbol="AAPL"):
     with harness.engine.connect() as connection:
-        return find_unmatched_quotes(connection, [InstrumentKey(harness.tenant, symbol)])
+        return load_unmatched_quote_times(connection, [InstrumentKey(harness.tenant, symbol)])
 
 
 def list_statuses(harness, orders):

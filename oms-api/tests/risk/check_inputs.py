@@ -4,20 +4,28 @@ from decimal import Decimal
 from typing import Any
 
 from app.risk.rules.evaluation import evaluate_order
-from app.risk.rules.exposure import build_symbol_book, sum_totals
-from app.risk.rules.limits import Subject, find_limits
-from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolExposure, Tradable, WorkingOrder
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
+from app.risk.rules.limits import LimitSubject, resolve_limits
+from app.risk.rules.values import (
+    CandidateOrder,
+    Denial,
+    Prices,
+    RiskInput,
+    SymbolExposure,
+    TradedInstrument,
+    WorkingOrder,
+)
 
-DEFAULTS = find_limits(Subject("growth", "AAPL"), {})
+DEFAULTS = resolve_limits(LimitSubject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
-SHARE = Tradable(Decimal("0.01"), Decimal(1))
+SHARE = TradedInstrument(Decimal("0.01"), Decimal(1))
 
 
-def build_order(**changes: Any) -> Candidate:
+def build_order(**changes: Any) -> CandidateOrder:
     """Return a BUY of 10 at the market; amounts may be given as text."""
     amounts = {name: _parse_amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
-    return Candidate(**(usual | amounts))
+    return CandidateOrder(**(usual | amounts))
 
 
 def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
@@ -37,7 +45,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
-    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
+    book = build_symbol_exposure(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     fields: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
@@ -46,7 +54,7 @@ def build_risk_input(**changes: Any) -> RiskInput:
         order=order,
         instrument=changes.pop("instrument", SHARE),
         prices=prices,
-        book=book,
+        symbol_exposure=book,
         limits=DEFAULTS._replace(**fields),
         cash=Decimal(changes.pop("cash", 1_000_000)),
         other_exposure=sum_totals(changes.pop("other_exposure", ())),

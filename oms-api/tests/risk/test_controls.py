@@ -7,13 +7,13 @@ import pytest
 from app.database import execute_writes, unit_of_work
 from app.risk.queries.latches import build_latch_insert
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
 from app.timestamps import format_timestamp
 from tests.factories import NOON
 
-SUBJECT = Subject("growth", "AAPL")
+SUBJECT = LimitSubject("growth", "AAPL")
 HOLDER = LatchSubject(LatchScope.STRATEGY, "momentum", "AAPL")
 
 
@@ -33,7 +33,7 @@ def set_switch(tenant_id, engine):
 
 def build_limit(value, until=None):
     place = (LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY)
-    return SetLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
+    return RiskLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
 
 
 def store_row(engine, row, tenant_id=1):
@@ -64,15 +64,15 @@ def test_own_change_is_seen_immediately(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
     store_row(engine, build_limit("50"))
-    controls.forget(1)
+    controls.invalidate(1)
     assert list_known_switches(controls, engine)[0] == 50
 
 
 def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
-    controls.forget(1)  # by the event loop, while the writer's thread judges
-    assert controls.get_limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
+    controls.invalidate(1)  # by the event loop, while the writer's thread judges
+    assert controls.get_limits(1, LimitSubject("growth", "AAPL")).max_order_quantity == 1_000_000
 
 
 def test_expired_limit_no_longer_applies(engine):
@@ -117,7 +117,7 @@ def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
     with engine.connect() as connection:
         controls.refresh(connection, [1, 2], NOON)  # 1 is fresh, 2 is new and does not fit
         controls.refresh(connection, [3], NOON)  # of the same batch: of an order, after those of trades
-        controls.forget(1)
+        controls.invalidate(1)
         controls.refresh(connection, [4], NOON)
     for tenant_id in (1, 2, 3, 4):
         assert controls.get_limits(tenant_id, SUBJECT).max_order_quantity == 1_000_000

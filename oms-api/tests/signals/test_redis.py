@@ -168,8 +168,8 @@ def read_repeatedly(redis_server, intake, monkeypatch):
     async def work():
         client = Redis.from_url(redis_server.url, protocol=2)
         reader = StreamReader(client, intake, "me")
-        await reader.prepare()
-        await reader.prepare()  # the group exists
+        await reader.create_group()
+        await reader.create_group()  # the group exists
         for _ in range(8):
             await reader.read_once()
         await client.aclose()

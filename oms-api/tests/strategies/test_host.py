@@ -14,7 +14,7 @@ from app.parity import main
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.queries.journal import delete_inputs, iterate_inputs
-from app.strategies.rules.journal import find_break
+from app.strategies.rules.journal import find_broken_sequence
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import run_session
 from app.strategies.service.order_gateway import OrderServiceUnavailable
@@ -52,7 +52,7 @@ def test_bar_becomes_an_order_and_its_fill_an_input(setup):
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert setup.state["account"]["positions"][0][:3] == ["AAPL", "", "1.00000000"]
     assert [item.kind for item in setup.inputs] == ["start", "bars", "fill", "order"]
-    assert find_break(setup.inputs) is None
+    assert find_broken_sequence(setup.inputs) is None
 
 
 def test_restart_keeps_state_and_repeats_nothing(setup):
@@ -95,7 +95,7 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
         pass
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert len(setup.orders) == 1
-    assert find_break(setup.inputs) is None
+    assert find_broken_sequence(setup.inputs) is None
 
 
 @pytest.mark.any_database

@@ -34,7 +34,7 @@ def run_snapshot_service(
 ) -> Iterator[SnapshotService]:
     """Yield the service of snapshots as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    read_quotes = service.app.state.market.find_past_marks
+    read_quotes = service.app.state.market.load_past_marks
     try:
         yield SnapshotService(
             engine, read_quotes, service.app.state.calendars, interval, lambda: at + WRITE_DELAY
@@ -49,7 +49,7 @@ def run_carry_service(service: Service, at: datetime) -> Iterator[CarryService]:
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     state = service.app.state
     try:
-        yield CarryService(engine, state.market.find_past_marks, state.calendars, lambda: at + WRITE_DELAY)
+        yield CarryService(engine, state.market.load_past_marks, state.calendars, lambda: at + WRITE_DELAY)
     finally:
         engine.dispose()
 

@@ -20,7 +20,7 @@ from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.orders.service.batch_state.loss_baselines import read_loss_baselines
-from app.risk.rules.limits import Subject
+from app.risk.rules.limits import LimitSubject
 from app.risk.service.controls import Controls
 
 MAX_PORTFOLIOS = 200  # valued by one statement
@@ -85,7 +85,7 @@ class PortfolioAlerts:
         return values
 
     def _find_limits(self, portfolio: WatchedPortfolio) -> PortfolioLimits:
-        subject = Subject(portfolio.name_key, "", is_live=portfolio.is_live)
+        subject = LimitSubject(portfolio.name_key, "", is_live=portfolio.is_live)
         limits = self._controls.get_limits(portfolio.tenant_id, subject)
         return PortfolioLimits(
             limits.max_gross_exposure, limits.max_net_exposure, limits.max_daily_loss, limits.max_drawdown

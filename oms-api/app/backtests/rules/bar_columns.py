@@ -19,7 +19,18 @@ def build_columns(symbol: str, seconds: int, bars: Sequence[Bar]) -> BarColumns:
     )
     volumes = array("q", (_scale_volume(bar.volume, volume_places) for bar in bars))
     starts = array("q", (int(bar.start.timestamp()) for bar in bars))
-    return BarColumns(symbol, seconds, places, volume_places, starts, opens, highs, lows, closes, volumes)
+    return BarColumns(
+        symbol=symbol,
+        seconds=seconds,
+        places=places,
+        volume_places=volume_places,
+        starts=starts,
+        opens=opens,
+        highs=highs,
+        lows=lows,
+        closes=closes,
+        volumes=volumes,
+    )
 
 
 def count_places(amounts: Iterable[Decimal]) -> int:

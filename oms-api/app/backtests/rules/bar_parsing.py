@@ -119,7 +119,16 @@ class BarParser:
         self._places = places
         opens, highs, lows, closes = prices
         return BarTable(
-            symbols, self._seconds, places, self._volume_places, starts, opens, highs, lows, closes, volumes
+            symbols=symbols,
+            seconds=self._seconds,
+            places=places,
+            volume_places=self._volume_places,
+            starts=starts,
+            opens=opens,
+            highs=highs,
+            lows=lows,
+            closes=closes,
+            volumes=volumes,
         )
 
     def _scale_volumes(self, cells: Sequence[str]) -> "array[int] | None":
@@ -211,9 +220,17 @@ class BarParser:
         names = [bar.symbol for bar in bars]
         symbols: str | list[str] = names[0] if len(set(names)) == 1 else names
         return BarTable(
-            symbols, self._seconds, self._places, self._volume_places, starts, opens, highs, lows, closes,
-            volumes,
-        )  # fmt: skip
+            symbols=symbols,
+            seconds=self._seconds,
+            places=self._places,
+            volume_places=self._volume_places,
+            starts=starts,
+            opens=opens,
+            highs=highs,
+            lows=lows,
+            closes=closes,
+            volumes=volumes,
+        )
 
     def _scale_prices(
         self, bars: Sequence[Bar], get: Callable[[Bar], Decimal | None], places: int

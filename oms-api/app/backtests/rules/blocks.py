@@ -96,6 +96,14 @@ def scale_columns(columns: BarColumns, places: int, volume_places: int) -> BarCo
     opens, highs, lows, closes = prices
     volumes = array("q", (value if value < 0 else value * volume for value in columns.volumes))
     return BarColumns(
-        columns.symbol, columns.seconds, places, volume_places, columns.starts, opens, highs, lows, closes,
-        volumes,
-    )  # fmt: skip
+        symbol=columns.symbol,
+        seconds=columns.seconds,
+        places=places,
+        volume_places=volume_places,
+        starts=columns.starts,
+        opens=opens,
+        highs=highs,
+        lows=lows,
+        closes=closes,
+        volumes=volumes,
+    )

@@ -33,7 +33,7 @@ class CommandKind(StrEnum):
     REPLACE = "R"
 
 
-class Command(NamedTuple):
+class StrategyCommand(NamedTuple):
     """A command. A submission has a ticket, another the id of its order; a replacement has `changes`."""
 
     kind: CommandKind
@@ -69,21 +69,21 @@ def pack_replacement(at: int, order_id: str, ticket: Ticket | OrderChanges) -> l
     return ["R", at, order_id, *map(_format_amount, amounts)]
 
 
-def parse_command(fields: object, symbols: Mapping[str, object]) -> Command:
+def parse_command(fields: object, symbols: Mapping[str, object]) -> StrategyCommand:
     """Return a command for one of `symbols`. Raises InvalidCommand."""
     if not isinstance(fields, list) or len(fields) < 3 or type(fields[1]) is not int:
         raise InvalidCommand("it is not a command")
     kind, at, *values = fields
     if kind == CommandKind.SUBMIT:
-        return Command(CommandKind.SUBMIT, at, _parse_ticket(values, symbols))
+        return StrategyCommand(CommandKind.SUBMIT, at, _parse_ticket(values, symbols))
     order_id = _parse_text(values[0]) or ""
     if kind == CommandKind.CANCEL:
-        return Command(CommandKind.CANCEL, at, order_id=order_id)
+        return StrategyCommand(CommandKind.CANCEL, at, order_id=order_id)
     if kind != CommandKind.REPLACE:
         raise InvalidCommand("it is of an unknown kind")
     amounts = map(_parse_amount, _pad_with_nulls(values, _REPLACE_FIELDS)[1:])
     changes = dict(zip(("quantity", "limit_price", "stop_price"), amounts, strict=True))
-    return Command(CommandKind.REPLACE, at, order_id=order_id, changes=changes)
+    return StrategyCommand(CommandKind.REPLACE, at, order_id=order_id, changes=changes)
 
 
 def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticket:
@@ -100,12 +100,22 @@ def _parse_ticket(values: Sequence[Any], symbols: Mapping[str, object]) -> Ticke
         raise InvalidCommand("its side, type or time in force is unknown")
     take_profit, stop_loss = _parse_amount(target), _parse_amount(protection)
     return Ticket(
-        symbol, side, _TYPES[kind], _parse_amount(quantity), None, _parse_amount(limit), _parse_amount(stop),
-        _parse_amount(trail), _parse_amount(percent), _TIMES[time_in_force], _parse_instant(expires_at),
-        product=_parse_text(product) or "", reason=_parse_text(reason),
+        symbol=symbol,
+        side=side,
+        type=_TYPES[kind],
+        quantity=_parse_amount(quantity),
+        notional=None,
+        limit_price=_parse_amount(limit),
+        stop_price=_parse_amount(stop),
+        trail_amount=_parse_amount(trail),
+        trail_percent=_parse_amount(percent),
+        time_in_force=_TIMES[time_in_force],
+        expires_at=_parse_instant(expires_at),
+        product=_parse_text(product) or "",
+        reason=_parse_text(reason),
         take_profit=None if take_profit is None else TakeProfit(take_profit),
         stop_loss=None if stop_loss is None else StopLoss(stop_loss),
-    )  # fmt: skip
+    )
 
 
 def _pad_with_nulls(values: Sequence[Any], size: int) -> list[Any]:

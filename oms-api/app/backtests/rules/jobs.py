@@ -71,7 +71,7 @@ class Backtest(NamedTuple):
 
 
 class BacktestRequest(NamedTuple):
-    """A backtest as it was asked for. None means the values of the strategy's registration."""
+    """The fields of a request for a backtest. None means the values of the strategy's registration."""
 
     strategy: str
     parameters: Mapping[str, Any]

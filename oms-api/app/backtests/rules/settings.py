@@ -13,7 +13,7 @@ from app.instruments.rules import Instrument, get_unlisted_terms
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.rules.bars import Interval
 from app.money import ZERO, parse_plain
-from app.risk.rules.limits import LimitCode, LimitScope, Rows
+from app.risk.rules.limits import LimitCode, LimitScope, ScopedLimitValues
 
 _DEFAULT_EXCHANGES = {Schedule.ZERODHA: "NSE", Schedule.US_EQUITY: "NYSE", Schedule.IBKR_FIXED: "NYSE"}
 _HUNDRED = Decimal(100)
@@ -94,7 +94,7 @@ class BacktestSettings(NamedTuple):
             is_listed=bool(exchange) or symbol in self.currencies,
         )
 
-    def list_limits(self) -> Rows:
+    def list_limits(self) -> ScopedLimitValues:
         """Return the limits as rows of the portfolio."""
         return {(code, LimitScope.PORTFOLIO, "backtest"): value for code, value in self.limits.items()}
 

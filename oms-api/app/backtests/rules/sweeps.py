@@ -20,7 +20,7 @@ MAX_SETS = 100_000
 IN_SAMPLE_SHARE = 2 / 3  # without walk-forward, the first part of the days
 _RANDOM_PLACES = 4
 _ATTEMPTS_PER_SET = 20
-Parameters = Mapping[str, str]
+ParameterSet = Mapping[str, str]
 
 
 class DayReturn(NamedTuple):
@@ -33,7 +33,7 @@ class DayReturn(NamedTuple):
 class SetResult(NamedTuple):
     """The result of a set of parameters."""
 
-    parameters: Parameters
+    parameters: ParameterSet
     returns: Sequence[DayReturn]
     pnl_net: str
 
@@ -49,14 +49,14 @@ class Window(NamedTuple):
 class SweepRow(NamedTuple):
     """A line of `sweep.csv`. Ratios are None where undefined."""
 
-    parameters: Parameters
+    parameters: ParameterSet
     in_sample_sharpe: float | None
     out_of_sample_sharpe: float | None
     deflated_sharpe: float | None
     pnl_net: str
 
 
-def build_grid(grid: Mapping[str, Sequence[str]], fixed: Parameters) -> list[Parameters]:
+def build_grid(grid: Mapping[str, Sequence[str]], fixed: ParameterSet) -> list[ParameterSet]:
     """Return each combination of the values, with the fixed ones. Raises InvalidBacktest."""
     size = 1
     for values in grid.values():
@@ -67,9 +67,9 @@ def build_grid(grid: Mapping[str, Sequence[str]], fixed: Parameters) -> list[Par
 
 
 def draw_sets(
-    count: int, seed: int, fixed: Parameters, grid: Mapping[str, Sequence[str]],
+    count: int, seed: int, fixed: ParameterSet, grid: Mapping[str, Sequence[str]],
     descriptions: Sequence[ParameterDescription],
-) -> list[Parameters]:  # fmt: skip
+) -> list[ParameterSet]:  # fmt: skip
     """Return different random sets: of the values of the grid, else of the ranges that the strategy declares.
 
     There are fewer than `count` if the ranges have fewer. Raises InvalidBacktest if nothing varies.
@@ -81,7 +81,7 @@ def draw_sets(
     }
     if not ranges and not grid:
         raise InvalidBacktest("No parameter has a range to draw from. Name values with --grid.")
-    random, sets_by_values = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
+    random, sets_by_values = Random(seed), dict[tuple[str, ...], ParameterSet]()  # noqa: S311  # reproducible, not secret
     for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
         parameters = {
             name: _draw_value(random, parameter_description)

@@ -13,7 +13,9 @@ class TripTracker:
         self.earned: list[Decimal] = []
         self._open_pnl = ZERO  # realized so far less charges
 
-    def book(self, previous: Position, current: Position, signed_quantity: Decimal, charges: Decimal) -> None:
+    def book_fill(
+        self, previous: Position, current: Position, signed_quantity: Decimal, charges: Decimal
+    ) -> None:
         """Add a fill of the signed quantity. The charges of one through zero are split by quantity."""
         realized_pnl = current.realized_pnl - previous.realized_pnl
         closed_quantity = compute_closed_quantity(previous.quantity, signed_quantity)

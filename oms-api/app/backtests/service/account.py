@@ -46,7 +46,7 @@ class ChargeCalculator:
         self._fee_totals: str | None = None
         self._dp_days: set[tuple[str, date]] = set()
 
-    def charge(
+    def compute_charges(
         self, order: BacktestOrder, fill: Executed, currency: str | None, rate: Decimal | None
     ) -> Decimal:
         """Return the charges of a fill, and add it to the totals of its order and day.
@@ -71,7 +71,7 @@ class ChargeCalculator:
         order.day_value += fill.value
         return booked_charges.total
 
-    def charge_delivery(
+    def compute_delivery_charge(
         self, order: BacktestOrder, fill: Executed, position: Position, rate: Decimal | None
     ) -> Decimal:
         """Return the depository charge of a sale, once per symbol and day, as the ledger books it."""
@@ -92,7 +92,7 @@ class ChargeCalculator:
         except RateUnknown:
             return ZERO
 
-    def estimate(
+    def estimate_charges(
         self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime, rate: Decimal | None
     ) -> Decimal:
         """Return the charges of a fill of a quantity at a price, as the live risk checks estimate them."""
@@ -116,7 +116,7 @@ class ChargeCalculator:
         )  # fmt: skip
 
 
-class Exposure(NamedTuple):
+class PositionExposure(NamedTuple):
     """The sum of the values of positions, with their signs (net) and without (gross)."""
 
     net: Decimal
@@ -144,7 +144,7 @@ class BacktestAccount:
     @property
     def equity(self) -> Decimal:
         """Cash and the market value of all positions."""
-        return self.cash + self.measure_exposure().net
+        return self.cash + self.compute_exposure().net
 
     @property
     def earned(self) -> list[Decimal]:
@@ -163,7 +163,7 @@ class BacktestAccount:
         """Return the position that an order changes."""
         return self.get_position(HoldingKey(order.ticket.symbol, order.product))
 
-    def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
+    def book_fill(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raises InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
         position, sign = self.get_position(key), order.side.sign
@@ -171,10 +171,12 @@ class BacktestAccount:
         if currency is not None:
             rate = self._currency_rates.require(currency, int(fill.at.timestamp()))
         try:
-            charges = self.calculator.charge(order, fill, currency, rate)
+            charges = self.calculator.compute_charges(order, fill, currency, rate)
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
-        delivery = self.calculator.charge_delivery(order, fill, position, rate) if self._needs_days else ZERO
+        delivery = (
+            self.calculator.compute_delivery_charge(order, fill, position, rate) if self._needs_days else ZERO
+        )
         at = (
             format_timestamp(fill.at.astimezone(UTC))
             if self._needs_days and order.product != INTRADAY
@@ -188,7 +190,7 @@ class BacktestAccount:
         self.realized_pnl += current.realized_pnl - position.realized_pnl
         self.traded += booked_fill.value
         self.fills += 1
-        self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
+        self._trips[key].book_fill(position, current, sign * fill.quantity, charges + delivery)
         return charges
 
     def book_movement(self, movement: BacktestCashMovement) -> None:
@@ -204,7 +206,7 @@ class BacktestAccount:
         current = apply_fill(previous, fill)
         self.positions[key] = current
         self.realized_pnl += current.realized_pnl - previous.realized_pnl
-        self._trips[key].book(previous, current, fill.side.sign * fill.quantity, ZERO)
+        self._trips[key].book_fill(previous, current, fill.side.sign * fill.quantity, ZERO)
         amount = -fill.side.sign * fill.value
         self.book_movement(BacktestCashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
 
@@ -241,7 +243,7 @@ class BacktestAccount:
             else multiply(value, self._currency_rates.require(position.currency))
         )
 
-    def measure_exposure(self) -> Exposure:
+    def compute_exposure(self) -> PositionExposure:
         """Return the exposure of the positions at the last prices."""
         net = gross = ZERO
         for key, position in self.positions.items():
@@ -249,4 +251,4 @@ class BacktestAccount:
                 value = self.value_position(key, position)
                 net += value
                 gross += abs(value)
-        return Exposure(net, gross)
+        return PositionExposure(net, gross)

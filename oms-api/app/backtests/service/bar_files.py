@@ -24,18 +24,18 @@ from slackoms_strategy import BarColumns
 CHUNK_BYTES = 262_144  # of all files together: larger ones do not fit into the processor's cache
 _MIN_CHUNK_BYTES = 16_384
 _END = 2**62
-Report = Callable[[int], None]  # takes the number of bytes read so far
+ReportBytes = Callable[[int], None]  # takes the number of bytes read so far
 
 
-class Selection(NamedTuple):
-    """Which bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
+class BarSelection(NamedTuple):
+    """The bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
 
     symbols: Collection[str] = ()
     start: int = -_END
     end: int = _END
 
 
-_EVERYTHING = Selection()
+_EVERYTHING = BarSelection()
 
 
 class BarFile:
@@ -45,14 +45,14 @@ class BarFile:
         self.path, self._parser, self._chunk_bytes = path, parser, chunk_bytes
         self.digest = hashlib.sha256()
 
-    def read_tables(self, report: Report) -> Iterator[BarTable]:
+    def read_tables(self, report: ReportBytes) -> Iterator[BarTable]:
         """Yield the bars. Raises InvalidBacktest at the first wrong line."""
         try:
             yield from self._read_tables(report)
         except (PriceFileError, UnicodeDecodeError, OSError) as error:
             raise InvalidBacktest(f"{self.path}: {error}") from None
 
-    def _read_tables(self, report: Report) -> Iterator[BarTable]:
+    def _read_tables(self, report: ReportBytes) -> Iterator[BarTable]:
         with self.path.open("rb") as file:
             header = file.readline()
             self._parser.check_header(self._decode_chunk(header).rstrip("\n"))
@@ -72,7 +72,7 @@ class BarFile:
 class _Source:
     """A file that is read ahead. `reached` is the start of the last bar read: earlier ones are complete."""
 
-    def __init__(self, file: BarFile, selection: Selection, report: Report) -> None:
+    def __init__(self, file: BarFile, selection: BarSelection, report: ReportBytes) -> None:
         self.file = file
         self._tables = file.read_tables(report)
         self._selection = selection
@@ -116,7 +116,8 @@ class BarFiles:
     """The bars of one CSV file, or of all CSV files of a folder."""
 
     def __init__(
-        self, path: Path, interval: Interval, selection: Selection = _EVERYTHING, *, allow_gaps: bool = False
+        self, path: Path, interval: Interval, selection: BarSelection = _EVERYTHING, *,
+        allow_gaps: bool = False,
     ) -> None:  # fmt: skip
         paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
         if not paths:
@@ -158,11 +159,11 @@ class BarFiles:
         except OSError as error:
             raise InvalidBacktest(str(error)) from None
 
-    def read_blocks(self, report: Report = lambda _: None) -> Iterator[BarBlock]:
+    def read_blocks(self, report: ReportBytes = lambda _: None) -> Iterator[BarBlock]:
         """Yield the selected bars in the order of (start, symbol), all of one start in one block."""
         progress = [0] * len(self._files)
 
-        def track(index: int) -> Report:
+        def track(index: int) -> ReportBytes:
             def update(byte_count: int) -> None:
                 progress[index] = byte_count
                 report(sum(progress))

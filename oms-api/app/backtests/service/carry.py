@@ -16,7 +16,7 @@ from app.performance.rules.closes import get_next_close, get_pnl_date
 
 
 class CarryBooker:
-    """Books the days from one close to the next after the second, on cash and short positions at the first.
+    """Books the carry from one close to the next at the second one, for the positions and cash of the first.
 
     The closes are those of the exchange where sessions are enforced, else 00:00 UTC.
     """

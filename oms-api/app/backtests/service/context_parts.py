@@ -36,7 +36,7 @@ class StrategyOrder(Protocol):
 
     @property
     def ticket(self) -> Ticket:
-        """The ticket that it was placed by."""
+        """The ticket with which it was placed."""
 
     def build_state(self) -> OrderState:
         """Return the order as the strategy sees it."""

@@ -27,7 +27,7 @@ class CorporateActionBooker:
     def __init__(self, account: BacktestAccount, orders: OrderManager, feeds: Mapping[str, BarFeed]) -> None:
         self._account, self._orders, self._feeds = account, orders, feeds
 
-    def book(self, action: CorporateActionTerms, at: int) -> None:
+    def book_action(self, action: CorporateActionTerms, at: int) -> None:
         """Book an action. Raises InvalidBacktest for a symbol change."""
         match action.kind:
             case ActionKind.DIVIDEND:

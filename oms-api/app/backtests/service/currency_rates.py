@@ -53,5 +53,12 @@ class CurrencyRates:
         if price is None:
             return None
         return Quote(
-            currency_pair, None, None, price, None, None, datetime.fromtimestamp(at or 0, UTC), _SOURCE
+            symbol=currency_pair,
+            bid=None,
+            ask=None,
+            last=price,
+            bid_size=None,
+            ask_size=None,
+            at=datetime.fromtimestamp(at or 0, UTC),
+            source=_SOURCE,
         )

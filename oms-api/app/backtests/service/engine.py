@@ -1,7 +1,7 @@
 """Runs a strategy on blocks of bars.
 
-For each start, all bars of it are matched first, then each is shown to the strategy, at its end. An order
-that the strategy makes then is stamped with that end, and is matched from the next bar on.
+Orders are first matched against all bars of one start. Each bar is then shown to the strategy at its end. An
+order that the strategy places then has that end as its time, and is matched from the next bar on.
 """
 
 from bisect import bisect_left
@@ -19,7 +19,7 @@ from app.backtests.service.context import BacktestContext
 from app.backtests.service.corporate_actions import CorporateActionBooker
 from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.feeds import BarFeed
-from app.backtests.service.loading import find_code_path
+from app.backtests.service.loading import get_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
@@ -111,9 +111,14 @@ class BacktestEngine:
         self._recorder.record_equity(self._curve.points)
         result_hash = self._recorder.finish()
         return BacktestRun(
-            self._account, self._curve.points, self._bars, self._recorder.orders, self._recorder.denied,
-            self._has_weekends, result_hash,
-        )  # fmt: skip
+            account=self._account,
+            points=self._curve.points,
+            bars=self._bars,
+            orders=self._recorder.orders,
+            denied=self._recorder.denied,
+            weekends=self._has_weekends,
+            result_hash=result_hash,
+        )
 
     def _start_strategy(self, block: BarBlock) -> None:
         first = min(bar_columns.starts[0] for bar_columns in block.columns.values())
@@ -249,7 +254,7 @@ class BacktestEngine:
 
     def _add_point(self, *, is_close: bool) -> None:
         account, at = self._account, self._context.seconds
-        exposure = account.measure_exposure()
+        exposure = account.compute_exposure()
         self._curve.append(EquityPoint(at, account.cash, *exposure, account.charges, is_close))
 
     def _dispatch_notices(self) -> None:
@@ -281,7 +286,7 @@ class BacktestEngine:
             raise self._build_failure(name, error) from error
 
     def _build_failure(self, callback: str, error: Exception) -> StrategyFailed:
-        return StrategyFailed(describe_failure(error, find_code_path(type(self._strategy)), callback))
+        return StrategyFailed(describe_failure(error, get_code_path(type(self._strategy)), callback))
 
 
 def _list_order(block: BarBlock) -> Sequence[str]:

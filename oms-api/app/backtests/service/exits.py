@@ -11,14 +11,14 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.values import Ticket
 
-Create = Callable[[Ticket, Decimal, int, str | None], BacktestOrder]
-Reduce = Callable[[BacktestOrder, Decimal, int], None]
+CreateExit = Callable[[Ticket, Decimal, int, str | None], BacktestOrder]
+ReduceExit = Callable[[BacktestOrder, Decimal, int], None]
 
 
 class ExitManager:
     """Creates, grows and cuts exits. `reduce` changes the total quantity of a working one."""
 
-    def __init__(self, create: Create, reduce: Reduce) -> None:
+    def __init__(self, create: CreateExit, reduce: ReduceExit) -> None:
         self._create, self._reduce = create, reduce
 
     def build_tickets(self, entry: BacktestOrder) -> list[Ticket]:

@@ -133,7 +133,7 @@ class BarFeed:
         return Decimal(columns.opens[index]).scaleb(-columns.places)
 
     def build_market_bar(self) -> MarketBar:
-        """Return the current bar as the market takes it."""
+        """Return the current bar for the paper market."""
         columns = self.columns
         assert columns is not None  # noqa: S101  # there is a current bar
         index, exponent = self.index, -columns.places

@@ -89,7 +89,15 @@ class BacktestJobs:
         )
         period = (backtest.since, backtest.until)
         names = sorted({*backtest.symbol_names, *settings.rate_symbols})
-        bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
+        bars = StoredBars(
+            engine=self._engine,
+            market=self._market,
+            tenant_id=backtest.tenant_id,
+            symbols=names,
+            interval=interval,
+            period=period,
+            now=self._now,
+        )
         progress = _Progress(self, backtest)
         with TemporaryDirectory() as name:
             folder = Path(name)
@@ -136,7 +144,7 @@ class BacktestJobs:
         data_hash: str,
         statistics: Mapping[str, Any],
     ) -> None:
-        """Store the result of a run. Raises Canceled."""
+        """Store the result of a run. Raises RunCanceled."""
         changes = {
             "status": BacktestStatus.DONE, "progress": PROGRESS_PARTS, "data_hash": data_hash,
             "result_hash": run.result_hash, "statistics": orjson.dumps(statistics).decode(),
@@ -171,7 +179,7 @@ class BacktestJobs:
             publish_event(connection, backtest.tenant_id, event, payload, now)
 
     def store_progress(self, backtest: Backtest, progress: int) -> None:
-        """Store the progress and renew the lease. Raises Canceled."""
+        """Store the progress and renew the lease. Raises RunCanceled."""
         with unit_of_work(self._engine, backtest.tenant_id) as connection:
             changes = {"progress": progress, "leased_until": self._now() + LEASE}
             if not queries.update_claimed(connection, backtest, changes):
@@ -186,7 +194,7 @@ class _Progress:
         self._next = monotonic_seconds()
 
     def update(self, until: datetime) -> None:
-        """Note that the bars up to an instant were played. Raises Canceled."""
+        """Store that the bars up to an instant are done. Raises RunCanceled."""
         if monotonic_seconds() < self._next:
             return
         self._next = monotonic_seconds() + REPORT_SECONDS

@@ -42,7 +42,7 @@ def create_strategy(owner: type[Strategy], parameters: Mapping[str, Any]) -> Str
         raise InvalidBacktest(str(error)) from None
 
 
-def find_code_path(owner: type) -> str:
+def get_code_path(owner: type) -> str:
     """Return the file of the class, or the folder of its top-level package."""
     module = sys.modules.get(owner.__module__.partition(".")[0])
     folders = list(getattr(module, "__path__", ()))

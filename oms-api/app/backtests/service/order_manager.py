@@ -40,8 +40,8 @@ Notice = Fill | OrderState
 class OrderManager:
     """The orders of a backtest.
 
-    `open` contains the open orders by symbol and id. `notices` contains the fills and new statuses that the
-    strategy has not received yet."""
+    `orders_by_symbol` contains the open orders by symbol and id. `notices` contains the fills and new
+    statuses that the strategy has not received yet."""
 
     def __init__(
         self, settings: BacktestSettings, account: BacktestAccount, recorder: Recorder,
@@ -73,7 +73,7 @@ class OrderManager:
         if denial is not None:
             self._deny_order(order, denial.message, at)
             return order
-        order.move(Status.SUBMITTED, at)
+        order.change_status(Status.SUBMITTED, at)
         reason = simulate_rejection(self._settings.market, order.id)
         if reason is not None:
             self._close_order(order, Status.REJECTED, at, reason)
@@ -110,9 +110,9 @@ class OrderManager:
             self._deny_order(order, denial.message, at)
             return order
         self._remove_from_market(previous)
-        previous.move(Status.PENDING_REPLACE, at)
+        previous.change_status(Status.PENDING_REPLACE, at)
         self._close_order(previous, Status.REPLACED, at)
-        order.move(Status.SUBMITTED, at)
+        order.change_status(Status.SUBMITTED, at)
         if order.leaves <= ZERO:
             order.quantity = order.filled_quantity
             self._close_order(order, Status.FILLED, at)
@@ -158,7 +158,7 @@ class OrderManager:
         ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(position_quantity), product=product_name)
         order = self._create_order(ticket._replace(reason=_SQUARED_OFF), abs(position_quantity), at)
         order.is_square_off, order.reason = True, _SQUARED_OFF
-        order.move(Status.SUBMITTED, at)
+        order.change_status(Status.SUBMITTED, at)
         self._start_working(order, at)
 
     def restate(self, symbol: str, ratio: Ratio, at: int) -> None:
@@ -201,7 +201,7 @@ class OrderManager:
             price = self._find_price(order.ticket.symbol)
             level = None if price is None else advance_trail(order.build_broker_order(instant), price)
             order.trail_level = level
-        order.move(Status.ACCEPTED, at)
+        order.change_status(Status.ACCEPTED, at)
         self.orders_by_symbol.setdefault(order.ticket.symbol, {})[order.id] = order
         self._book.add(order.build_broker_order(order.accepted_at))
         self._notify_strategy(order)
@@ -230,14 +230,14 @@ class OrderManager:
                 self._fill_order(order, event, at)
             case Triggered():
                 order.is_triggered = True
-                order.move(Status.TRIGGERED, at)
+                order.change_status(Status.TRIGGERED, at)
             case TrailMoved():
                 order.trail_level = event.level
             case Lapsed():
                 self._close_order(order, Status.CANCELED, at, event.reason)
 
     def _fill_order(self, order: BacktestOrder, event: Executed, at: int) -> None:
-        charges = self._account.book(order, event)
+        charges = self._account.book_fill(order, event)
         order.filled_quantity += event.quantity
         order.filled_value += event.value
         fill = Fill(
@@ -257,7 +257,7 @@ class OrderManager:
         if status is Status.FILLED:
             self._close_order(order, status, at)
         else:
-            order.move(status, at)
+            order.change_status(status, at)
             self._notify_strategy(order)
 
     def _update_group(self, order: BacktestOrder, symbol: str) -> None:
@@ -272,7 +272,7 @@ class OrderManager:
         open_orders = self.orders_by_symbol.get(order.ticket.symbol, {})
         if order.has_exits:
             for exit_order in self._exits.grow(order, open_orders, now):
-                exit_order.move(Status.SUBMITTED, now)
+                exit_order.change_status(Status.SUBMITTED, now)
                 self._start_working(exit_order, now)
         if open_orders:
             self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
@@ -301,7 +301,7 @@ class OrderManager:
         self._close_order(order, Status.DENIED, at, reason)
 
     def _close_order(self, order: BacktestOrder, status: Status, at: int, reason: str | None = None) -> None:
-        order.move(status, at, reason)
+        order.change_status(status, at, reason)
         self.orders_by_symbol.get(order.ticket.symbol, {}).pop(order.id, None)
         self._recorder.record_order(order)
         self._notify_strategy(order)

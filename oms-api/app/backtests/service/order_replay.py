@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app.backtests.errors import InvalidCommand
 from app.backtests.rules.blocks import BarBlock
-from app.backtests.rules.commands import Command, CommandKind
+from app.backtests.rules.commands import CommandKind, StrategyCommand
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine
 from app.backtests.service.feeds import BarFeed
@@ -23,9 +23,9 @@ class OrderReplay(BacktestEngine):
 
     def __init__(self, symbols: Iterable[str], settings: BacktestSettings, recorder: Recorder) -> None:
         super().__init__(Strategy(), symbols, settings, recorder)
-        self._commands: deque[Command] = deque()
+        self._commands: deque[StrategyCommand] = deque()
 
-    def add_commands(self, commands: Iterable[Command]) -> None:
+    def add_commands(self, commands: Iterable[StrategyCommand]) -> None:
         """Add the commands of the next block."""
         self._commands.extend(commands)
 
@@ -74,7 +74,7 @@ class OrderReplay(BacktestEngine):
                 raise InvalidCommand(f"its time {command.at} is not that of a bar, or has passed")
             self._run_command(command)
 
-    def _run_command(self, command: Command) -> None:
+    def _run_command(self, command: StrategyCommand) -> None:
         orders = self._orders
         try:
             match command.kind:
@@ -88,7 +88,7 @@ class OrderReplay(BacktestEngine):
         except ValueError as error:
             raise InvalidCommand(str(error)) from None
 
-    def _build_replacement(self, command: Command) -> Ticket:
+    def _build_replacement(self, command: StrategyCommand) -> Ticket:
         order = self._orders.find(command.order_id)
         if order is None:
             raise InvalidCommand(f"order {command.order_id} is not open")

@@ -10,7 +10,7 @@ from app.money import ZERO
 from app.orders.rules.split_adjustments import RestatedOrder
 from app.orders.rules.states import require_transition
 from app.orders.rules.values import FINAL_STATUSES, Order, Status, Ticket
-from app.risk.rules.values import Candidate, WorkingOrder
+from app.risk.rules.values import CandidateOrder, WorkingOrder
 from app.timestamps import BEFORE_ALL
 from slackoms_strategy.values import OrderState, OrderStatus
 from slackoms_strategy.values import OrderType as StrategyOrderType
@@ -77,7 +77,7 @@ class BacktestOrder:
         """The quantity that can still fill."""
         return self.quantity - self.filled_quantity
 
-    def move(self, status: Status, at: int, reason: str | None = None) -> None:
+    def change_status(self, status: Status, at: int, reason: str | None = None) -> None:
         """Change the status. Raises InvalidTransition if the table of states does not allow it."""
         self.status = require_transition(self.id, self.status, status)
         self.updated_at = at
@@ -94,7 +94,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_broker_order(self, accepted_at: datetime) -> BrokerOrder:
-        """Return the order as the market takes it."""
+        """Return the order for the paper market."""
         ticket, instrument = self.ticket, self.instrument
         return BrokerOrder(
             self.id, 1, ticket.symbol, self.side, ticket.type, self.quantity, self.leaves, accepted_at,
@@ -104,7 +104,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_order(self) -> Order:
-        """Return the order as the rules of splits take it."""
+        """Return the order for the rules of splits."""
         ticket = self.ticket
         return Order(
             0, self.id, 0, self.id, ticket.symbol, self.product, ticket.side, ticket.type,
@@ -123,10 +123,10 @@ class BacktestOrder:
             trail_amount=restated.trail_amount,
         )  # fmt: skip
 
-    def build_candidate(self) -> Candidate:
+    def build_candidate(self) -> CandidateOrder:
         """Return the order as the risk checks evaluate it."""
         ticket = self.ticket
-        return Candidate(
+        return CandidateOrder(
             ticket.symbol, ticket.side, ticket.type, self.leaves, self.product, ticket.limit_price,
             ticket.stop_price if self.trail_level is None else self.trail_level, ticket.trail_amount,
             self.is_triggered, ticket.extended_hours, self.group, self.group,
@@ -134,7 +134,7 @@ class BacktestOrder:
         )  # fmt: skip
 
     def build_working_order(self, charges: Decimal) -> WorkingOrder:
-        """Return the order as the risk checks count it for another one."""
+        """Return the order as a working order, for the risk checks of another order."""
         ticket = self.ticket
         return WorkingOrder(
             ticket.side, ticket.type, self.leaves, ticket.limit_price,

@@ -13,23 +13,23 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
-from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, find_order_price
-from app.risk.rules.limits import Subject, find_limits
+from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, find_order_price
+from app.risk.rules.limits import LimitSubject, resolve_limits
 from app.risk.rules.values import (
-    NOTHING,
-    Candidate,
+    NO_EXPOSURE,
+    CandidateOrder,
     Denial,
-    Limits,
+    ExposureTotals,
+    OrderLimits,
     Prices,
     RiskInput,
     SymbolExposure,
-    Totals,
-    Tradable,
+    TradedInstrument,
     charge_nothing,
 )  # fmt: skip
 
 _MINUTE_SECONDS = 60
-OpenOrders = Mapping[str, Mapping[str, BacktestOrder]]  # by symbol and id
+OpenOrdersBySymbol = Mapping[str, Mapping[str, BacktestOrder]]  # by symbol and id
 FindPrice = Callable[[str], Decimal | None]
 
 
@@ -40,14 +40,14 @@ class RiskEvaluator:
         self,
         settings: BacktestSettings,
         account: BacktestAccount,
-        open_orders: OpenOrders,
+        open_orders: OpenOrdersBySymbol,
         find_price: FindPrice,
     ) -> None:
         self._settings, self._account = settings, account
         self._open_orders, self._find_price = open_orders, find_price
         self._rows = settings.list_limits()
-        self._limits: dict[str, Limits] = {}
-        self._tradable: dict[str, Tradable] = {}
+        self._limits: dict[str, OrderLimits] = {}
+        self._tradable: dict[str, TradedInstrument] = {}
         self._instruments: dict[str, Instrument] = {}
         self._order_times: deque[int] = deque()
         self._day_equity = self._peak_equity = account.opening_cash
@@ -95,7 +95,7 @@ class RiskEvaluator:
             order=candidate,
             instrument=self._get_tradable(instrument),
             prices=prices,
-            book=self._build_book(key, instant, order, excluded, candidate),
+            symbol_exposure=self._build_symbol_exposure(key, instant, order, excluded, candidate),
             limits=limits,
             cash=account.cash,
             other_exposure=self._sum_others(key, instant),
@@ -109,11 +109,11 @@ class RiskEvaluator:
     def _estimate_charges(
         self, order: BacktestOrder, price: Decimal, at: datetime, rate: Decimal | None, quantity: Decimal
     ) -> Decimal:
-        return self._account.calculator.estimate(order, quantity, price, at, rate)
+        return self._account.calculator.estimate_charges(order, quantity, price, at, rate)
 
-    def _build_book(
+    def _build_symbol_exposure(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
-        excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
+        excluded: BacktestOrder | None = None, candidate: CandidateOrder | None = None,
     ) -> SymbolExposure:  # fmt: skip
         """Return the exposure of a symbol and product, without an order and the order that it replaces."""
         mark, position = self._find_price(key.symbol), self._account.get_position(key)
@@ -127,25 +127,25 @@ class RiskEvaluator:
             if other is not order and other is not excluded and other.product == key.product
             for price in (find_order_price(other.build_candidate(), prices),)
         ]
-        return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
+        return build_symbol_exposure(position.quantity, mark, working_orders, prices, candidate, rate)
 
-    def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
+    def _sum_others(self, key: HoldingKey, at: datetime) -> ExposureTotals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open_orders) == 1 and (not positions or (len(positions) == 1 and key in positions)):
-            return NOTHING
+            return NO_EXPOSURE
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
             for symbol, orders_by_id in self._open_orders.items()
             for backtest_order in orders_by_id.values()
         }
-        total = NOTHING
+        total = NO_EXPOSURE
         for holding_key in keys - {key}:
-            total = add_totals(total, compute_totals(self._build_book(holding_key, at)))
+            total = add_totals(total, compute_totals(self._build_symbol_exposure(holding_key, at)))
         return total
 
-    def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:
+    def _measure_losses(self, limits: OrderLimits) -> tuple[Decimal | None, Decimal | None]:
         """Return the P&L of the day and the drawdown, None where no limit needs them."""
         if limits.max_daily_loss is None and limits.max_drawdown is None:
             return None, None
@@ -153,12 +153,12 @@ class RiskEvaluator:
         self._peak_equity = max(self._peak_equity, equity)
         return equity - self._day_equity, self._peak_equity - equity
 
-    def _get_limits(self, instrument: Instrument) -> Limits:
+    def _get_limits(self, instrument: Instrument) -> OrderLimits:
         symbol = instrument.symbol
         if symbol not in self._limits:
             strategy = self._settings.strategy or None
-            subject = Subject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
-            self._limits[symbol] = find_limits(subject, self._rows)
+            subject = LimitSubject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
+            self._limits[symbol] = resolve_limits(subject, self._rows)
         return self._limits[symbol]
 
     def _get_instrument(self, symbol: str) -> Instrument:
@@ -166,8 +166,10 @@ class RiskEvaluator:
             self._instruments[symbol] = self._settings.build_instrument(symbol)
         return self._instruments[symbol]
 
-    def _get_tradable(self, instrument: Instrument) -> Tradable:
+    def _get_tradable(self, instrument: Instrument) -> TradedInstrument:
         if instrument.symbol not in self._tradable:
-            terms = Tradable(instrument.tick_size, instrument.lot_size, asset_class=instrument.asset_class)
+            terms = TradedInstrument(
+                instrument.tick_size, instrument.lot_size, asset_class=instrument.asset_class
+            )
             self._tradable[instrument.symbol] = terms
         return self._tradable[instrument.symbol]

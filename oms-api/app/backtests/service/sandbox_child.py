@@ -57,7 +57,7 @@ class ChildEngine(BacktestEngine):
 
     order_manager = JournaledOrders
 
-    def take_answer(self) -> dict[str, Any]:
+    def take_response(self) -> dict[str, Any]:
         """Return the commands since the last call, and the totals that the service must compute with them."""
         orders = self._orders
         assert isinstance(orders, JournaledOrders)  # noqa: S101  # see `order_manager`
@@ -132,4 +132,4 @@ def _read_blocks(
 
 
 def _answer_block(environment: ChildEnvironment, engine: ChildEngine) -> None:
-    environment.channel.send(Frame("orders", engine.take_answer() | {"log": environment.output.take()}))
+    environment.channel.send(Frame("orders", engine.take_response() | {"log": environment.output.take()}))

@@ -142,7 +142,13 @@ def _parse_description(fields: object) -> ParameterDescription:
     bounds = [None if bound is None else str(bound) for bound in (minimum, maximum)]
     texts = [str(part) for part in (name, kind, default, description)]
     return ParameterDescription(
-        texts[0], texts[1], texts[2], texts[3], bounds[0], bounds[1], tuple(map(str, choices))
+        name=texts[0],
+        type=texts[1],
+        default=texts[2],
+        description=texts[3],
+        minimum=bounds[0],
+        maximum=bounds[1],
+        choices=tuple(map(str, choices)),
     )
 
 

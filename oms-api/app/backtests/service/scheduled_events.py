@@ -62,7 +62,7 @@ def build_action_events(
         ScheduledEvent(
             _find_instant(action, settings.interval),
             EventRank.DIVIDEND if action.kind is ActionKind.DIVIDEND else EventRank.SPLIT,
-            partial(booker.book, action),
+            partial(booker.book_action, action),
         )
         for action in actions
     ]

@@ -19,7 +19,7 @@ from slackoms_strategy import BarColumns
 
 BARS_PER_READ = 5_000  # of each symbol
 MAX_READ = timedelta(days=27)  # longer bars are made of minutes, of which one read has at most MAX_BARS
-Report = Callable[[datetime], None]  # takes the instant up to which bars were read
+ReportInstant = Callable[[datetime], None]  # takes the instant up to which bars were read
 
 
 class StoredBars:
@@ -46,7 +46,7 @@ class StoredBars:
         """The hash of the bars, once all were read."""
         return self._digest.hexdigest()
 
-    def read_blocks(self, report: Report = lambda _: None) -> Iterator[BarBlock]:
+    def read_blocks(self, report: ReportInstant = lambda _: None) -> Iterator[BarBlock]:
         """Yield the bars in the order of (start, symbol).
 
         Raises InvalidBacktest at the end if a symbol has none.

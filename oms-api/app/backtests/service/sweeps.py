@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.equity_points import DAY_SECONDS, EquityPoint
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.rules.sweeps import DayReturn, Parameters, SetResult
+from app.backtests.rules.sweeps import DayReturn, ParameterSet, SetResult
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
 from app.money import format_money
@@ -31,7 +31,7 @@ class SweepTask(NamedTuple):
 _task: SweepTask | None = None  # of a worker
 
 
-def run_sets(task: SweepTask, sets: Iterable[Parameters], workers: int) -> Iterator[SetResult]:
+def run_sets(task: SweepTask, sets: Iterable[ParameterSet], workers: int) -> Iterator[SetResult]:
     """Yield the result of each set, in their order. Raises InvalidBacktest and StrategyFailed."""
     if workers == 1:
         yield from map(partial(run_set, task), sets)
@@ -47,7 +47,7 @@ def run_sets(task: SweepTask, sets: Iterable[Parameters], workers: int) -> Itera
             raise
 
 
-def run_set(task: SweepTask, parameters: Parameters) -> SetResult:
+def run_set(task: SweepTask, parameters: ParameterSet) -> SetResult:
     """Run one set of parameters."""
     prepare = prepare_trusted if task.is_trusted else prepare_sandboxed
     run_strategy = prepare(task.strategy, parameters, task.settings)
@@ -72,6 +72,6 @@ def _start_worker(task: SweepTask) -> None:
     _task = task
 
 
-def _run_in_worker(parameters: Parameters) -> SetResult:
+def _run_in_worker(parameters: ParameterSet) -> SetResult:
     assert _task is not None  # noqa: S101  # see `_start_worker`
     return run_set(_task, parameters)

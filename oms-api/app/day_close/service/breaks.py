@@ -66,7 +66,7 @@ def list_mark_breaks(
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
     symbols = {position.symbol for position in list_statement_positions(tenant_id, statement)}
     keys = [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)]
-    quotes = market.find_past_marks(connection, keys, close.at)
+    quotes = market.load_past_marks(connection, keys, close.at)
     for key in keys:
         symbol, quote = key.symbol, quotes.get(key)
         if quote is None or compute_mark(quote) is None:

@@ -15,7 +15,7 @@ from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_money, format_optional_money
-from app.risk.rules.limits import Subject
+from app.risk.rules.limits import LimitSubject
 from app.risk.service.controls import Controls
 from app.text import name_key
 
@@ -67,7 +67,7 @@ def _list_rows(
     controls = Controls()
     controls.refresh(connection, [tenant_id], at)
     for name, (statement, value) in sorted(portfolios.items()):
-        limits = controls.get_limits(tenant_id, Subject(name_key(name), "", is_live=False))
+        limits = controls.get_limits(tenant_id, LimitSubject(name_key(name), "", is_live=False))
         uses = (
             (value.exposure.gross, limits.max_gross_exposure),
             (abs(value.exposure.net), limits.max_net_exposure),

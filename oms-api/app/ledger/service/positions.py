@@ -89,7 +89,7 @@ def _value_at_marks(
     for held_position in held_positions:
         if held_position.currency is not None:
             symbols.update(list_pairs(held_position.currency, held_position.base_currency))
-    quotes = market.find_marks(
+    quotes = market.load_marks(
         connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now
     )
     by_symbol = {key.symbol: quote for key, quote in quotes.items()}

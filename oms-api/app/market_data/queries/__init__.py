@@ -21,16 +21,16 @@ _KEY = ("tenant_id", "symbol")
 QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 
 
-def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
-    """Return the stored quotes of those of the instruments that have one."""
+def load_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
+    """Return the stored quotes of instruments. An instrument without a quote is left out."""
     matching_rows = load_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
     return {InstrumentKey(*row[:2]): _build_quote(row) for row in matching_rows}
 
 
-def find_unmatched_quotes(
+def load_unmatched_quote_times(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Timestamp]:
-    """Return since when those of the instruments have a quote that still has to be matched."""
+    """Return the times since which instruments have a quote that is not matched yet."""
     matching_rows = load_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {
         InstrumentKey(tenant_id, symbol): convert_instant(since)
@@ -40,7 +40,7 @@ def find_unmatched_quotes(
 
 
 def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:
-    """Lock the quotes of the instruments, and return the quotes that still have to be matched."""
+    """Lock the quotes of the instruments, and return the instruments whose quote is not matched yet."""
     symbols: dict[int, list[str]] = {}
     for tenant_id, symbol in sorted(keys):
         symbols.setdefault(tenant_id, []).append(symbol)
@@ -65,8 +65,8 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Instr
     return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
-def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
-    """Return those of the tenants that have a quote that still has to be matched."""
+def list_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
+    """Return the tenants that have a quote that is not matched yet."""
     statement = select(_QUOTES.c.tenant_id).where(
         _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.tenant_id.in_(tenant_ids)
     )

@@ -28,12 +28,12 @@ _TICK_COLUMNS = tuple(_TICKS.c[name] for name in ("symbol", *QUOTE_COLUMNS))
 
 
 def list_ticks(
-    connection: Connection, key: InstrumentKey, start: datetime, end: datetime, most: int
+    connection: Connection, key: InstrumentKey, start: datetime, end: datetime, limit: int
 ) -> list[Quote]:
-    """Return the first `most` ticks of a symbol in [start, end), in order of arrival."""
+    """Return the first `limit` ticks of a symbol in [start, end), in order of arrival."""
     query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     query = query.where(_TICKS.c.at >= start, _TICKS.c.at < end).order_by(_TICKS.c.at, _TICKS.c.id)
-    return [Quote._make(row) for row in connection.execute(query.limit(most))]
+    return [Quote._make(row) for row in connection.execute(query.limit(limit))]
 
 
 def find_last_tick(connection: Connection, key: InstrumentKey, at: datetime) -> Quote | None:
@@ -54,9 +54,9 @@ def find_last_close(connection: Connection, key: InstrumentKey, at: datetime) ->
 
 
 def list_bars(
-    connection: Connection, interval: Interval, key: InstrumentKey, start: datetime, end: datetime, most: int
+    connection: Connection, interval: Interval, key: InstrumentKey, start: datetime, end: datetime, limit: int
 ) -> list[Bar]:
-    """Return the newest stored bars of [start, end), at most `most`, in time order.
+    """Return the newest stored bars of [start, end), at most `limit`, in time order.
 
     Bars of one minute and of one day are stored.
     """
@@ -64,12 +64,12 @@ def list_bars(
     query = select(*(table.c[name] for name in ("symbol", "start", *_PRICES)))
     query = query.where(table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol)
     query = query.where(table.c.start >= start, table.c.start < end)
-    rows = connection.execute(query.order_by(table.c.start.desc()).limit(most))
+    rows = connection.execute(query.order_by(table.c.start.desc()).limit(limit))
     return [Bar._make(row) for row in rows][::-1]
 
 
 def find_last_bar_start(connection: Connection, interval: Interval, key: InstrumentKey) -> datetime | None:
-    """Return the start of the newest stored bar of a symbol, or None without one."""
+    """Return the start of the newest stored bar of a symbol, None if there is none."""
     table = _TABLES[interval]
     query = select(func.max(table.c.start)).where(
         table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol
@@ -81,7 +81,7 @@ def find_last_bar_start(connection: Connection, interval: Interval, key: Instrum
 def find_next_minute(
     connection: Connection, key: InstrumentKey, since: datetime, before: datetime
 ) -> datetime | None:
-    """Return the start of the first one-minute bar of [since, before), or None without one."""
+    """Return the start of the first one-minute bar of [since, before), None if there is none."""
     row = BarRow
     query = select(func.min(row.start)).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     minute: datetime | None = connection.execute(
@@ -99,13 +99,15 @@ def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> 
     return build_upsert(_TABLES[interval], _KEY + _PRICES, _KEY, rows)
 
 
-def delete_ticks(connection: Connection, key: InstrumentKey, before: datetime, most: int) -> int:
-    """Delete the oldest ticks of a symbol before an instant, at most `most`. Return how many."""
+def delete_ticks(connection: Connection, key: InstrumentKey, before: datetime, limit: int) -> int:
+    """Delete the oldest ticks of a symbol before an instant, at most `limit`. Return how many."""
     old = select(_TICKS.c.id).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
-    old = old.where(_TICKS.c.at < before).order_by(_TICKS.c.at).limit(most)
+    old = old.where(_TICKS.c.at < before).order_by(_TICKS.c.at).limit(limit)
     is_old = _TICKS.c.tenant_id == key.tenant_id, _TICKS.c.id.in_(old)
     return connection.execute(delete(_TICKS).where(*is_old)).rowcount
 
 
 def _close(symbol: str, price: Decimal, at: datetime) -> Quote:
-    return Quote(symbol, None, None, price, None, None, at, "bar")
+    return Quote(
+        symbol=symbol, bid=None, ask=None, last=price, bid_size=None, ask_size=None, at=at, source="bar"
+    )

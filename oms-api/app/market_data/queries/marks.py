@@ -18,16 +18,16 @@ from app.timestamps import format_timestamp
 
 _OVERRIDES = cast("Table", MarkOverrideRow.__table__)
 _KEY = ("tenant_id", "symbol")
-_FACTS = ("price", "reason", "set_by", "set_at", "expires_at")
+_VALUE_COLUMNS = ("price", "reason", "set_by", "set_at", "expires_at")
 _COLUMNS = [_OVERRIDES.c[name] for name in MarkOverride._fields]
 
 
-def find_overrides(
+def load_overrides(
     connection: Connection, keys: Sequence[InstrumentKey], at: datetime
 ) -> dict[InstrumentKey, MarkOverride]:
-    """Return the overrides of those of the instruments that have one in force at an instant."""
+    """Return the overrides in force at an instant, by instrument."""
     overrides = {}
-    for row in load_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
+    for row in load_matching_rows(connection, _OVERRIDES, _KEY + _VALUE_COLUMNS, _KEY, keys):
         tenant_id, symbol, price, reason, set_by, *times = row
         override = MarkOverride(symbol, Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:
@@ -64,7 +64,7 @@ def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
         format_timestamp(override.set_at),
         format_timestamp(override.expires_at),
     )
-    return build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row])
+    return build_upsert(_OVERRIDES, _KEY + _VALUE_COLUMNS, _KEY, [row])
 
 
 def delete_override(connection: Connection, key: InstrumentKey) -> None:

@@ -41,6 +41,6 @@ def list_all_symbols(connection: Connection) -> frozenset[InstrumentKey]:
 def insert_subscriptions(
     connection: Connection, tenant_id: int, symbols: Iterable[str], added_by: str, at: datetime
 ) -> None:
-    """Insert those of the symbols that are missing."""
+    """Insert the subscriptions that are missing."""
     rows = [(tenant_id, symbol, added_by, format_timestamp(at)) for symbol in symbols]
     execute_writes(connection, build_insert_missing(_TABLE, _COLUMNS, rows))

@@ -130,7 +130,7 @@ async def put_mark(
     the price collar uses quotes. The audit log records who set the mark and why.
     """
     tenant_id, at = caller.tenant_id, now()
-    override = body.override(symbol, caller.actor, at)
+    override = body.build_override(symbol, caller.actor, at)
     request_info = get_request_info(request)
 
     def write(connection: Connection) -> MarkOverride:

@@ -124,7 +124,7 @@ def _serialize_subscriptions(
     connection: Connection, market: Market, tenant_id: int, subscriptions: list[Subscription], at: datetime
 ) -> list[dict[str, Any]]:
     keys = {item.symbol: InstrumentKey(tenant_id, item.symbol) for item in subscriptions}
-    quotes = market.find_quotes(connection, sorted(keys.values()), at)
+    quotes = market.load_quotes(connection, sorted(keys.values()), at)
     serialized = []
     for subscription in subscriptions:
         quote = quotes.get(keys[subscription.symbol])

@@ -49,7 +49,9 @@ def _parse_quote(symbol: str, json: Mapping[str, Any]) -> Quote | None:
     bid, ask, at = _parse_price(json.get("bp")), _parse_price(json.get("ap")), _parse_time(json.get("t"))
     if at is None or (bid is None and ask is None):
         return None
-    return Quote(symbol, bid, ask, None, None, None, at, SOURCE)
+    return Quote(
+        symbol=symbol, bid=bid, ask=ask, last=None, bid_size=None, ask_size=None, at=at, source=SOURCE
+    )
 
 
 def _parse_bar(json: Mapping[str, Any], symbol: str, interval: Interval) -> Bar | None:
@@ -57,7 +59,15 @@ def _parse_bar(json: Mapping[str, Any], symbol: str, interval: Interval) -> Bar 
     first, high, low, close = (_parse_price(json.get(name)) for name in ("o", "h", "l", "c"))
     if at is None or first is None or high is None or low is None or close is None:
         return None
-    return Bar(symbol, get_bar_start(at, interval), first, high, low, close, _parse_price(json.get("v")))
+    return Bar(
+        symbol=symbol,
+        start=get_bar_start(at, interval),
+        open=first,
+        high=high,
+        low=low,
+        close=close,
+        volume=_parse_price(json.get("v")),
+    )
 
 
 def _parse_price(value: Any) -> Decimal | None:

@@ -64,7 +64,7 @@ def is_currency_pair(symbol: str) -> bool:
     return "/" in symbol and all(currency in _CURRENCIES for currency in symbol.split("/"))
 
 
-def find_base_symbol(symbol: str) -> str:
+def get_base_symbol(symbol: str) -> str:
     """Return the spelling of the symbol that has a base price, or the symbol itself if none has.
 
     It is `BRK.B` for `BRK-B`, `EUR/USD` for `EURUSD`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.

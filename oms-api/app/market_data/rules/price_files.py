@@ -62,14 +62,23 @@ def read_price_rows(lines: Iterable[str]) -> Iterator[PriceRow]:
         raise PriceFileError(rows.line_num, str(error)) from None
 
 
-def list_points(bar: Bar, length: timedelta) -> list[Quote]:
-    """Return the quotes of last prices that a bar is played as: open, its two extremes, and close.
+def list_bar_quotes(bar: Bar, length: timedelta) -> list[Quote]:
+    """Return the four quotes that replay a bar: open, its two extremes, and close.
 
     They are a third of the bar apart. The low comes first in a bar that rises, otherwise the high.
     """
     extremes = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
     return [
-        Quote(bar.symbol, None, None, price, None, None, bar.start + length * third / 3, SOURCE)
+        Quote(
+            symbol=bar.symbol,
+            bid=None,
+            ask=None,
+            last=price,
+            bid_size=None,
+            ask_size=None,
+            at=bar.start + length * third / 3,
+            source=SOURCE,
+        )
         for third, price in enumerate((bar.open, *extremes, bar.close))
     ]
 

@@ -7,23 +7,23 @@ from typing import NamedTuple
 from app.market_data.rules.values import Quote, compute_mark
 from app.money import divide, is_storable, multiply_exactly
 
-VEHICLE = "USD"  # the cross currency of two currencies that have no pair
+VEHICLE_CURRENCY = "USD"  # the cross currency of two currencies that have no pair
 
 _ONE = Decimal(1)
 
 
-class _Leg(NamedTuple):
+class _RateFraction(NamedTuple):
     """A rate as a fraction that is not divided yet."""
 
-    over: Decimal
-    under: Decimal
+    numerator: Decimal
+    denominator: Decimal
 
 
 def list_pairs(currency: str, base: str) -> tuple[str, ...]:
     """Return the pairs whose quotes may determine the value of `currency` in `base`."""
     pairs = [(currency, base)]
-    if VEHICLE not in pairs[0]:
-        pairs += [(currency, VEHICLE), (VEHICLE, base)]
+    if VEHICLE_CURRENCY not in pairs[0]:
+        pairs += [(currency, VEHICLE_CURRENCY), (VEHICLE_CURRENCY, base)]
     return tuple(symbol for first, second in pairs for symbol in (f"{first}/{second}", f"{second}/{first}"))
 
 
@@ -35,23 +35,29 @@ def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> D
     """
     if currency == base:
         return _ONE
-    legs = [_find_leg(currency, base, quotes)]
-    if legs[0] is None and VEHICLE not in {currency, base}:
-        legs = [_find_leg(currency, VEHICLE, quotes), _find_leg(VEHICLE, base, quotes)]
-    over = under = _ONE
-    for leg in legs:
-        if leg is None:
+    fractions = [_find_fraction(currency, base, quotes)]
+    if fractions[0] is None and VEHICLE_CURRENCY not in {currency, base}:
+        fractions = [
+            _find_fraction(currency, VEHICLE_CURRENCY, quotes),
+            _find_fraction(VEHICLE_CURRENCY, base, quotes),
+        ]
+    numerator = denominator = _ONE
+    for fraction in fractions:
+        if fraction is None:
             return None
-        over, under = multiply_exactly(over, leg.over), multiply_exactly(under, leg.under)
-    rate = divide(over, under)
+        numerator, denominator = (
+            multiply_exactly(numerator, fraction.numerator),
+            multiply_exactly(denominator, fraction.denominator),
+        )
+    rate = divide(numerator, denominator)
     return rate if rate and is_storable(rate) else None
 
 
-def _find_leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
+def _find_fraction(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _RateFraction | None:
     direct, inverse = (_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
     if direct is not None:
-        return _Leg(direct, _ONE)
-    return None if inverse is None else _Leg(_ONE, inverse)
+        return _RateFraction(direct, _ONE)
+    return None if inverse is None else _RateFraction(_ONE, inverse)
 
 
 def _mark(quote: Quote | None) -> Decimal | None:

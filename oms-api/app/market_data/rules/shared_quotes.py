@@ -20,7 +20,16 @@ def parse_quote(values: list[Any]) -> Quote:
     """Return the quote of `serialize_quote`."""
     symbol, *prices, at, source = values
     bid, ask, last, *sizes = (None if price is None else Decimal(price) for price in prices)
-    return Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)
+    return Quote(
+        symbol=symbol,
+        bid=bid,
+        ask=ask,
+        last=last,
+        bid_size=sizes[0],
+        ask_size=sizes[1],
+        at=datetime.fromisoformat(at),
+        source=source,
+    )
 
 
 def pick_newer(first: Quote | None, second: Quote | None) -> Quote | None:

@@ -56,7 +56,16 @@ class MarkOverride(NamedTuple):
     @property
     def quote(self) -> Quote:
         """The override as a quote of its price."""
-        return Quote(self.symbol, None, None, self.price, None, None, self.set_at, OVERRIDE)
+        return Quote(
+            symbol=self.symbol,
+            bid=None,
+            ask=None,
+            last=self.price,
+            bid_size=None,
+            ask_size=None,
+            at=self.set_at,
+            source=OVERRIDE,
+        )
 
 
 def compute_mid(quote: Quote) -> Decimal | None:

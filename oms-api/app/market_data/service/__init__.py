@@ -15,19 +15,19 @@ from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries.bars import find_last_close, find_last_tick
-from app.market_data.queries.marks import find_overrides
+from app.market_data.queries.marks import load_overrides
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service.bars import read_bars
 from app.market_data.service.marks import CurrentOverrides
-from app.market_data.service.session_closes import mark_closes
+from app.market_data.service.session_closes import load_session_closes
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
 _MICROSECOND = timedelta(microseconds=1)
-_MAX_CACHED = 100_000
+_MAX_CACHED_QUOTES = 100_000
 _SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
 
 
@@ -59,14 +59,14 @@ class Market:
         self._silent_since: datetime | None = None  # of a source that has sent nothing
         self.on_stored: Listener | None = None  # shares quotes with other processes
 
-    def find_quotes(
+    def load_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the latest quotes of those of the instruments that have one, by one statement.
+        """Return the latest quotes, with one statement. Instruments without a quote are left out.
 
         A quote that is known already is the same object as before.
         """
-        quotes = queries.find_quotes(connection, keys)
+        quotes = queries.load_quotes(connection, keys)
         queried_at: dict[str, datetime] = {}
         for key in keys:
             quote = quotes.get(key)
@@ -77,16 +77,16 @@ class Market:
                 quotes[key] = quote
         return self._store_quotes(quotes, queried_at)
 
-    def find_past_quotes(
+    def load_past_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes of those of the instruments that had one at an instant of the past.
+        """Return the quotes of a past instant by instrument. Instruments without a quote then are left out.
 
         If a later quote was set manually, the result is the last tick by the instant. If the ticks of that
         time are deleted, it is the close of the last minute that ended before the instant.
         """
         quotes: dict[InstrumentKey, Quote] = {}
-        stored = queries.find_quotes(connection, keys)
+        stored = queries.load_quotes(connection, keys)
         for key in keys:
             quote = stored.get(key)
             if quote is not None and quote.at > at:
@@ -98,24 +98,24 @@ class Market:
         self._store_quotes({}, {key.symbol: at for key in keys if key not in stored})
         return quotes
 
-    def find_marks(
+    def load_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the prices that value positions: marks that people set, else the latest quotes.
 
         Outside the session of a symbol, its last quote is the close.
         """
-        overrides = find_overrides(connection, keys, at)
-        quotes = self.find_quotes(connection, [key for key in keys if key not in overrides], at)
+        overrides = load_overrides(connection, keys, at)
+        quotes = self.load_quotes(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
-    def find_past_marks(
+    def load_past_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the prices that valued positions at a past time: as `find_marks`, with past quotes."""
-        overrides = find_overrides(connection, keys, at)
-        quotes = self.find_past_quotes(connection, [key for key in keys if key not in overrides], at)
+        """Return the prices that valued positions at a past time: as `load_marks`, with past quotes."""
+        overrides = load_overrides(connection, keys, at)
+        quotes = self.load_past_quotes(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
@@ -128,14 +128,14 @@ class Market:
         fresh_quotes = {
             key: quote for key, quote in quotes.items() if self.compute_silence(quote, at) is None
         }
-        return mark_closes(connection, self._calendars, fresh_quotes, at)
+        return load_session_closes(connection, self._calendars, fresh_quotes, at)
 
     def find_rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
         """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
         keys = [InstrumentKey(tenant_id, symbol) for symbol in list_pairs(currency, base)]
-        quotes = self.find_quotes(connection, keys, at)
+        quotes = self.load_quotes(connection, keys, at)
         return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def compute_silence(self, quote: Quote, at: datetime) -> timedelta | None:
@@ -175,7 +175,7 @@ class Market:
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])
             key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, symbol))
-            return self.find_quotes(connection, [key], at).get(key)
+            return self.load_quotes(connection, [key], at).get(key)
 
         quote = await self._readers.run_single(read)
         if quote is None:
@@ -193,17 +193,17 @@ class Market:
         return self._last.get(InstrumentKey(tenant_id, symbol))
 
     async def list_bars(
-        self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
+        self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, limit: int
     ) -> list[Bar]:
-        """Return the newest bars that begin in [start, end), at most `most`, in time order."""
+        """Return the newest bars that begin in [start, end), at most `limit`, in time order."""
         if end <= start:
             return []
-        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (limit - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             return self.read_bars(connection, tenant_id, symbol, interval, first, end)
 
-        return (await self._readers.run(read, tenant_id))[-most:]
+        return (await self._readers.run(read, tenant_id))[-limit:]
 
     def read_bars(
         self, connection: Connection, tenant_id: int, symbol: str, interval: Interval, start: datetime,
@@ -211,7 +211,7 @@ class Market:
     ) -> list[Bar]:  # fmt: skip
         """Return the bars that begin in [start, end), in time order."""
         key = InstrumentKey(tenant_id, symbol)
-        if queries.find_quotes(connection, [key]):
+        if queries.load_quotes(connection, [key]):
             return read_bars(connection, key, interval, start, end)
         return list(self._source.get_bars(symbol, interval, start, end) or ())
 
@@ -251,7 +251,7 @@ class Market:
             instrument_keys = self._list_followed()
         if instrument_keys:
             tenants = {key.tenant_id for key in instrument_keys}
-            self.find_quotes(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
+            self.load_quotes(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
 
     def receive_quote(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
@@ -259,7 +259,7 @@ class Market:
         if self.on_stored is not None:
             self.on_stored(tenant_id, quote)
 
-    def apply_shared(self, tenant_id: int, quote: Quote) -> None:
+    def apply_shared_quote(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to another process, unless a later one is known."""
         last = self.get_last_quote(tenant_id, quote.symbol)
         if last is None or last.source != quote.source or last.at < quote.at:
@@ -275,14 +275,14 @@ class Market:
     ) -> dict[InstrumentKey, Quote]:
         """Keep the quotes, and call the listeners of new ones. Return known ones as the known object."""
         with self._lock:
-            if len(self._asked) + len(queried_at) > _MAX_CACHED:
+            if len(self._asked) + len(queried_at) > _MAX_CACHED_QUOTES:
                 self._asked.clear()
             self._asked.update(queried_at)
             known_quotes = {
                 key: last for key, quote in quotes.items() if (last := self._last.get(key)) == quote
             }
             new = {key: quote for key, quote in quotes.items() if key not in known_quotes}
-            if len(self._last) + len(new) > _MAX_CACHED:
+            if len(self._last) + len(new) > _MAX_CACHED_QUOTES:
                 self._last.clear()
             self._last.update(new)
             calls = [

@@ -26,7 +26,7 @@ from app.market_data.rules.bars import Interval, combine_bars, fold_quotes, get_
 
 MAX_TICKS = 10_000  # per transaction
 MAX_SYMBOLS = 50  # per transaction
-DAYS = timedelta(days=30)  # of minutes that are read at once
+MAX_STEP = timedelta(days=30)  # of minutes that are read at once
 COMMIT_DELAY = timedelta(minutes=1)  # a quote may reach the database that much later than its time
 _MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
 
@@ -94,15 +94,15 @@ class TickRetention:
 
 def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
     """Store the minutes of a symbol from its newest bar on. Return whether further ticks are left."""
-    last, most = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
+    last, limit = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
     since = EPOCH if last is None else last - COMMIT_DELAY
     while True:
-        ticks = list_ticks(connection, key, since, datetime.max.replace(tzinfo=since.tzinfo), most)
+        ticks = list_ticks(connection, key, since, datetime.max.replace(tzinfo=since.tzinfo), limit)
         bars = fold_quotes(ticks)
-        if len(ticks) < most or len(bars) > COMMIT_DELAY // _MINUTE + 2:
+        if len(ticks) < limit or len(bars) > COMMIT_DELAY // _MINUTE + 2:
             break
-        most *= 2  # all ticks of a minute are needed
-    is_cut = len(ticks) == most
+        limit *= 2  # all ticks of a minute are needed
+    is_cut = len(ticks) == limit
     execute_writes(connection, build_bar_write(Interval.MINUTE, key.tenant_id, bars[:-1] if is_cut else bars))
     return is_cut
 
@@ -118,8 +118,8 @@ def _roll_up_days_of(connection: Connection, key: InstrumentKey, until: datetime
     if first is None:
         return False
     start = get_bar_start(first, Interval.DAY)
-    end = min(start + DAYS, until)
-    minutes = list_bars(connection, Interval.MINUTE, key, start, end, DAYS // _MINUTE)
+    end = min(start + MAX_STEP, until)
+    minutes = list_bars(connection, Interval.MINUTE, key, start, end, MAX_STEP // _MINUTE)
     execute_writes(
         connection, build_bar_write(Interval.DAY, key.tenant_id, combine_bars(minutes, Interval.DAY))
     )

@@ -64,7 +64,7 @@ def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> 
     key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, override.symbol))
     if is_currency_pair(key.symbol):
         raise PairNotMarkable(key.symbol)
-    previous = marks.find_overrides(connection, [key], override.set_at).get(key)
+    previous = marks.load_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
     execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
     return MarkChange(previous, updated)
@@ -74,7 +74,7 @@ def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetim
     """Remove the mark of a symbol or alias and return it. Raises NoOverride."""
     lock_tenant(connection, tenant_id)
     key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, symbol))
-    previous = marks.find_overrides(connection, [key], at).get(key)
+    previous = marks.load_overrides(connection, [key], at).get(key)
     if previous is None:
         raise NoOverride(key.symbol)
     marks.delete_override(connection, key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 CHANNEL = "slackoms-quotes"
-MAX_WAITING = 10_000
+MAX_WAITING_QUOTES = 10_000
 TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 PAUSE_SECONDS = 0.02  # in which quotes are collected
@@ -34,7 +34,7 @@ class QuoteSharing:
     def __init__(self, redis_url: str, market: Market) -> None:
         self._url, self._market = redis_url, market
         self._sender = secrets.token_hex(8)
-        self._waiting: deque[list[Any]] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[list[Any]] = deque(maxlen=MAX_WAITING_QUOTES)
         self.is_shared = False
 
     async def run(self) -> None:
@@ -75,7 +75,7 @@ class QuoteSharing:
         sender, quotes = orjson.loads(message)
         if sender != self._sender:
             for tenant_id, *values in quotes:
-                self._market.apply_shared(tenant_id, parse_quote(values))
+                self._market.apply_shared_quote(tenant_id, parse_quote(values))
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.

@@ -16,7 +16,7 @@ from app.market_data.rules.values import CLOSE, Quote
 MIN_AGE = timedelta(seconds=60)  # a younger quote is current anyway
 
 
-def mark_closes(
+def load_session_closes(
     connection: Connection, calendars: Calendars, quotes: Mapping[InstrumentKey, Quote], at: datetime
 ) -> dict[InstrumentKey, Quote]:
     """Return the quotes that are the last of a session that has closed, as its closing prices.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.base_prices import BasePrice, find_base_price, find_base_symbol
+from app.market_data.rules.base_prices import BasePrice, find_base_price, get_base_symbol
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.rules.walk import UNIT, compute_deviation, compute_deviations, draw_number
 from app.money import round_to_nearest_step
@@ -87,7 +87,7 @@ class SimulatedSource:
     def _get_walk(self, symbol: str) -> tuple[bytes, BasePrice] | None:
         if symbol in self._walks:
             return self._walks[symbol]
-        form = find_base_symbol(symbol)
+        form = get_base_symbol(symbol)
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
         base = find_base_price(form, draw_number(key, b"level"))
         walk = None if base is None else (key, base)

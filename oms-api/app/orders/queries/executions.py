@@ -55,7 +55,7 @@ def list_execution_quantities(
 
 
 def load_executed_order_ids(
-    connection: Connection, tenant_id: int, holder: LatchSubject, since: Timestamp
+    connection: Connection, tenant_id: int, subject: LatchSubject, since: Timestamp
 ) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.
 
@@ -67,19 +67,19 @@ def load_executed_order_ids(
         .select_from(EXECUTIONS.join(ORDERS, EXECUTION_OF_ORDER))
         .where(
             EXECUTIONS.c.tenant_id == tenant_id,
-            EXECUTIONS.c.symbol == holder.symbol,
+            EXECUTIONS.c.symbol == subject.symbol,
             EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
             ORDERS.c.role.is_(None) | ~is_exit,
-            *_build_holder_conditions(holder),
+            *_build_subject_conditions(subject),
         )
     )
     return set(connection.execute(statement.distinct()).scalars())
 
 
-def _build_holder_conditions(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
-    if holder.scope is LatchScope.STRATEGY:
-        return (ORDERS.c.strategy == holder.name,)
-    return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
+def _build_subject_conditions(subject: LatchSubject) -> tuple[ColumnElement[bool], ...]:
+    if subject.scope is LatchScope.STRATEGY:
+        return (ORDERS.c.strategy == subject.name,)
+    return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == subject.name)
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> BulkWrite:

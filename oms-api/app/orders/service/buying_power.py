@@ -13,7 +13,6 @@ from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
-from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -25,7 +24,7 @@ from app.orders.service.risk_checks.currency_conversion import get_cost_rate
 from app.orders.service.risk_checks.exposure import list_working_orders
 from app.orders.service.risk_checks.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
-from app.risk.rules.exposure import build_symbol_book, sum_totals
+from app.risk.rules.exposure import build_symbol_exposure, sum_totals
 from app.risk.rules.values import SymbolExposure
 
 
@@ -68,7 +67,7 @@ class BuyingPowerReader:
             for key in {*positions, *orders}
         }
         quotes = self._find_quotes(connection, symbols, currencies, bases, at)
-        overrides = find_overrides(connection, symbols, at)
+        overrides = load_overrides(connection, symbols, at)
         marks = {
             key: overrides[key].price if key in overrides else compute_optional_mark(quotes.get(key.symbol))
             for key in symbols
@@ -84,7 +83,7 @@ class BuyingPowerReader:
             mark = last_prices.get(key, marks[key.instrument_key])
             prices = get_prices(quotes.get(key.symbol))
             working_orders = list_working_orders(orders.get(key, []), position, prices, mark, market)
-            book = build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)
+            book = build_symbol_exposure(position.quantity, mark, working_orders, prices, rate=rate)
             books.setdefault(key.portfolio_id, []).append(book)
         return books
 
@@ -103,7 +102,7 @@ class BuyingPowerReader:
             if currency is not None
             for currency_pair in list_pairs(currency, bases[key.portfolio_id])
         }
-        quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
+        quotes = self._market.load_quotes(connection, sorted({*symbols, *pairs}), at)
         return {key.symbol: quote for key, quote in quotes.items()}
 
 

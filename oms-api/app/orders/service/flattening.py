@@ -19,7 +19,7 @@ from app.orders.queries.open_positions import OpenPosition
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
-from app.risk.service.kill_switches import KillSwitchEffect, Stop
+from app.risk.service.kill_switches import KillSwitchEffect, StopInstruction
 
 REASON = "Flattened by the kill switch"
 REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
@@ -35,7 +35,7 @@ class Flattening:
     async def stop(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -77,7 +77,7 @@ class Flattening:
     async def _cancel(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -110,7 +110,7 @@ class Flattening:
         return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
 
     async def _cancel_in_portfolio(
-        self, request: AuthenticatedRequest, stop: Stop, portfolio_name: str
+        self, request: AuthenticatedRequest, stop: StopInstruction, portfolio_name: str
     ) -> list[Order]:
         """Cancel orders of a portfolio, and return them. A portfolio that no longer exists has none."""
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
@@ -123,7 +123,7 @@ class Flattening:
             return []
         return [view.order for view in result.orders]
 
-    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
+    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: StopInstruction) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = request.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
@@ -148,7 +148,9 @@ class Flattening:
             return []
         return [view.order.id for view in result.orders]
 
-    async def _list_positions(self, request: AuthenticatedRequest, stop: Stop) -> list[OpenPosition]:
+    async def _list_positions(
+        self, request: AuthenticatedRequest, stop: StopInstruction
+    ) -> list[OpenPosition]:
         tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[OpenPosition]:

@@ -32,7 +32,7 @@ from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import CancelHalted, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
-from app.risk.queries.losses import find_tenants_with_loss_limits
+from app.risk.queries.losses import list_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, load_halts
 from app.timestamps import format_timestamp
 
@@ -122,7 +122,7 @@ class MarketWatcher:
     def _read_state(self, at: datetime, checks_losses: bool, connection: Connection) -> _MarketState:
         self._market.overrides.refresh(set_all_tenants_scope(connection), at)
         keys = queries.list_instruments_with_open_orders(connection)
-        quotes = self._market.find_quotes(connection, keys, at)
+        quotes = self._market.load_quotes(connection, keys, at)
         # A stale quote counts as none, so it is checked again once its feed is back.
         alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
         halts, tenant_ids = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
@@ -131,7 +131,7 @@ class MarketWatcher:
             list_instruments_with_held_orders(connection),
             self._find_opened(connection, at),
         )
-        limited = find_tenants_with_loss_limits(connection) if checks_losses else []
+        limited = list_tenants_with_loss_limits(connection) if checks_losses else []
         unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
         return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
 

@@ -4,8 +4,8 @@ from app.audit.service import AuditEntry
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.service.reversals import restate_price
-from app.market_data.queries import build_quote_restatement, find_quotes
-from app.market_data.queries.marks import build_override_upsert, find_overrides
+from app.market_data.queries import build_quote_restatement, load_quotes
+from app.market_data.queries.marks import build_override_upsert, load_overrides
 from app.market_data.rules.values import Quote
 from app.market_data.service.marks import SET, serialize_mark
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -22,8 +22,8 @@ def load_stored_prices(context: BatchContext, command: ApplyCorporateAction) -> 
     key, loaded = InstrumentKey(command.action.tenant_id, command.action.symbol), context.loaded
     if command.action.kind is ActionKind.SPLIT and key not in loaded.stored_quotes:
         context.find_quote(*key)
-        loaded.stored_quotes[key] = find_quotes(context.connection, [key]).get(key)
-        loaded.stored_marks[key] = find_overrides(context.connection, [key], command.origin.at).get(key)
+        loaded.stored_quotes[key] = load_quotes(context.connection, [key]).get(key)
+        loaded.stored_marks[key] = load_overrides(context.connection, [key], command.origin.at).get(key)
 
 
 def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None:

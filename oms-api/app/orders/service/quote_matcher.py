@@ -12,7 +12,7 @@ from app.database import Readers
 from app.group_commit import GroupCommit
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
-from app.market_data.queries import find_quotes, find_unmatched_quotes
+from app.market_data.queries import load_quotes, load_unmatched_quote_times
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
@@ -63,8 +63,8 @@ class QuoteMatcher:
         """Match the stored quote of the symbol, of any process, if it has not been matched fully yet."""
 
         def read(connection: Connection) -> tuple[Quote | None, Timestamp | None]:
-            since = find_unmatched_quotes(connection, [key]).get(key)
-            return find_quotes(connection, [key]).get(key), since
+            since = load_unmatched_quote_times(connection, [key]).get(key)
+            return load_quotes(connection, [key]).get(key), since
 
         quote, since = await self._readers.run(read, key.tenant_id)
         if quote is not None and since is not None:

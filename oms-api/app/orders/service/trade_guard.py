@@ -21,9 +21,9 @@ from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import renaming
-from app.risk.queries.switches import find_opening_state, load_switches
-from app.risk.rules.limits import Subject
-from app.risk.rules.permissions import find_refusal
+from app.risk.queries.switches import load_opening_state, load_switches
+from app.risk.rules.limits import LimitSubject
+from app.risk.rules.permissions import find_permission_refusal
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
 from app.text import label_key
@@ -37,7 +37,7 @@ class OrderTradeGuard(Guard):
 
     @override
     def get_opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
-        return find_opening_state(connection, tenant_id, name_key)
+        return load_opening_state(connection, tenant_id, name_key)
 
     @override
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
@@ -74,7 +74,7 @@ class OrderTradeGuard(Guard):
         origin = command.origin
         if not self.controls.has_lists(origin.tenant_id):
             return None
-        subject = Subject(
+        subject = LimitSubject(
             portfolio_name_key=portfolio.name_key,
             symbol=command.symbol,
             user=label_key(origin.actor or origin.user_label or "") or None,
@@ -82,7 +82,7 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.get_limits(origin.tenant_id, subject).permission
-        refusal = find_refusal(permission, command.symbol, command.side.value, command.product)
+        refusal = find_permission_refusal(permission, command.symbol, command.side.value, command.product)
         return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
 
     @override

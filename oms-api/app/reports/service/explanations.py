@@ -138,8 +138,8 @@ class ProfitExplainer(NamedTuple):
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
         keys = [InstrumentKey(self.tenant_id, currency_pair) for currency_pair in list_pairs(currency, base)]
-        find_quotes = self.market.find_marks if at is None else self.market.find_past_marks
-        quotes = find_quotes(self.connection, keys, at or self.now)
+        load_quotes = self.market.load_marks if at is None else self.market.load_past_marks
+        quotes = load_quotes(self.connection, keys, at or self.now)
         return find_rate(currency, base, {key.symbol: quote for key, quote in quotes.items()})
 
     def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:

@@ -43,7 +43,7 @@ class TenantRates:
     def _compute_rate(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source
         pairs = list_pairs(currency, self.base_currency)
-        quotes_by_key = market.find_quotes(
+        quotes_by_key = market.load_quotes(
             connection, [InstrumentKey(tenant_id, currency_pair) for currency_pair in pairs], self._now
         )
         quotes = {key.symbol: quote for key, quote in quotes_by_key.items()}

@@ -31,22 +31,22 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
     )
     for tenant_id, *row in connection.execute(statement):
         latch = _parse_latch(row)
-        active_latches[tenant_id][latch.holder] = latch
+        active_latches[tenant_id][latch.subject] = latch
     return active_latches
 
 
-def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubject) -> Timestamp | None:
-    """Return when a latch of the holder was last released, None if there was none."""
+def find_release_time(connection: Connection, tenant_id: int, subject: LatchSubject) -> Timestamp | None:
+    """Return when a latch of the subject was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(
-        LATCHES.c.tenant_id == tenant_id, *_build_holder_values(holder)
+        LATCHES.c.tenant_id == tenant_id, *_build_subject_conditions(subject)
     )
     released_at: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
     return released_at
 
 
 def build_latch_insert(tenant_id: int, latch: Latch) -> BulkWrite:
-    """Return the statement that inserts a latch. It fails if the holder has an active one."""
-    row = (tenant_id, latch.id, *latch.holder, latch.executions, latch.most, latch.set_at)
+    """Return the statement that inserts a latch. It fails if the subject has an active one."""
+    row = (tenant_id, latch.id, *latch.subject, latch.executions, latch.most, latch.set_at)
     return build_insert(LATCHES, ("tenant_id", *_COLUMNS[:7]), [row])
 
 
@@ -81,20 +81,20 @@ def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
     connection.execute(update(LATCHES).where(*conditions).values(**release))
 
 
-def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:
-    return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
+def _build_subject_conditions(subject: LatchSubject) -> tuple[Any, ...]:
+    return tuple(LATCHES.c[name] == value for name, value in subject._asdict().items())
 
 
 def _parse_latch(row: Sequence[Any]) -> Latch:
     latch_id, scope, name, symbol, executions, most, set_at, released_at, released_by, reason = row
-    holder = LatchSubject(LatchScope(scope), name, symbol)
+    subject = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
-        latch_id,
-        holder,
-        executions,
-        most,
-        convert_instant(set_at),
-        convert_instant(released_at),
-        released_by,
-        reason,
+        id=latch_id,
+        subject=subject,
+        executions=executions,
+        most=most,
+        set_at=convert_instant(set_at),
+        released_at=convert_instant(released_at),
+        released_by=released_by,
+        reason=reason,
     )

@@ -11,7 +11,7 @@ from app.database import build_upsert, load_matching_rows
 from app.database.bulk import BulkWrite
 from app.money import format_fixed
 from app.risk.models import LimitRow
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 
 LIMITS = cast("Table", LimitRow.__table__)
 _KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
@@ -24,16 +24,16 @@ def select_limits(tenant_id: int) -> Select[Any]:
     return select(*columns).where(LimitRow.tenant_id == tenant_id)
 
 
-def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
+def list_limits(connection: Connection, tenant_id: int) -> list[RiskLimit]:
     """Return all limits by scope, name and code, including expired ones."""
     order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
     return [_parse_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
 
 
-def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
+def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[RiskLimit]]:
     """Return the limits by tenant, by one statement."""
     ids = sorted(set(tenant_ids))
-    limits: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
+    limits: dict[int, list[RiskLimit]] = {tenant_id: [] for tenant_id in ids}
     keys = [(tenant_id,) for tenant_id in ids]
     for tenant_id, *row in load_matching_rows(
         connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
@@ -49,13 +49,13 @@ def has_limits(connection: Connection, tenant_id: int) -> bool:
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
+def find_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit | None:
     """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
     row = connection.execute(select_limits(tenant_id).where(*_build_key_conditions(limit))).one_or_none()
     return _parse_limit(row) if row else None
 
 
-def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) -> tuple[int, int]:
+def count_other_limits(connection: Connection, tenant_id: int, limit: RiskLimit) -> tuple[int, int]:
     """Return the number of the tenant's other limits, and the number of characters in their lists."""
     counts = (func.count(), func.coalesce(func.sum(func.length(LimitRow.words)), 0))
     statement = select(*counts).where(LimitRow.tenant_id == tenant_id, ~and_(*_build_key_conditions(limit)))
@@ -63,7 +63,7 @@ def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) 
     return int(limits), int(characters)
 
 
-def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
+def build_limit_upsert(tenant_id: int, limit: RiskLimit) -> BulkWrite:
     """Return the statement that inserts or updates a limit."""
     key_values = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
     values = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
@@ -71,14 +71,14 @@ def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
     return build_upsert(LIMITS, _KEY + names, _KEY, [(*key_values, *values)])
 
 
-def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:
+def delete_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> bool:
     """Delete a limit, temporary and permanent. Return False if there was none."""
     is_limit = (LimitRow.scope == limit.scope, LimitRow.name_key == limit.key, LimitRow.code == limit.code)
     removed = connection.execute(delete(LimitRow).where(LimitRow.tenant_id == tenant_id, *is_limit))
     return removed.rowcount > 0
 
 
-def _build_key_conditions(limit: SetLimit) -> tuple[Any, ...]:
+def _build_key_conditions(limit: RiskLimit) -> tuple[Any, ...]:
     return (
         LimitRow.scope == limit.scope,
         LimitRow.name_key == limit.key,
@@ -87,17 +87,17 @@ def _build_key_conditions(limit: SetLimit) -> tuple[Any, ...]:
     )
 
 
-def _parse_limit(row: Sequence[Any]) -> SetLimit:
+def _parse_limit(row: Sequence[Any]) -> RiskLimit:
     """Return the limit of a row. Values are decimals and datetimes from PostgreSQL, text from SQLite."""
     scope, key, name, code, value, until, set_by, set_at, allowed_values = row
-    return SetLimit(
-        LimitScope(scope),
-        key,
-        name,
-        LimitCode(code),
-        Decimal(value),
-        convert_instant(until),
-        set_by,
-        convert_instant(set_at),
-        allowed_values,
+    return RiskLimit(
+        scope=LimitScope(scope),
+        key=key,
+        name=name,
+        code=LimitCode(code),
+        value=Decimal(value),
+        until=convert_instant(until),
+        set_by=set_by,
+        set_at=convert_instant(set_at),
+        words=allowed_values,
     )

@@ -19,7 +19,7 @@ from app.risk.rules.values import TradingState
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads the loss baselines of a tenant's portfolios by portfolio id.
-BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
+LossBaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
 
 class PortfolioCashBalance(NamedTuple):
@@ -56,7 +56,7 @@ def read_opening_baselines(
     return {portfolio_id: LossBaseline(total, total, ZERO) for portfolio_id, total in totals.items()}
 
 
-def find_tenants_with_loss_limits(connection: Connection) -> list[int]:
+def list_tenants_with_loss_limits(connection: Connection) -> list[int]:
     """Return the tenants that limit losses, or that have a switch which such a limit set.
 
     They are of every tenant that `connection` can read.
@@ -68,7 +68,7 @@ def find_tenants_with_loss_limits(connection: Connection) -> list[int]:
     return list(connection.execute(union(limited, switched)).scalars())
 
 
-def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+def list_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios whose losses are limited, or whose switch such a limit set.
 
     A drawdown can be limited for the tenant, that is for each of its portfolios.
@@ -93,7 +93,7 @@ def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
     return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
 
 
-def find_portfolios_set_by_loss_limits(connection: Connection, tenant_id: int, since: datetime) -> set[str]:
+def list_portfolios_set_by_loss_limits(connection: Connection, tenant_id: int, since: datetime) -> set[str]:
     """Return the name keys of the portfolios that a loss limit set to REDUCING at `since` or later."""
     statement = select(CHANGES.c.name_key).where(
         CHANGES.c.tenant_id == tenant_id,

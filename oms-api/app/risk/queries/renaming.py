@@ -34,8 +34,8 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
 
 def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
     renamed_switch, existing_switch = (
-        _switch(connection, tenant_id, key),
-        _switch(connection, tenant_id, new_key),
+        _load_switch(connection, tenant_id, key),
+        _load_switch(connection, tenant_id, new_key),
     )
     if renamed_switch is None or existing_switch is None:
         return
@@ -48,7 +48,7 @@ def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, ne
     connection.execute(delete(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, new_key)))
 
 
-def _switch(connection: Connection, tenant_id: int, key: str) -> RowMapping | None:
+def _load_switch(connection: Connection, tenant_id: int, key: str) -> RowMapping | None:
     statement = select(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, key)).with_for_update()
     return connection.execute(statement).mappings().one_or_none()
 

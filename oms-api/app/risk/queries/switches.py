@@ -21,7 +21,7 @@ SWITCHES = cast("Table", KillSwitchRow.__table__)
 CHANGES = cast("Table", KillSwitchChangeRow.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 _KEY = ("tenant_id", "scope", "name_key")
-_SAID = ("name", "state", "reason", "set_by", "set_at")
+_STATE_COLUMNS = ("name", "state", "reason", "set_by", "set_at")
 
 
 class SwitchKey(NamedTuple):
@@ -32,7 +32,7 @@ class SwitchKey(NamedTuple):
     set_at: datetime
 
 
-class PortfolioName(NamedTuple):
+class PortfolioIdentity(NamedTuple):
     """The id and the name of a portfolio."""
 
     id: int
@@ -63,7 +63,7 @@ class SwitchChange(NamedTuple):
 
 def select_switches(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's kill switches, for other queries to extend."""
-    columns = ("scope", "name_key", *_SAID)
+    columns = ("scope", "name_key", *_STATE_COLUMNS)
     return select(*(getattr(KillSwitchRow, name) for name in columns)).where(
         KillSwitchRow.tenant_id == tenant_id
     )
@@ -72,14 +72,14 @@ def select_switches(tenant_id: int) -> Select[Any]:
 def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
     """Return every kill switch that was ever set, the tenant's own first, then by name."""
     order = ((KillSwitchRow.scope == "tenant").desc(), KillSwitchRow.scope, KillSwitchRow.name_key)
-    return [_change(row) for row in connection.execute(select_switches(tenant_id).order_by(*order))]
+    return [_parse_change(row) for row in connection.execute(select_switches(tenant_id).order_by(*order))]
 
 
 def find_switch(connection: Connection, tenant_id: int, change: SwitchChange) -> SwitchChange | None:
     """Return the switch that a change is about, None if it was never set."""
     is_match = (KillSwitchRow.scope == change.scope, KillSwitchRow.name_key == change.key)
     row = connection.execute(select_switches(tenant_id).where(*is_match)).one_or_none()
-    return _change(row) if row else None
+    return _parse_change(row) if row else None
 
 
 def load_switches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
@@ -118,7 +118,7 @@ def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchK
     return halts
 
 
-def find_opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
+def load_opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
     """Return the trading state of a portfolio that is about to be created.
 
     The shared lock of the tenant's row comes first: a request that sets a switch waits for it, and then sees
@@ -132,7 +132,7 @@ def find_opening_state(connection: Connection, tenant_id: int, name_key: str) ->
 def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
     """Return the statements that set a switch and record the change."""
     row = (tenant_id, *change[:7])
-    names = _KEY + _SAID
+    names = _KEY + _STATE_COLUMNS
     binding = (change.idempotency_key, change.request_hash)
     return [
         build_upsert(SWITCHES, names, _KEY, [row]),
@@ -142,12 +142,12 @@ def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
 
 def find_change_by_key(connection: Connection, tenant_id: int, idempotency_key: str) -> SwitchChange | None:
     """Return the change that was recorded under the idempotency key, None if there is none."""
-    columns = (getattr(KillSwitchChangeRow, name) for name in SwitchChange._fields if name != "key")
-    statement = select(KillSwitchChangeRow.name_key, *columns).where(
+    names = ("name_key" if name == "key" else name for name in SwitchChange._fields)
+    statement = select(*(getattr(KillSwitchChangeRow, name) for name in names)).where(
         KillSwitchChangeRow.tenant_id == tenant_id, KillSwitchChangeRow.idempotency_key == idempotency_key
     )
     row = connection.execute(statement).one_or_none()
-    return _change((row[1], row[0], *row[2:])) if row else None
+    return _parse_change(row) if row else None
 
 
 def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:
@@ -161,12 +161,14 @@ def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChang
     return connection.execute(statement).scalar_one_or_none() == change.state
 
 
-def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most: int) -> bool:
-    """Return whether the switch exists, or fewer than `most` do."""
+def has_room_for_switch(
+    connection: Connection, tenant_id: int, change: SwitchChange, max_switches: int
+) -> bool:
+    """Return whether the switch exists, or fewer than `max_switches` do."""
     is_match = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
     counts = (func.count(), func.coalesce(func.sum(case((is_match, 1), else_=0)), 0))
     switches, is_set = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
-    return bool(is_set) or int(switches) < most
+    return bool(is_set) or int(switches) < max_switches
 
 
 def lock_portfolios(
@@ -190,10 +192,10 @@ def lock_portfolios(
     return [PortfolioTradingState._make(row) for row in locked]
 
 
-def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioName]:
+def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioIdentity]:
     """Return the ids and names of the tenant's portfolios."""
     statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
-    return [PortfolioName._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
+    return [PortfolioIdentity._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
 def update_trading_states(
@@ -211,7 +213,7 @@ def update_trading_states(
     return [build_update(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
 
 
-def _change(row: Sequence[Any]) -> SwitchChange:
+def _parse_change(row: Sequence[Any]) -> SwitchChange:
     scope, key, name, state, reason, set_by, set_at, *binding = row
     at = convert_instant(set_at)
     return SwitchChange(SwitchScope(scope), key, name, TradingState(state), reason, set_by, at, *binding)

@@ -9,7 +9,7 @@ from app.money import ZERO
 from app.risk.rules.nearest_price import find_nearest_price
 from app.risk.rules.values import Denial, RiskInput
 
-Check = Callable[[RiskInput, Decimal], Denial | None]
+CheckFunction = Callable[[RiskInput, Decimal], Denial | None]
 
 # The order of the checks. To add one, add a module to `checks` and a line here.
 CHECK_ORDER = (
@@ -39,8 +39,8 @@ CHECK_ORDER = (
     "losses",
     "self_match",
 )
-CHECKS: tuple[tuple[str, Check], ...] = tuple(
-    (name, import_module(f"app.risk.rules.checks.{name}").check) for name in CHECK_ORDER
+CHECKS: tuple[tuple[str, CheckFunction], ...] = tuple(
+    (name, import_module(f"app.risk.rules.checks.{name}").find_denial) for name in CHECK_ORDER
 )
 _ALL_CHECKS = tuple(check for _, check in CHECKS)
 # An exit only reduces a position, so fewer checks apply: when its entry is placed, and when it is changed.
@@ -98,7 +98,7 @@ def evaluate_close(risk: RiskInput) -> Denial | None:
     )
 
 
-def find_largest_passing(risk: RiskInput) -> Decimal:
+def compute_largest_passing(risk: RiskInput) -> Decimal:
     """Return the largest quantity up to the order's that passes all checks, rounded down to the lot size."""
     return _find_largest_quantity(risk, _ALL_CHECKS, risk.order.quantity)
 
@@ -114,7 +114,7 @@ def _add_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
     return None if price is None else denial._replace(largest_passing=None, nearest_price=price)
 
 
-def _compute_headroom(risk: RiskInput, name: str, check: Check) -> Headroom:
+def _compute_headroom(risk: RiskInput, name: str, check: CheckFunction) -> Headroom:
     only_this = (check,)
     denial = _find_first_denial(risk, risk.order.quantity, only_this)
     largest = _find_largest_quantity(risk, only_this, _MAX_QUANTITY)
@@ -127,7 +127,7 @@ def _compute_headroom(risk: RiskInput, name: str, check: Check) -> Headroom:
     )
 
 
-def _find_first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[Check]) -> Denial | None:
+def _find_first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[CheckFunction]) -> Denial | None:
     for check in checks:
         denial = check(risk, quantity)
         if denial is not None and denial.code not in risk.waived:
@@ -135,7 +135,9 @@ def _find_first_denial(risk: RiskInput, quantity: Decimal, checks: Sequence[Chec
     return None
 
 
-def _find_largest_quantity(risk: RiskInput, checks: Sequence[Check], max_quantity: Decimal) -> Decimal:
+def _find_largest_quantity(
+    risk: RiskInput, checks: Sequence[CheckFunction], max_quantity: Decimal
+) -> Decimal:
     """Return the largest quantity that passes the checks, by bisecting on each check that denies.
 
     It requires that a check which passes a quantity passes every smaller quantity.
@@ -153,7 +155,7 @@ def _find_largest_quantity(risk: RiskInput, checks: Sequence[Check], max_quantit
     return ZERO
 
 
-def _bisect_lots(risk: RiskInput, checks: Sequence[Check], lot: Decimal, max_lots: int) -> int:
+def _bisect_lots(risk: RiskInput, checks: Sequence[CheckFunction], lot: Decimal, max_lots: int) -> int:
     """Return the largest number of lots, at most `max_lots`, that passes the checks."""
     low, high = 0, max_lots
     while low < high:

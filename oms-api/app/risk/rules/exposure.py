@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.money import ZERO, compute_share, multiply
-from app.risk.rules.values import Candidate, Prices, SymbolExposure, Totals, WorkingOrder
+from app.risk.rules.values import CandidateOrder, ExposureTotals, Prices, SymbolExposure, WorkingOrder
 
 NO_PRICES = Prices()
 _TWO = Decimal(2)
@@ -30,7 +30,7 @@ def get_touch_price(side: str, prices: Prices) -> Decimal | None:
     return prices.last if other is None else other
 
 
-def find_order_price(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
+def find_order_price(order: CandidateOrder | WorkingOrder, prices: Prices) -> Decimal | None:
     """Return the price that an order is valued at: its limit, else its stop, else the touch price."""
     if order.limit_price is not None:
         return order.limit_price
@@ -45,7 +45,7 @@ def compute_order_value(quantity: Decimal, price: Decimal, rate: Decimal | None 
     return value if rate is None else multiply(value, rate)
 
 
-def needs_current_price(order: Candidate, prices: Prices) -> bool:
+def needs_current_price(order: CandidateOrder, prices: Prices) -> bool:
     """Return whether the order trades at the current price or starts from it.
 
     True for a market order, a trail before its first level, a stop that is reached, and a limit that crosses
@@ -66,28 +66,28 @@ def _is_at_least(side: str, price: Decimal, other: Decimal) -> bool:
     return price >= other if side == "BUY" else price <= other
 
 
-def is_waiting(order: Candidate | WorkingOrder) -> bool:
+def is_waiting(order: CandidateOrder | WorkingOrder) -> bool:
     """Return whether the order is an untriggered stop, which is not in the order book yet."""
     return order.type in _UNTRIGGERED and not order.is_triggered
 
 
-def get_reducible_quantity(book: SymbolExposure, side: str) -> Decimal:
+def get_reducible_quantity(exposure: SymbolExposure, side: str) -> Decimal:
     """Return the quantity that an order of that side may trade while it only reduces the position.
 
     It is the position minus the open quantity of other orders of that side. Exits do not count, because fills
     reduce them.
     """
     if side == "BUY":
-        return max(-book.position - (book.buy_quantity - book.buy_exits), ZERO)
-    return max(book.position - (book.sell_quantity - book.sell_exits), ZERO)
+        return max(-exposure.position - (exposure.buy_quantity - exposure.buy_exits), ZERO)
+    return max(exposure.position - (exposure.sell_quantity - exposure.sell_exits), ZERO)
 
 
-def build_symbol_book(
+def build_symbol_exposure(
     position: Decimal,
     mark: Decimal | None,
     working_orders: Sequence[WorkingOrder] = (),
     prices: Prices = NO_PRICES,
-    order: Candidate | None = None,
+    order: CandidateOrder | None = None,
     rate: Decimal | None = None,
 ) -> SymbolExposure:
     """Return a portfolio's position in one symbol and product with its working orders.
@@ -97,7 +97,7 @@ def build_symbol_book(
     """
     if not working_orders:
         return SymbolExposure(position, mark, rate=rate)
-    exclusive = order.exclusive_id if order else None
+    exclusive = order.oco_group_id if order else None
     valued_orders = [
         _ValuedOrder(
             working_order,
@@ -106,7 +106,7 @@ def build_symbol_book(
         for working_order in working_orders
     ]
     counted_orders = _count_exclusive_orders_once(
-        [entry for entry in valued_orders if not exclusive or entry.order.exclusive_id != exclusive]
+        [entry for entry in valued_orders if not exclusive or entry.order.oco_group_id != exclusive]
     )
     buys = _limit_exits([entry for entry in counted_orders if entry.order.side == "BUY"], -position, order)
     sells = _limit_exits([entry for entry in counted_orders if entry.order.side != "BUY"], position, order)
@@ -127,35 +127,35 @@ def build_symbol_book(
     )
 
 
-def sum_totals(books: Iterable[SymbolExposure]) -> Totals:
-    """Return the totals of several books."""
-    total = Totals()
-    for book in books:
-        total = add_totals(total, compute_totals(book))
+def sum_totals(exposures: Iterable[SymbolExposure]) -> ExposureTotals:
+    """Return the sum of the totals of several symbol exposures."""
+    total = ExposureTotals()
+    for exposure in exposures:
+        total = add_totals(total, compute_totals(exposure))
     return total
 
 
-def compute_totals(book: SymbolExposure) -> Totals:
-    """Return the totals of one book."""
-    value = compute_market_value(book)
-    if not book.orders:
-        return Totals(shorts=max(-value, ZERO), gross=abs(value), net_high=value, net_low=value)
-    high, low = value + book.buy_value, value - book.sell_value
-    return Totals(
+def compute_totals(exposure: SymbolExposure) -> ExposureTotals:
+    """Return the totals of one symbol exposure."""
+    value = compute_market_value(exposure)
+    if not exposure.orders:
+        return ExposureTotals(shorts=max(-value, ZERO), gross=abs(value), net_high=value, net_low=value)
+    high, low = value + exposure.buy_value, value - exposure.sell_value
+    return ExposureTotals(
         shorts=max(-value, ZERO),
-        buy_value=book.buy_value,
-        shorting_value=book.shorting_value,
+        buy_value=exposure.buy_value,
+        shorting_value=exposure.shorting_value,
         gross=max(abs(high), abs(low)),
         net_high=high,
         net_low=low,
-        orders=book.orders,
-        buy_charges=book.buy_charges,
+        orders=exposure.orders,
+        buy_charges=exposure.buy_charges,
     )
 
 
-def add_totals(first: Totals, second: Totals) -> Totals:
+def add_totals(first: ExposureTotals, second: ExposureTotals) -> ExposureTotals:
     """Return the sum of two totals."""
-    return Totals(
+    return ExposureTotals(
         first.shorts + second.shorts,
         first.buy_value + second.buy_value,
         first.shorting_value + second.shorting_value,
@@ -167,9 +167,9 @@ def add_totals(first: Totals, second: Totals) -> Totals:
     )
 
 
-def subtract_totals(minuend: Totals, subtrahend: Totals) -> Totals:
+def subtract_totals(minuend: ExposureTotals, subtrahend: ExposureTotals) -> ExposureTotals:
     """Return the difference of two totals."""
-    return Totals(
+    return ExposureTotals(
         minuend.shorts - subtrahend.shorts,
         minuend.buy_value - subtrahend.buy_value,
         minuend.shorting_value - subtrahend.shorting_value,
@@ -181,14 +181,16 @@ def subtract_totals(minuend: Totals, subtrahend: Totals) -> Totals:
     )
 
 
-def replace_totals(total: Totals, previous: Totals, current: Totals) -> Totals:
+def replace_totals(
+    total: ExposureTotals, previous: ExposureTotals, current: ExposureTotals
+) -> ExposureTotals:
     """Return a sum of totals in which one has been replaced."""
     return total if previous == current else add_totals(subtract_totals(total, previous), current)
 
 
-def convert_totals(totals: Totals, rate: Decimal) -> Totals:
+def convert_totals(totals: ExposureTotals, rate: Decimal) -> ExposureTotals:
     """Return the totals in another currency. The number of orders is unchanged."""
-    return Totals(
+    return ExposureTotals(
         multiply(totals.shorts, rate),
         multiply(totals.buy_value, rate),
         multiply(totals.shorting_value, rate),
@@ -205,11 +207,11 @@ def convert_to_firm_currency(amount: Decimal, rate: Decimal | None) -> Decimal:
     return amount if rate is None else multiply(amount, rate)
 
 
-def compute_market_value(book: SymbolExposure) -> Decimal:
+def compute_market_value(exposure: SymbolExposure) -> Decimal:
     """Return quantity × mark, with the sign of the position."""
-    if not book.position or book.mark is None:
+    if not exposure.position or exposure.mark is None:
         return ZERO
-    return compute_order_value(book.position, book.mark, book.rate)
+    return compute_order_value(exposure.position, exposure.mark, exposure.rate)
 
 
 def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
@@ -221,10 +223,10 @@ def _count_exclusive_orders_once(valued_orders: Sequence[_ValuedOrder]) -> list[
     counted_orders: list[_ValuedOrder] = []
     largest: dict[tuple[str, str], int] = {}
     for entry in valued_orders:
-        if entry.order.exclusive_id is None:
+        if entry.order.oco_group_id is None:
             counted_orders.append(entry)
             continue
-        key = (entry.order.exclusive_id, entry.order.side)
+        key = (entry.order.oco_group_id, entry.order.side)
         if key not in largest:
             largest[key] = len(counted_orders)
             counted_orders.append(entry)
@@ -234,7 +236,7 @@ def _count_exclusive_orders_once(valued_orders: Sequence[_ValuedOrder]) -> list[
 
 
 def _limit_exits(
-    valued_orders: Sequence[_ValuedOrder], held_quantity: Decimal, order: Candidate | None
+    valued_orders: Sequence[_ValuedOrder], held_quantity: Decimal, order: CandidateOrder | None
 ) -> list[_ValuedOrder]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from app.timestamps import Timestamp
 
-WINDOW = timedelta(minutes=1)  # the period in which executions are counted
+EXECUTION_WINDOW = timedelta(minutes=1)  # the period in which executions are counted
 
 
 class LatchScope(StrEnum):
-    """The subject that a latch stops: a strategy, or an API key that acts for no person."""
+    """The kind of subject that a latch stops: a strategy, or an API key that acts for no person."""
 
     STRATEGY = "strategy"
     KEY = "key"
@@ -35,7 +35,7 @@ class Latch(NamedTuple):
     """
 
     id: str
-    holder: LatchSubject
+    subject: LatchSubject
     executions: int
     most: int
     set_at: Timestamp
@@ -47,10 +47,10 @@ class Latch(NamedTuple):
 def list_latch_subjects(
     symbol: str, strategy: str | None, source: str, actor: str | None
 ) -> list[LatchSubject]:
-    """Return who places such an order automatically: its strategy, and its key if it acts for no person.
+    """Return the strategy and the key that place such an order automatically.
 
-    Executions count for the first holder. A latch of any holder stops the order, so that a key cannot
-    continue by naming a strategy.
+    A key counts only if it acts for no person. Executions count for the first subject. A latch of any subject
+    stops the order, so that a key cannot continue by naming a strategy.
     """
     strategies = [LatchSubject(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
     return strategies if actor is not None else [*strategies, LatchSubject(LatchScope.KEY, source, symbol)]

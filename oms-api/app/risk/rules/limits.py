@@ -11,7 +11,7 @@ from functools import partial, reduce
 from typing import NamedTuple
 
 from app.money import ZERO
-from app.risk.rules.values import Limits
+from app.risk.rules.values import OrderLimits
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -90,10 +90,10 @@ _PARAMETERS = frozenset(
 _HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
 
 ScopeKey = tuple[LimitScope, str]
-Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
+ScopedLimitValues = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
 
 
-class Subject(NamedTuple):
+class LimitSubject(NamedTuple):
     """The owner and the terms of an order that select its limits.
 
     `key` is the API key ("key:algo") if it acts for no person. Limits of a user with that name apply to the
@@ -109,7 +109,7 @@ class Subject(NamedTuple):
     key: str | None = None
 
 
-class SetLimit(NamedTuple):
+class RiskLimit(NamedTuple):
     """A limit that was set.
 
     With `until` (canonical text) it is temporary: afterwards the permanent limit applies again. For a list,
@@ -127,42 +127,42 @@ class SetLimit(NamedTuple):
     words: str | None = None
 
 
-def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
+def filter_active_limits(rows: Iterable[RiskLimit], now: str) -> list[RiskLimit]:
     """Return the limits that apply at `now` (canonical text). Temporary limits replace permanent ones."""
-    active_limits: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
+    active_limits: dict[tuple[LimitCode, LimitScope, str], RiskLimit] = {}
     for row in sorted(rows, key=lambda set_limit: set_limit.until is not None):
         if row.until is None or row.until > now:
             active_limits[row.code, row.scope, row.key] = row
     return list(active_limits.values())
 
 
-def index_limits(limits: Iterable[SetLimit]) -> Rows:
+def index_limits(limits: Iterable[RiskLimit]) -> ScopedLimitValues:
     """Return the values of limits by code, scope and name key."""
     return {(limit.code, limit.scope, limit.key): limit.value for limit in limits}
 
 
-def list_limited_scopes(rows: Rows) -> frozenset[ScopeKey]:
+def list_limited_scopes(rows: ScopedLimitValues) -> frozenset[ScopeKey]:
     """Return the scopes and name keys that have limits."""
     return frozenset((scope, key) for _, scope, key in rows)
 
 
-def drop_unlimited_names(subject: Subject, scope_keys: frozenset[ScopeKey]) -> Subject:
+def drop_unlimited_names(subject: LimitSubject, scope_keys: frozenset[ScopeKey]) -> LimitSubject:
     """Return the subject without names that have no limits, so that many orders share one cache entry."""
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
     names_user = (LimitScope.USER, user) in scope_keys
-    return Subject(
-        portfolio if (LimitScope.PORTFOLIO, portfolio) in scope_keys else "",
-        symbol if (LimitScope.INSTRUMENT, symbol) in scope_keys else "",
-        user if names_user else None,
-        strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
-        asset_class,
-        is_live,
+    return LimitSubject(
+        portfolio_name_key=portfolio if (LimitScope.PORTFOLIO, portfolio) in scope_keys else "",
+        symbol=symbol if (LimitScope.INSTRUMENT, symbol) in scope_keys else "",
+        user=user if names_user else None,
+        strategy=strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
+        asset_class=asset_class,
+        is_live=is_live,
         # The key is kept with a user's limits too, to distinguish a label from a person.
-        key if names_user or (LimitScope.USER, key) in scope_keys else None,
+        key=key if names_user or (LimitScope.USER, key) in scope_keys else None,
     )
 
 
-def find_limits(subject: Subject, rows: Rows) -> Limits:
+def resolve_limits(subject: LimitSubject, rows: ScopedLimitValues) -> OrderLimits:
     """Return the limits of an order.
 
     Limits that are not set come from the default profile; for a live portfolio they are missing.
@@ -185,7 +185,7 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
     return _build_limits(values, firm, missing)
 
 
-def list_scope_keys(subject: Subject) -> list[ScopeKey]:
+def list_scope_keys(subject: LimitSubject) -> list[ScopeKey]:
     """Return the scopes and names whose limits apply, the most specific first.
 
     The key comes before the user named in the request, which is only a label.
@@ -201,7 +201,7 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
     return [(scope, name) for scope, name in scopes_of_names if name] + [(LimitScope.TENANT, "")]
 
 
-def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: Rows) -> Decimal | None:
+def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: ScopedLimitValues) -> Decimal | None:
     """Return the most specific value of a parameter or the strictest of a cap, None if none is set."""
     is_aggregate = code in AGGREGATES
     matching = [
@@ -215,7 +215,7 @@ def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: Rows) -> D
 
 
 def _build_profile(
-    subject: Subject, values: Mapping[LimitCode, Decimal | None], *, starts: bool
+    subject: LimitSubject, values: Mapping[LimitCode, Decimal | None], *, starts: bool
 ) -> dict[LimitCode, Decimal]:
     profile = dict(_DEFAULT_PROFILE)
     if starts or values[LimitCode.STARTER_PROFILE]:
@@ -248,8 +248,8 @@ def _get_stricter(code: LimitCode, first: Decimal, second: Decimal) -> Decimal:
 
 def _build_limits(
     values: Mapping[LimitCode, Decimal | None], firm: Mapping[str, Decimal | None], missing: tuple[str, ...]
-) -> Limits:
-    return Limits(
+) -> OrderLimits:
+    return OrderLimits(
         max_order_quantity=values[LimitCode.MAX_ORDER_QUANTITY],
         max_order_value=values[LimitCode.MAX_ORDER_VALUE],
         min_price=values[LimitCode.MIN_PRICE],

@@ -37,12 +37,12 @@ class Denial(NamedTuple):
     nearest_price: Decimal | None = None
 
 
-class Candidate(NamedTuple):
+class CandidateOrder(NamedTuple):
     """The order that is evaluated.
 
     `quantity` is its open quantity, `filled_quantity` its earlier filled quantity.
 
-    Orders of one `group_id` do not count as each other's opposite side. Orders with one `exclusive_id` (an
+    Orders of one `group_id` do not count as each other's opposite side. Orders with one `oco_group_id` (an
     OCO pair, the exits of a bracket) share one quantity, so that they count once.
     """
 
@@ -57,7 +57,7 @@ class Candidate(NamedTuple):
     is_triggered: bool = False
     extended_hours: bool = False
     group_id: str | None = None
-    exclusive_id: str | None = None
+    oco_group_id: str | None = None
     is_closing: bool = False  # closes a position, and may be an odd lot
     filled_quantity: Decimal = ZERO
 
@@ -75,7 +75,7 @@ class WorkingOrder(NamedTuple):
     stop_price: Decimal | None = None
     is_triggered: bool = False
     group_id: str | None = None
-    exclusive_id: str | None = None
+    oco_group_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
     charges: Decimal = ZERO
     is_at_market: bool = True  # False while it awaits approval: it cannot match yet
@@ -89,7 +89,7 @@ class Prices(NamedTuple):
     last: Decimal | None = None
 
 
-class Tradable(NamedTuple):
+class TradedInstrument(NamedTuple):
     """The properties of an instrument. Quantities are multiples of the lot size, prices of the tick size."""
 
     tick_size: Decimal
@@ -102,9 +102,9 @@ class Tradable(NamedTuple):
 class SymbolExposure(NamedTuple):
     """A portfolio's position in one symbol and product with its working orders.
 
-    `exposure.build_symbol_book` builds it. Values are open quantity × price. Exits count only as far as other
-    orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of the
-    quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
+    `exposure.build_symbol_exposure` builds it. Values are open quantity × price. Exits count only as far as
+    other orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of
+    the quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
     `highest_bid` are resting limits outside the evaluated order's group. Prices are in the instrument's
     currency; if that is not the portfolio's, `rate` converts values. `buy_charges` are those of the buys.
     """
@@ -125,8 +125,8 @@ class SymbolExposure(NamedTuple):
     buy_charges: Decimal = ZERO
 
 
-class Totals(NamedTuple):
-    """The sum of several books; see `exposure.sum_totals`.
+class ExposureTotals(NamedTuple):
+    """The sum of several symbol exposures; see `exposure.sum_totals`.
 
     `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that working
     orders can lead to, `net_high` and `net_low` the largest and smallest Σ market value.
@@ -142,7 +142,7 @@ class Totals(NamedTuple):
     buy_charges: Decimal = ZERO
 
 
-NOTHING = Totals()
+NO_EXPOSURE = ExposureTotals()
 
 
 class Permission(NamedTuple):
@@ -156,10 +156,10 @@ class Permission(NamedTuple):
     products: frozenset[str] | None = None
 
 
-EVERYTHING = Permission()
+EVERYTHING_ALLOWED = Permission()
 
 
-class Limits(NamedTuple):
+class OrderLimits(NamedTuple):
     """The resolved limits of one order; None is no limit.
 
     `missing` are codes that a live portfolio needs and that are not set. `firm_…` limits apply to the sum of
@@ -186,7 +186,7 @@ class Limits(NamedTuple):
     firm_daily_loss: Decimal | None = None
     missing: tuple[str, ...] = ()
     repeated_executions: Decimal = ZERO
-    permission: Permission = EVERYTHING
+    permission: Permission = EVERYTHING_ALLOWED
 
 
 def charge_nothing(_: Decimal) -> Decimal:
@@ -197,28 +197,28 @@ def charge_nothing(_: Decimal) -> Decimal:
 class RiskInput(NamedTuple):
     """The input of the checks.
 
-    `instrument` is None if unknown. `book` is the portfolio's book in the order's symbol and product, without
-    the order itself and the order that it replaces. `other_exposure` is the sum of the portfolio's other
-    books. `firm` is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide
-    limits), and `firm_rate` converts to that currency, None if it is the portfolio's own.
-    `same_order_seconds` is the age of the same person's identical order, None if there is none. `pnl_of_day`
-    and `drawdown` are None if unknown. `latch` stops the order's strategy or key. `session_refusal` states
-    why the session denies the order, None if it does not, and `closed_until` when it opens, None if unknown.
-    `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the quote's
-    feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to ignore for
-    this order. `charges` returns the charges for filling a quantity of the order, in the portfolio's
-    currency; it does not decrease with the quantity. `critical_issues` is the number of critical differences
-    from the broker's books.
+    `instrument` is None if unknown. `symbol_exposure` is the portfolio's exposure in the order's symbol and
+    product, without the order itself and the order that it replaces. `other_exposure` is the sum of the
+    portfolio's other exposures. `firm` is the sum of the tenant's other portfolios in the tenant's currency
+    (set only for firm-wide limits), and `firm_rate` converts to that currency, None if it is the portfolio's
+    own. `same_order_seconds` is the age of the same person's identical order, None if there is none.
+    `pnl_of_day` and `drawdown` are None if unknown. `latch` stops the order's strategy or key.
+    `session_refusal` states why the session denies the order, None if it does not, and `closed_until` when it
+    opens, None if unknown. `no_rate` is a currency pair without a rate. `feed_silence` is the number of
+    seconds since the quote's feed was last heard, None for a price set by hand. `waived` are codes that two
+    people agreed to ignore for this order. `charges` returns the charges for filling a quantity of the order,
+    in the portfolio's currency; it does not decrease with the quantity. `critical_issues` is the number of
+    critical differences from the broker's books.
     """
 
-    order: Candidate
-    instrument: Tradable | None
+    order: CandidateOrder
+    instrument: TradedInstrument | None
     prices: Prices
-    book: SymbolExposure
-    limits: Limits
+    symbol_exposure: SymbolExposure
+    limits: OrderLimits
     cash: Decimal
-    other_exposure: Totals = NOTHING
-    firm: Totals = NOTHING
+    other_exposure: ExposureTotals = NO_EXPOSURE
+    firm: ExposureTotals = NO_EXPOSURE
     firm_rate: Decimal | None = None
     portfolio_name_key: str = ""
     state: TradingState = TradingState.ACTIVE

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.verification import Finding
 from app.money import format_fixed
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import RiskLimit
 from app.risk.rules.switches import get_strictest_state
 from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import Timestamp
 
-Facts = dict[str, Any]
-Key = tuple[Hashable, ...]
+FieldValues = dict[str, Any]
+ControlKey = tuple[Hashable, ...]
 
 
 class RiskCheck(StrEnum):
@@ -32,21 +32,21 @@ class RiskEvent(NamedTuple):
     tenant_id: int
     at: Timestamp
     type: str
-    payload: Facts
+    payload: FieldValues
 
 
 RENAMED = "portfolio.renamed"
 
 
-def build_key(tenant_id: int, scope: Any, name: Any) -> Key:
+def build_key(tenant_id: int, scope: Any, name: Any) -> ControlKey:
     """Return the key of a switch or of the limits of a name. Portfolio names are case-insensitive."""
     text = name or ""
     return (tenant_id, scope, name_key(text) if scope == "portfolio" else text)
 
 
-def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+def build_expected_switches(events: Iterable[RiskEvent]) -> dict[ControlKey, FieldValues]:
     """Return the expected kill switches: the last change of each, under the portfolio's current name."""
-    switches: dict[Key, Facts] = {}
+    switches: dict[ControlKey, FieldValues] = {}
     for event in events:
         if event.type == RENAMED:
             _rename_switch(switches, event)
@@ -57,7 +57,7 @@ def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
     return switches
 
 
-def _rename_switch(switches: dict[Key, Facts], event: RiskEvent) -> None:
+def _rename_switch(switches: dict[ControlKey, FieldValues], event: RiskEvent) -> None:
     previous_key, current_key = (
         build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
@@ -73,9 +73,9 @@ def _rename_switch(switches: dict[Key, Facts], event: RiskEvent) -> None:
     switches[current_key] = remaining_switch | {"name": event.payload["after"]}
 
 
-def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts], list[Finding]]:
+def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[ControlKey, FieldValues], list[Finding]]:
     """Return the expected limits, and findings about events with a wrong previous value."""
-    limits: dict[Key, Facts] = {}
+    limits: dict[ControlKey, FieldValues] = {}
     findings = []
     for event in events:
         if event.type == RENAMED:
@@ -108,7 +108,7 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
     return limits, findings
 
 
-def _rename_limits(limits: dict[Key, Facts], event: RiskEvent) -> None:
+def _rename_limits(limits: dict[ControlKey, FieldValues], event: RiskEvent) -> None:
     previous_key, current_key = (
         build_key(event.tenant_id, "portfolio", event.payload[name]) for name in ("before", "after")
     )
@@ -119,16 +119,16 @@ def _rename_limits(limits: dict[Key, Facts], event: RiskEvent) -> None:
         limits[key] = limits[key] | {"name": event.payload["after"]}
 
 
-def build_limit_facts(limit: SetLimit) -> Facts:
+def build_limit_fields(limit: RiskLimit) -> FieldValues:
     """Return the values of a limit row in the form of its events."""
     value = limit.words or format_fixed(limit.value)
     fields = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
     return {"value": value, "until": limit.until, **fields}
 
 
-def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
+def build_expected_latches(events: Iterable[RiskEvent]) -> dict[ControlKey, FieldValues]:
     """Return the expected latches."""
-    latches: dict[Key, Facts] = {}
+    latches: dict[ControlKey, FieldValues] = {}
     for event in events:
         key = (event.tenant_id, event.payload.get("latch_id"))
         fields = {name: event.payload.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
@@ -142,8 +142,8 @@ def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
 
 
 def find_row_differences(
-    check: RiskCheck, stored: Mapping[Key, Facts], expected: Mapping[Key, Facts]
-) -> Iterator[tuple[Key, list[Finding]]]:
+    check: RiskCheck, stored: Mapping[ControlKey, FieldValues], expected: Mapping[ControlKey, FieldValues]
+) -> Iterator[tuple[ControlKey, list[Finding]]]:
     """Yield rows that differ from the expected ones, are missing, or are too many."""
     for key in {**stored, **expected}:
         stored_row, expected_row = stored.get(key), expected.get(key)
@@ -171,7 +171,7 @@ def find_row_differences(
 
 
 def find_unmatched(
-    check: StrEnum, field: str, stored: Iterable[Key], expected: Iterable[Key]
+    check: StrEnum, field: str, stored: Iterable[ControlKey], expected: Iterable[ControlKey]
 ) -> Iterator[Finding]:
     """Yield changes that only one of two records of the same changes contains."""
     stored_counts, expected_counts = Counter(stored), Counter(expected)

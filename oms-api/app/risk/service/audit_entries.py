@@ -8,14 +8,14 @@ from app.identity.rules.access import Caller
 from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import RiskLimit
 from app.risk.service.limiting import LimitChange, serialize_limit_values
 
 RISK = "risk"  # the actor of changes that the risk checks make themselves
 
 
-def limit_entry(
-    caller: Caller, request: RequestInfo, at: datetime, limit: SetLimit, change: LimitChange
+def build_limit_entry(
+    caller: Caller, request: RequestInfo, at: datetime, limit: RiskLimit, change: LimitChange
 ) -> AuditEntry:
     """Return the entry of a limit that was set or removed."""
     action = "limit.set" if change.after else "limit.removed"
@@ -42,6 +42,6 @@ def build_automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchCha
 
 def serialize_latch_values(latch: Latch) -> dict[str, str | int]:
     """Return the values of a latch for audit entries and events."""
-    scope, name, symbol = latch.holder
+    scope, name, symbol = latch.subject
     counts = {"executions": latch.executions, "most": latch.most}
     return {"scope": scope.value, "name": name, "symbol": symbol, **counts}

@@ -14,17 +14,17 @@ from app.risk.queries.limits import load_limits
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.limits import (
     LimitCode,
-    Rows,
+    LimitSubject,
+    ScopedLimitValues,
     ScopeKey,
-    Subject,
     drop_unlimited_names,
     filter_active_limits,
-    find_limits,
     index_limits,
     list_limited_scopes,
+    resolve_limits,
 )
-from app.risk.rules.permissions import Lists, find_lists, find_permission
-from app.risk.rules.values import Limits
+from app.risk.rules.permissions import PermissionLists, index_permission_lists, resolve_permission
+from app.risk.rules.values import OrderLimits
 from app.timestamps import format_timestamp
 
 MAX_AGE_SECONDS = 0.4  # a change takes effect within 1 s in every process, including a slow statement
@@ -39,11 +39,11 @@ class _TenantControls:
 
     since: float
     read_at: float
-    rows: Rows
-    lists: Lists
+    rows: ScopedLimitValues
+    lists: PermissionLists
     latches: ActiveLatches
     places: frozenset[ScopeKey]  # scopes with limits
-    resolved: dict[Subject, Limits]
+    resolved: dict[LimitSubject, OrderLimits]
     largest: dict[LimitCode, Decimal] = field(init=False)  # the largest value of each code
 
     def __post_init__(self) -> None:
@@ -72,12 +72,18 @@ class Controls:
         self._make_room(len(stale), moment)
         for tenant_id in stale:
             active_limits = filter_active_limits(limits[tenant_id], format_timestamp(now))
-            rows, lists = index_limits(active_limits), find_lists(active_limits)
+            rows, lists = index_limits(active_limits), index_permission_lists(active_limits)
             before = self._cache.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
             controls = _TenantControls(
-                moment, moment, rows, lists, latches[tenant_id], list_limited_scopes(rows), resolved
+                since=moment,
+                read_at=moment,
+                rows=rows,
+                lists=lists,
+                latches=latches[tenant_id],
+                places=list_limited_scopes(rows),
+                resolved=resolved,
             )
             self._cache[tenant_id] = controls  # inserted last: the first read is removed first
 
@@ -99,7 +105,7 @@ class Controls:
             for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
                 self._cache[tenant_id].latches = latches
 
-    def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
+    def get_limits(self, tenant_id: int, subject: LimitSubject) -> OrderLimits:
         """Return the limits of an order."""
         controls = self._cache[tenant_id]
         subject = drop_unlimited_names(subject, controls.places)
@@ -107,14 +113,14 @@ class Controls:
         if limits is None:
             if len(controls.resolved) >= _MAX_SUBJECTS:
                 controls.resolved.clear()
-            limits = find_limits(subject, controls.rows)
-            limits = limits._replace(permission=find_permission(subject, controls.lists))
+            limits = resolve_limits(subject, controls.rows)
+            limits = limits._replace(permission=resolve_permission(subject, controls.lists))
             controls.resolved[subject] = limits
         return limits
 
-    def get_firm_limits(self, tenant_id: int) -> Limits:
+    def get_firm_limits(self, tenant_id: int) -> OrderLimits:
         """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
-        return self.get_limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
+        return self.get_limits(tenant_id, LimitSubject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list that restricts trading."""
@@ -138,11 +144,11 @@ class Controls:
         """Return whether the tenant has any active latch."""
         return bool(self._cache[tenant_id].latches)
 
-    def find_latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
-        """Return the active latch of the holder, None if there is none."""
-        return self._cache[tenant_id].latches.get(holder)
+    def find_latch(self, tenant_id: int, subject: LatchSubject) -> Latch | None:
+        """Return the active latch of the subject, None if there is none."""
+        return self._cache[tenant_id].latches.get(subject)
 
-    def forget(self, tenant_id: int) -> None:
+    def invalidate(self, tenant_id: int) -> None:
         """Read the tenant's controls again next time, because this process changed them.
 
         A batch in progress in the writer's thread continues with the values that it has read.

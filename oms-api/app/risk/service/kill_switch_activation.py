@@ -11,7 +11,7 @@ from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.identity.rules.access import Caller
-from app.risk.errors import OwnStop, SwitchKeyReused, TooManySet
+from app.risk.errors import OwnStop, SwitchKeyReused, TooManyControls
 from app.risk.queries import switches as queries
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.switches import SwitchScope
@@ -29,12 +29,12 @@ _EVENTS = {
 class AppliedChange(NamedTuple):
     """A change of a kill switch.
 
-    `replayed` marks an earlier change under the same idempotency key. `is_latest` is whether it is the newest
-    of its switch.
+    `is_replay` marks an earlier change under the same idempotency key. `is_latest` is whether it is the
+    newest of its switch.
     """
 
     change: SwitchChange
-    replayed: bool = False
+    is_replay: bool = False
     is_latest: bool = True
 
 
@@ -43,7 +43,7 @@ def set_state(
 ) -> AppliedChange:
     """Set a switch and publish an event. From the commit on, every batch that takes its locks obeys it.
 
-    Without a caller, a program sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for the
+    Without a caller, a program sets it. Raises SwitchKeyReused, OwnStop, and TooManyControls except for the
     tenant's own switch or an existing switch.
     """
     if change.idempotency_key:
@@ -52,7 +52,7 @@ def set_state(
             if bound.request_hash != change.request_hash:
                 raise SwitchKeyReused(change.idempotency_key)
             return AppliedChange(
-                bound, replayed=True, is_latest=queries.is_latest_change(connection, tenant_id, bound)
+                bound, is_replay=True, is_latest=queries.is_latest_change(connection, tenant_id, bound)
             )
     if caller is not None and change.state is TradingState.ACTIVE:
         _require_other_person(connection, caller, change)
@@ -83,8 +83,8 @@ def _require_other_person(connection: Connection, caller: Caller, change: Switch
 
 
 def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:
-    if not queries.has_room(connection, tenant_id, change, MAX_SWITCHES):
-        raise TooManySet(f"A tenant has at most {MAX_SWITCHES:,} kill switches; change an existing one.")
+    if not queries.has_room_for_switch(connection, tenant_id, change, MAX_SWITCHES):
+        raise TooManyControls(f"A tenant has at most {MAX_SWITCHES:,} kill switches; change an existing one.")
 
 
 def apply_states(

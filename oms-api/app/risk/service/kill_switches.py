@@ -16,7 +16,7 @@ from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.risk.queries.switches import PortfolioName, SwitchChange, is_latest_change, list_portfolio_names
+from app.risk.queries.switches import PortfolioIdentity, SwitchChange, is_latest_change, list_portfolio_names
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -27,8 +27,8 @@ from app.risk.service.kill_switch_activation import (
     set_state,
 )
 
-ANSWER_SECONDS = 0.9  # of the second within which a request is answered
-PROBE_SECONDS = 0.5  # after the start, to try locked portfolios
+MAX_RESPONSE_SECONDS = 0.9  # of the second within which the response is sent
+MAX_LOCK_WAIT_SECONDS = 0.5  # after the start, to try locked portfolios
 MIN_WAIT_SECONDS = 0.2  # minimum wait for cancels
 FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
 RETRY_SECONDS = 0.25
@@ -38,7 +38,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
-class Stop(NamedTuple):
+class StopInstruction(NamedTuple):
     """The way in which the orders and positions in a switch's scope are stopped."""
 
     scope: SwitchScope
@@ -69,7 +69,7 @@ class StopOrders(Protocol):
     async def __call__(
         self,
         request: AuthenticatedRequest,
-        stop: Stop,
+        stop: StopInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -121,13 +121,15 @@ class KillSwitches:
         caller, started = request.caller, monotonic_seconds()
         tenant_id = caller.tenant_id
         applied, applied_portfolios, locked = await self._set_and_apply(
-            caller, change, entry, started + PROBE_SECONDS
+            caller, change, entry, started + MAX_LOCK_WAIT_SECONDS
         )
-        self.controls.forget(tenant_id)
+        self.controls.invalidate(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
-        stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
+        stop = (
+            StopInstruction(change.scope, change.key, exits) if exits and _must_stop_orders(applied) else None
+        )
         if stop and self.stop_orders:
-            remaining_seconds = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
+            remaining_seconds = max(MAX_RESPONSE_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
             effect = await self.stop_orders(request, stop, names, None, seconds)
         pending_portfolios = sorted({*names, *effect.pending_portfolios})
@@ -151,7 +153,7 @@ class KillSwitches:
     async def _publish(
         self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
     ) -> None:
-        """Publish which orders their brokers still have. The answer names them too, if this fails."""
+        """Publish the orders that their brokers still have. The response names them too, if this fails."""
         event = build_unconfirmed_event(
             tenant_id, change, [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed]
         )
@@ -162,7 +164,7 @@ class KillSwitches:
 
     async def _set_and_apply(
         self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float
-    ) -> tuple[AppliedChange, int, list[PortfolioName]]:
+    ) -> tuple[AppliedChange, int, list[PortfolioIdentity]]:
         """Set and apply in one transaction.
 
         If another session locks a portfolio, set first, apply to the free portfolios, and then try the others
@@ -173,15 +175,15 @@ class KillSwitches:
         def set_and_apply(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
             portfolio_ids = apply_states(connection, tenant_id)
-            record_entries(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.is_replay else [entry])
             return applied, len(portfolio_ids)
 
         def set_switch(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
-            record_entries(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.is_replay else [entry])
             return applied
 
-        def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioName], set[int]]:
+        def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioIdentity], set[int]]:
             return list_portfolio_names(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
@@ -204,10 +206,10 @@ class KillSwitches:
             return await self.changes.run(write, tenant_id)
 
     async def _apply_one_by_one(
-        self, tenant_id: int, portfolios: Sequence[PortfolioName], deadline: float
-    ) -> list[PortfolioName]:
+        self, tenant_id: int, portfolios: Sequence[PortfolioIdentity], deadline: float
+    ) -> list[PortfolioIdentity]:
         """Return the portfolios to which the state could not be applied."""
-        locked: list[PortfolioName] = []
+        locked: list[PortfolioIdentity] = []
         for portfolio in portfolios:
             is_late = bool(locked) and monotonic_seconds() > deadline
             if is_late or not await self._is_applied(tenant_id, portfolio.id):
@@ -227,8 +229,8 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioName],
-        stop: Stop | None,
+        locked: Sequence[PortfolioIdentity],
+        stop: StopInstruction | None,
         pending_portfolios: list[str],
     ) -> None:
         """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
@@ -250,10 +252,10 @@ class KillSwitches:
         self,
         request: AuthenticatedRequest,
         change: SwitchChange,
-        locked: Sequence[PortfolioName],
-        stop: Stop | None,
+        locked: Sequence[PortfolioIdentity],
+        stop: StopInstruction | None,
         pending_portfolios: list[str],
-    ) -> tuple[list[PortfolioName], list[str]]:
+    ) -> tuple[list[PortfolioIdentity], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not finished."""
         still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
@@ -272,10 +274,10 @@ class KillSwitches:
         )
 
 
-def _is_to_stop(applied: AppliedChange) -> bool:
+def _must_stop_orders(applied: AppliedChange) -> bool:
     """Return whether to cancel and flatten.
 
     A replayed request does too, because the first attempt may have stopped half-way; but not if the switch
     was changed since, when positions may have been opened on purpose.
     """
-    return not applied.replayed or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)
+    return not applied.is_replay or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)

@@ -15,7 +15,7 @@ from app.risk.service.audit_entries import serialize_latch_values
 from app.timestamps import format_timestamp
 
 
-def release(
+def release_latch(
     connection: Connection, request: ChangeRequest, latch_id: str, reason: str | None, now: datetime
 ) -> ChangeResult:
     """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
@@ -40,7 +40,7 @@ def serialize_latch(latch: Latch) -> dict[str, Any]:
     """Return the latch as `LatchOut` describes it."""
     return {
         "id": latch.id,
-        **latch.holder._asdict(),
+        **latch.subject._asdict(),
         "executions": latch.executions,
         "limit": latch.most,
         "set_at": latch.set_at,

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from app.audit.service import record_entries
 from app.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
-from app.risk.rules.limits import SetLimit
-from app.risk.service.audit_entries import limit_entry
+from app.risk.rules.limits import RiskLimit
+from app.risk.service.audit_entries import build_limit_entry
 from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
 
 
@@ -16,13 +16,13 @@ def change_limit(
     connection: Connection,
     caller: Caller,
     request: RequestInfo,
-    requested: SetLimit,
+    requested: RiskLimit,
     at: datetime,
     *,
     is_removed: bool,
-) -> SetLimit:
-    """Set or remove a limit. Return it with symbols instead of aliases. Raises TooManySet."""
+) -> RiskLimit:
+    """Set or remove a limit. Return it with symbols instead of aliases. Raises TooManyControls."""
     limit = resolve_aliases(connection, caller.tenant_id, requested)
     change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
-    record_entries(connection, [limit_entry(caller, request, at, limit, change)])
+    record_entries(connection, [build_limit_entry(caller, request, at, limit, change)])
     return limit

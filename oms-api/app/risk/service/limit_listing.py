@@ -6,14 +6,14 @@ from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
 from app.risk.queries.limits import list_limits
-from app.risk.rules.limits import LimitScope, SetLimit, filter_active_limits
+from app.risk.rules.limits import LimitScope, RiskLimit, filter_active_limits
 from app.timestamps import Timestamp
 
 
 class ListedLimit(NamedTuple):
     """A limit, and whether it applies now."""
 
-    limit: SetLimit
+    limit: RiskLimit
     is_active: bool
 
 
@@ -38,7 +38,7 @@ def list_visible_limits(
     return LimitPage(page, _build_sort_key(page[-1].limit) if len(remaining) > size else None)
 
 
-def _is_visible(caller: Caller, limit: SetLimit) -> bool:
+def _is_visible(caller: Caller, limit: RiskLimit) -> bool:
     """Return whether the caller may see a limit.
 
     A caller with restricted portfolios sees no other users' limits.
@@ -48,5 +48,5 @@ def _is_visible(caller: Caller, limit: SetLimit) -> bool:
     return limit.scope is not LimitScope.USER or caller.portfolios is None or limit.key == caller.actor
 
 
-def _build_sort_key(limit: SetLimit) -> str:
+def _build_sort_key(limit: RiskLimit) -> str:
     return "\n".join((limit.scope, limit.key, limit.code, str(int(limit.until is not None))))

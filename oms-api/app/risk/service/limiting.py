@@ -11,9 +11,9 @@ from app.events.service.outbox import build_event_insert
 from app.instruments.queries import load_symbol, load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.money import format_fixed
-from app.risk.errors import TooManySet
+from app.risk.errors import TooManyControls
 from app.risk.queries import limits as queries
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 
 MAX_LIMITS = 5_000  # per tenant
 MAX_CHARACTERS = 200_000  # of all lists of a tenant
@@ -22,17 +22,17 @@ MAX_CHARACTERS = 200_000  # of all lists of a tenant
 class LimitChange(NamedTuple):
     """A limit before and after a change, None if it is not set."""
 
-    before: SetLimit | None
-    after: SetLimit | None
+    before: RiskLimit | None
+    after: RiskLimit | None
 
 
-def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
-    """Set a limit and publish an event in the same transaction. Raises TooManySet."""
+def set_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> LimitChange:
+    """Set a limit and publish an event in the same transaction. Raises TooManyControls."""
     other_limits, characters = queries.count_other_limits(connection, tenant_id, limit)
     if other_limits >= MAX_LIMITS:
-        raise TooManySet(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
+        raise TooManyControls(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
     if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
-        raise TooManySet(
+        raise TooManyControls(
             f"The lists of a tenant have at most {MAX_CHARACTERS:,} characters together; shorten some."
         )
     before = queries.find_limit(connection, tenant_id, limit)
@@ -43,7 +43,7 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
     return change
 
 
-def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitChange:
+def remove_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> LimitChange:
     """Remove a limit, so that other matching limits apply. `limit` has its key, the actor and the time."""
     permanent_limit, temporary_limit = (limit._replace(until=until) for until in (None, limit.set_at))
     before = queries.find_limit(connection, tenant_id, permanent_limit)
@@ -53,7 +53,7 @@ def remove_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> Lim
     return change
 
 
-def _build_event(tenant_id: int, limit: SetLimit, change: LimitChange) -> BulkWrite:
+def _build_event(tenant_id: int, limit: RiskLimit, change: LimitChange) -> BulkWrite:
     fields = {
         "scope": limit.scope,
         "name": limit.name or None,
@@ -65,14 +65,14 @@ def _build_event(tenant_id: int, limit: SetLimit, change: LimitChange) -> BulkWr
     return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(fields).decode(), limit.set_at)])
 
 
-def serialize_limit_values(limit: SetLimit | None) -> dict[str, str | None] | None:
+def serialize_limit_values(limit: RiskLimit | None) -> dict[str, str | None] | None:
     """Return the values of a limit for audit entries and events, None if it is not set."""
     return (
         None if limit is None else {"value": limit.words or format_fixed(limit.value), "until": limit.until}
     )
 
 
-def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
+def resolve_aliases(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit:
     """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
         symbol = load_symbol(connection, tenant_id, limit.key)

@@ -36,7 +36,7 @@ class MessageRate:
         if per_minute is None:
             return
         with self._lock:
-            bucket = self._get_bucket(sender, self._limit(int(per_minute)))
+            bucket = self._get_bucket(sender, self._get_limit(int(per_minute)))
             if bucket.level < messages:
                 raise _build_error(per_minute, bucket)
             bucket.level -= messages
@@ -80,7 +80,7 @@ class MessageRate:
         bucket.refill(now)
         return bucket
 
-    def _limit(self, per_minute: int) -> BucketLimit:
+    def _get_limit(self, per_minute: int) -> BucketLimit:
         limit = self._limits.get(per_minute)
         if limit is None:
             if len(self._limits) >= _MAX_LIMITS:

@@ -15,8 +15,8 @@ from app.ledger.service.verification_result import VerificationResult
 from app.risk.queries import audit
 from app.risk.queries.switches import load_switches
 from app.risk.rules import verification as rules
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
-from app.risk.rules.verification import Facts, Key, RiskCheck, RiskEvent, build_key
+from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
+from app.risk.rules.verification import ControlKey, FieldValues, RiskCheck, RiskEvent, build_key
 from app.timestamps import Timestamp
 
 _SWITCH_EVENTS = {
@@ -68,7 +68,7 @@ def _verify_switches(
         if row["name_key"] != key[2]:
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
             result.add_findings(f"kill switch change {row['id']}", [finding])
-    stored: dict[Key, Facts] = {}
+    stored: dict[ControlKey, FieldValues] = {}
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
@@ -80,18 +80,18 @@ def _get_event_type(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _build_switch_key(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
+def _build_switch_key(tenant_id: int, values: FieldValues, at: Timestamp, kind: str | None) -> ControlKey:
     row_fields = (tenant_id, values.get("scope"), values.get("name") or "", values.get("state"), kind)
     return (*row_fields, values.get("reason"), values.get("set_by"), at, *sorted(values))
 
 
-def _change_fact(row: Facts) -> Key:
+def _change_fact(row: FieldValues) -> ControlKey:
     reason = mask_secrets({"reason": row["reason"]})["reason"]
     target = f"{row['scope']}:{row['name']}"
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
-def _build_change_key(entry: AuditedAction) -> Key:
+def _build_change_key(entry: AuditedAction) -> ControlKey:
     return (
         entry.tenant_id,
         entry.target,
@@ -128,10 +128,10 @@ def _verify_limits(
     _add_findings(
         result, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", event_keys, recorded_keys)
     )
-    stored: dict[Key, Facts] = {}
+    stored: dict[ControlKey, FieldValues] = {}
     for row in audit.iterate_rows(connection, "limits"):
         key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
-        stored[key] = rules.build_limit_facts(_parse_limit(row))
+        stored[key] = rules.build_limit_fields(_parse_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
             result.add_findings(f"limit {key}", [finding])
@@ -143,14 +143,14 @@ def _is_change(entry: AuditedAction) -> bool:
     return entry.before is not None or entry.after is not None
 
 
-def _build_limit_key(event: RiskEvent) -> Key:
+def _build_limit_key(event: RiskEvent) -> ControlKey:
     values = event.payload
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
     change = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
     return (event.tenant_id, event.type, *change, event.at, *sorted(values))
 
 
-def _build_limit_key_of_entry(entry: AuditedAction) -> Key:
+def _build_limit_key_of_entry(entry: AuditedAction) -> ControlKey:
     before, after = (_sort_values(value) for value in (entry.before, entry.after))
     change = (entry.target, str(before), str(after), _get_actor_name(entry))
     return (entry.tenant_id, "limit.changed", *change, entry.at, *sorted(_OF_LIMIT))
@@ -166,11 +166,18 @@ def _sort_values(value: Any) -> Any:
     return {name: value.get(name) for name in ("value", "until")} if isinstance(value, dict) else value
 
 
-def _parse_limit(row: Facts) -> SetLimit:
-    return SetLimit(
-        LimitScope(row["scope"]), row["name_key"], row["name"], LimitCode(row["code"]), Decimal(row["value"]),
-        row["until"], row["set_by"], row["set_at"], row["words"],
-    )  # fmt: skip
+def _parse_limit(row: FieldValues) -> RiskLimit:
+    return RiskLimit(
+        scope=LimitScope(row["scope"]),
+        key=row["name_key"],
+        name=row["name"],
+        code=LimitCode(row["code"]),
+        value=Decimal(row["value"]),
+        until=row["until"],
+        set_by=row["set_by"],
+        set_at=row["set_at"],
+        words=row["words"],
+    )
 
 
 def _verify_latches(connection: Connection, result: VerificationResult, entries: list[AuditedAction]) -> None:
@@ -184,16 +191,16 @@ def _verify_latches(connection: Connection, result: VerificationResult, entries:
     _add_findings(
         result, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", event_keys, recorded_keys)
     )
-    stored: dict[Key, Facts] = {}
+    stored: dict[ControlKey, FieldValues] = {}
     for row in audit.iterate_rows(connection, "latches"):
         key = (row.pop("tenant_id"), row.pop("id"))
         stored[key] = row
     _compare(result, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
-def _get_latch_payload(entry: AuditedAction) -> Facts:
+def _get_latch_payload(entry: AuditedAction) -> FieldValues:
     """Return the values of a latch in the audit log in the form of an event."""
-    after: Facts = (
+    after: FieldValues = (
         entry.after
         if entry.action == "latch.set"
         else entry.before | entry.after | {"released_by": entry.actor}
@@ -201,7 +208,7 @@ def _get_latch_payload(entry: AuditedAction) -> Facts:
     return after | {"latch_id": entry.target}
 
 
-def _build_latch_key(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
+def _build_latch_key(tenant_id: int, kind: str, values: FieldValues, at: Timestamp) -> ControlKey:
     fields = mask_secrets(values)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 
@@ -214,8 +221,8 @@ def _compare(
     result: VerificationResult,
     name: str,
     check: RiskCheck,
-    stored: dict[Key, Facts],
-    expected: dict[Key, Facts],
+    stored: dict[ControlKey, FieldValues],
+    expected: dict[ControlKey, FieldValues],
 ) -> None:
     result.checked[check] += len(stored)
     for key, findings in rules.find_row_differences(check, stored, expected):

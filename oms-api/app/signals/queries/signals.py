@@ -48,8 +48,8 @@ class SignalFilter(NamedTuple):
     portfolios: frozenset[str] | None = None
 
 
-def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
-    """Return those of the signals that are stored."""
+def load_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
+    """Return the stored signals by key. Signals that are not stored are left out."""
     if not load_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
         return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
@@ -64,7 +64,7 @@ def build_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
 
 
 def build_missing_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
-    """Return the statement that inserts those of the signals whose ids are new."""
+    """Return the statement that inserts the signals whose ids are not stored yet."""
     return build_insert_missing(_TABLE, _INSERTED, list(map(_build_row, signals)))
 
 

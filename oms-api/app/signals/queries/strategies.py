@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.ledger.models import Portfolio
 from app.signals.models import SignalStrategyRow
-from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
+from app.signals.rules.values import SignalMode, SignalSize, SizeKind, StrategyRules
 from app.strategies.models import StrategyRow
 
 _TABLE = cast("Table", SignalStrategyRow.__table__)
@@ -43,7 +43,7 @@ def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRule
     return [_build_rules(_Row._make(row)) for row in connection.execute(statement)]
 
 
-def find_strategies(
+def load_strategy_rules(
     connection: Connection, keys: Collection[StrategyKey]
 ) -> dict[StrategyKey, StrategyRules]:
     """Return the rules of these strategies. Strategies without rules are left out."""
@@ -58,13 +58,13 @@ def find_strategies(
     return {StrategyKey(rules.tenant_id, rules.name): rules for rules in rules_of_strategies}
 
 
-def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
-    """Return the rules of a strategy."""
+def find_strategy_rules(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
+    """Return the rules of a strategy, None if it has none."""
     key = StrategyKey(tenant_id, name)
-    return find_strategies(connection, [key]).get(key)
+    return load_strategy_rules(connection, [key]).get(key)
 
 
-def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
+def upsert_strategy_rules(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
     """Insert or replace the rules of a strategy."""
     values: dict[str, Any] = {
         "tenant_id": rules.tenant_id,
@@ -83,7 +83,7 @@ def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int
     connection.execute(statement.on_conflict_do_update(index_elements=["tenant_id", "name"], set_=changes))
 
 
-def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
+def delete_strategy_rules(connection: Connection, tenant_id: int, name: str) -> bool:
     """Delete the rules of a strategy. Return whether it had rules."""
     conditions = (SignalStrategyRow.tenant_id == tenant_id, SignalStrategyRow.name == name)
     return connection.execute(delete(SignalStrategyRow).where(*conditions)).rowcount == 1
@@ -100,7 +100,7 @@ def _select_rules() -> Select[*tuple[Any, ...]]:
 
 
 def _build_rules(row: _Row) -> StrategyRules:
-    size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
+    size = None if row.size_kind is None else SignalSize(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
     fields = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
     return StrategyRules(*fields, row.updated_by, row.updated_at, row.is_stopped)

@@ -159,7 +159,7 @@ def _build_request(hook: Hook, signal_in: SignalIn, body: bytes, now: datetime) 
         signal_id = replays.build_period_ids(hook.id, body_hash, now)[0]
     else:
         signal_id = replays.build_named_id(hook.id, signal_in.id)
-    return signal_in.request(SignalChannel.HOOK, signal_id, body_hash)
+    return signal_in.build_request(SignalChannel.HOOK, signal_id, body_hash)
 
 
 def _find_replayed_id(

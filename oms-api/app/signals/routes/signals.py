@@ -112,4 +112,4 @@ def _build_response(outcome: Outcome) -> JsonResponse:
 
 def _build_request(body: SignalIn, key: str | None) -> SignalRequest:
     key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
-    return body.request(SignalChannel.REST, body.id or key_as_id)
+    return body.build_request(SignalChannel.REST, body.id or key_as_id)

@@ -16,7 +16,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.queries import strategies as queries
 from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
-from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
+from app.signals.service.strategies import delete_strategy_rules, serialize_strategy_rules, set_strategy_rules
 from app.text import name_key
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
@@ -34,7 +34,7 @@ async def list_strategies(caller: ReadBooksCaller, readers: ReadersDep) -> Respo
         for strategy_rules in listed_rules
         if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
     ]
-    return build_json_response(list(map(serialize_strategy, visible)))
+    return build_json_response(list(map(serialize_strategy_rules, visible)))
 
 
 @router.put(
@@ -52,7 +52,9 @@ async def put_strategy(
 
     def change(connection: Connection, request: ChangeRequest, at: datetime) -> ChangeResult:
         fields = (body.portfolio, body.mode, body.to_size(), symbols, caller.actor, at)
-        return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
+        return set_strategy_rules(
+            connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields)
+        )
 
     return await change_requests.execute(caller, body, change)
 
@@ -66,4 +68,4 @@ async def remove_strategy(
     caller: ManageSignalsCaller, strategy_name: StrategyNamePath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    return await change_requests.execute(caller, None, delete_strategy, strategy_name)
+    return await change_requests.execute(caller, None, delete_strategy_rules, strategy_name)

@@ -1,4 +1,4 @@
-"""The status of a signal by the status of its order."""
+"""The outcome of a signal, derived from the status of its order."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 from app.errors import Invalid
 from app.signals.errors import refuse_field
-from app.signals.rules.values import SIDED, Signal, SignalMode, SignalRequest, Size, SizeKind, StrategyRules
+from app.signals.rules.values import (
+    SIDED,
+    Signal,
+    SignalMode,
+    SignalRequest,
+    SignalSize,
+    SizeKind,
+    StrategyRules,
+)
 
 NO_PRODUCT = ""
 _SIZE_MESSAGE = "Send `qty`, `notional`, `percent_of_equity`, `target_position` or `close`."
@@ -22,7 +30,7 @@ class SignalPlan(NamedTuple):
 
     strategy: str | None
     mode: SignalMode
-    size: Size
+    size: SignalSize
     portfolio_name: str
     symbols: tuple[str, ...] | None = None
 
@@ -61,21 +69,21 @@ def plan_signal(
     return SignalPlan(rules.name, rules.mode, size, portfolio, rules.symbols)
 
 
-def prepare_stored(signal: Signal, portfolio_name: str) -> PreparedSignal:
+def rebuild_prepared_signal(signal: Signal, portfolio_name: str) -> PreparedSignal:
     """Return a signal that is stored but perhaps not acted on, with the plan that it was stored with."""
-    size = Size(signal.size_kind, signal.size_value)
+    size = SignalSize(signal.size_kind, signal.size_value)
     request = SignalRequest(
-        signal.id,
-        signal.channel,
-        signal.symbol,
-        signal.side,
-        size,
-        signal.price,
-        signal.reason,
-        signal.strategy,
-        portfolio_name,
-        signal.expires_at,
-        signal.request_hash,
+        id=signal.id,
+        channel=signal.channel,
+        symbol=signal.symbol,
+        side=signal.side,
+        size=size,
+        price=signal.price,
+        reason=signal.reason,
+        strategy=signal.strategy,
+        portfolio=portfolio_name,
+        expires_at=signal.expires_at,
+        request_hash=signal.request_hash,
     )
     return PreparedSignal(request, SignalPlan(signal.strategy, signal.mode, size, portfolio_name))
 
@@ -87,7 +95,7 @@ def require_allowed_symbol(plan: SignalPlan, symbol: str) -> None:
         raise refuse_field("symbol", message, "not_allowed")
 
 
-def build_order_key(signal_id: str, size: Size) -> str:
+def build_order_key(signal_id: str, size: SignalSize) -> str:
     """Return the idempotency key of the order of a signal."""
     operation = "close" if size.kind is SizeKind.CLOSE else "place"
     return f"{operation}:signal:{signal_id}"

@@ -7,8 +7,8 @@ CHANNEL = "trade_signals"
 STREAM = "trade_signals_stream"
 GROUP = "oms"
 DATA_FIELD = b"data"
-DEAD_STREAM = "trade_signals_dead"
-MAX_DEAD = 10_000  # entries of the stream of refused messages
+DEAD_LETTER_STREAM = "trade_signals_dead"
+MAX_DEAD_LETTERS = 10_000  # entries of the stream of refused messages
 MAX_DELIVERIES = 5
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0
 
@@ -35,6 +35,6 @@ def read_entries(raw_entries: Sequence[tuple[bytes, dict[bytes, bytes] | None]])
     ]
 
 
-def is_hopeless(deliveries: int) -> bool:
+def is_undeliverable(deliveries: int) -> bool:
     """Return whether a message that failed unexpectedly was delivered often enough."""
     return deliveries >= MAX_DELIVERIES

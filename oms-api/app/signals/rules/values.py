@@ -54,7 +54,7 @@ class SignalChannel(StrEnum):
     REDIS = "redis"
 
 
-class Size(NamedTuple):
+class SignalSize(NamedTuple):
     """The size of a signal. `value` is None for CLOSE."""
 
     kind: SizeKind
@@ -71,7 +71,7 @@ class SignalRequest(NamedTuple):
     channel: SignalChannel
     symbol: str
     side: str | None
-    size: Size | None
+    size: SignalSize | None
     price: Decimal | None
     reason: str | None
     strategy: str | None
@@ -91,7 +91,7 @@ class StrategyRules(NamedTuple):
     name: str
     portfolio_name: str | None
     mode: SignalMode
-    size: Size | None
+    size: SignalSize | None
     symbols: tuple[str, ...] | None
     updated_by: str
     updated_at: datetime
@@ -139,7 +139,7 @@ class Signal(NamedTuple):
 
 
 class SignalOutcome(NamedTuple):
-    """A signal with its outcome."""
+    """The outcome of a signal: its status, the reason, and the ids of its orders."""
 
     status: SignalStatus
     reason: str | None = None

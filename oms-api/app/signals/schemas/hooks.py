@@ -86,7 +86,7 @@ class HookIn(RequestModel):
     )
 
     @model_validator(mode="after")
-    def _has_one_form(self) -> "HookIn":
+    def _require_one_form(self) -> "HookIn":
         if self.template is not None and self.paths is not None:
             message = "Send either `template` or `paths`."
             raise PydanticCustomError("one_form", message, {"field": "paths"})

@@ -20,4 +20,4 @@ def parse_message(message: bytes) -> SignalRequest:
     signal = validate_model(SignalIn, payload)
     if signal.id is None:
         raise refuse_field("id", "Send an `id`, by which a repeat counts once.", "missing")
-    return signal.request(SignalChannel.REDIS, signal.id)
+    return signal.build_request(SignalChannel.REDIS, signal.id)

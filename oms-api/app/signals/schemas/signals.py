@@ -31,8 +31,8 @@ from app.signals.rules.values import (
     SignalChannel,
     SignalMode,
     SignalRequest,
+    SignalSize,
     SignalStatus,
-    Size,
     SizeKind,
 )
 from app.timestamps import format_optional_timestamp, format_timestamp
@@ -73,10 +73,10 @@ def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
+SignalInstant = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
-OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
+SignalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
 Percent = Annotated[PositiveAmount, AfterValidator(_require_percent)]
 
 
@@ -104,7 +104,7 @@ class SizeIn(FrozenRequestModel):
     close: StrictBool | None = Field(None, description="true: close the position", examples=[True])
 
     @model_validator(mode="after")
-    def _has_one_size(self) -> "SizeIn":
+    def _require_one_size(self) -> "SizeIn":
         size_kinds = [name for name in SizeKind if getattr(self, name) is not None]
         if len(size_kinds) > 1:
             message = f"Send only one of {', '.join(f'`{name}`' for name in size_kinds)}."
@@ -113,12 +113,12 @@ class SizeIn(FrozenRequestModel):
             raise PydanticCustomError("close", "Send true, or leave `close` out.", {"field": "close"})
         return self
 
-    def to_size(self) -> Size | None:
+    def to_size(self) -> SignalSize | None:
         """Return the size, None if there is none."""
         for kind in SizeKind:
             value = getattr(self, kind)
             if value is not None:
-                return Size(kind, None if kind is SizeKind.CLOSE else value)
+                return SignalSize(kind, None if kind is SizeKind.CLOSE else value)
         return None
 
 
@@ -136,7 +136,7 @@ class SignalIn(SizeIn):
     price: PositiveAmount | None = Field(
         None, description="Limit price per unit; null: a market order", examples=["175.00"]
     )
-    reason: OptionalReason = Field(None, description="Reason, for the order", examples=["Technical breakout"])
+    reason: SignalReason = Field(None, description="Reason, for the order", examples=["Technical breakout"])
     strategy: StrategyName | None = Field(
         None, description="Strategy whose rules apply; null: none", examples=["momentum"]
     )
@@ -149,9 +149,9 @@ class SignalIn(SizeIn):
         "`Idempotency-Key`",
         examples=["breakout-1"],
     )
-    expires_at: InstantInput | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
+    expires_at: SignalInstant | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
-    def request(
+    def build_request(
         self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
     ) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
@@ -280,7 +280,7 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
         "channel": signal.channel,
         "symbol": signal.symbol,
         "side": signal.side,
-        "size": serialize_size(Size(signal.size_kind, signal.size_value)),
+        "size": serialize_size(SignalSize(signal.size_kind, signal.size_value)),
         "price": format_optional_quantity(signal.price),
         "sender_reason": signal.reason,
         "strategy": signal.strategy,

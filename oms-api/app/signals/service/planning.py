@@ -11,7 +11,7 @@ from app.identity.rules.access import FIRST_TENANT
 from app.ledger.service.commands import Origin
 from app.orders.service.commands import PlaceSignal
 from app.signals.errors import refuse_field
-from app.signals.queries.strategies import StrategyKey, find_strategies
+from app.signals.queries.strategies import StrategyKey, load_strategy_rules
 from app.signals.rules.planning import PreparedSignal, SignalPlan, build_order_key, plan_signal
 from app.signals.rules.values import SignalRequest, StrategyRules
 from app.text import name_key
@@ -34,13 +34,13 @@ class SignalPlanner:
     def __init__(self, defaults: SignalDefaults) -> None:
         self._defaults = defaults
 
-    def prepare(self, connection: Connection, commands: Sequence[PlaceSignal]) -> list[PlaceSignal]:
+    def plan_commands(self, connection: Connection, commands: Sequence[PlaceSignal]) -> list[PlaceSignal]:
         """Return the commands with their plans, portfolios, and the idempotency keys of their orders."""
         tenant_id = self._find_tenant_id(connection)
         strategies = [self._get_strategy(command, tenant_id) for command in commands]
-        rules = find_strategies(connection, set(filter(None, strategies))) if any(strategies) else {}
+        rules = load_strategy_rules(connection, set(filter(None, strategies))) if any(strategies) else {}
         return [
-            self._prepare_command(
+            self._plan_command(
                 command, strategy, None if strategy is None else rules.get(strategy), tenant_id
             )
             for command, strategy in zip(commands, strategies, strict=True)
@@ -68,7 +68,7 @@ class SignalPlanner:
         name = signal.request.strategy or default
         return StrategyKey(command.origin.tenant_id, name) if name else None
 
-    def _prepare_command(
+    def _plan_command(
         self,
         command: PlaceSignal,
         strategy: StrategyKey | None,

@@ -49,7 +49,7 @@ class SignalHandler:
 
     def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> "SignalBatch":
         """Return a batch, after reading where its signals trade."""
-        return SignalBatch(self._planner.prepare(connection, commands), self._metrics, self._now)
+        return SignalBatch(self._planner.plan_commands(connection, commands), self._metrics, self._now)
 
 
 class SignalBatch:
@@ -68,7 +68,7 @@ class SignalBatch:
 
     def load(self, connection: Connection) -> None:
         """Read which of the signals are stored. The keys of their orders are locked."""
-        self._stored_signals = queries.find_signals(connection, set(map(_get_key, self._commands)))
+        self._stored_signals = queries.load_signals(connection, set(map(_get_key, self._commands)))
 
     def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. A repeat returns the stored signal.
@@ -112,7 +112,7 @@ class SignalBatch:
         def is_stored(connection: Connection) -> bool:
             set_tenant_scope(connection, [last.tenant_id])
             key = SignalKey(last.tenant_id, last.id)
-            signal = queries.find_signals(connection, [key]).get(key)
+            signal = queries.load_signals(connection, [key]).get(key)
             return signal is not None and signal.is_complete
 
         return is_stored
@@ -143,9 +143,9 @@ def _get_key(command: PlaceSignal) -> SignalKey:
 
 
 def _require_same(stored_signal: Signal, signal: PreparedSignal) -> None:
-    """Raise SignalIdReused if a signal of that id is stored that is another one.
+    """Raise SignalIdReused if another signal with that id is stored.
 
-    The messages of a hook count once by their ids alone.
+    Messages of a hook are compared by their ids only.
     """
     request = signal.request
     if stored_signal.request_hash != request.request_hash and request.channel is not SignalChannel.HOOK:
@@ -193,7 +193,7 @@ def build_signal(
 
 
 def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> SignalOutcome | None:
-    """Return the outcome by the order that the signal has already, None without one.
+    """Return the outcome of a signal whose order is placed already, None if it has no order.
 
     The previous release placed the order of a signal before it stored the outcome.
     """
@@ -239,7 +239,16 @@ def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) ->
     origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
         return close_position(
-            context, ClosePosition(origin, name, key, signal.symbol, NO_PRODUCT, None, signal.reason)
+            context,
+            ClosePosition(
+                origin=origin,
+                portfolio_name=name,
+                portfolio_name_key=key,
+                symbol=signal.symbol,
+                product=NO_PRODUCT,
+                quantity=None,
+                reason=signal.reason,
+            ),
         )
     ticket = completion.build_ticket(signal)
     validate_ticket(ticket)

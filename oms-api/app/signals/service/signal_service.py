@@ -16,7 +16,7 @@ from app.ledger.service.commands import Origin
 from app.orders.service.command_results import Outcome, SignalProcessed
 from app.orders.service.commands import PlaceSignal, WriterCommand
 from app.signals.queries.signals import ListedSignal
-from app.signals.rules.planning import PreparedSignal, prepare_stored
+from app.signals.rules.planning import PreparedSignal, rebuild_prepared_signal
 from app.signals.rules.values import Signal, SignalRequest
 from app.signals.service.signal_store import SignalStore
 from app.text import name_key
@@ -89,7 +89,7 @@ class SignalService:
             actor=signal.person,
             request_id=_build_request_id(signal.id),
         )
-        prepared = prepare_stored(signal, listed_signal.portfolio_name)
+        prepared = rebuild_prepared_signal(signal, listed_signal.portfolio_name)
         key = name_key(listed_signal.portfolio_name)
         command = PlaceSignal(origin, prepared, signal.symbol, listed_signal.portfolio_name, key)
         return get_processed_signal(await self.submit(command))

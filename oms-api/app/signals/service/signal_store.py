@@ -34,10 +34,10 @@ class SignalStore:
         signal = self._plan_signal(connection, command)
         key = SignalKey(signal.tenant_id, signal.id)
         execute_writes(connection, queries.build_missing_signal_insert([signal]))
-        return queries.find_signals(connection, [key])[key]
+        return queries.load_signals(connection, [key])[key]
 
     def _plan_signal(self, connection: Connection, command: PlaceSignal) -> Signal:
-        (prepared,) = self._planner.prepare(connection, [command])
+        (prepared,) = self._planner.plan_commands(connection, [command])
         plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_name_key
         if isinstance(plan, Invalid):
             raise plan

@@ -18,19 +18,20 @@ from app.strategies.service.signal_strategies import ensure_signal_strategy, rem
 from app.timestamps import format_timestamp
 
 
-def set_strategy(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
+def set_strategy_rules(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
     """Insert or replace the rules of a strategy. Raises Invalid if the caller sees no such portfolio."""
     if rules.name == MANUAL:
         raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
     caller, name = request.caller, rules.portfolio_name
-    book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
-    previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
+    portfolio = None if name is None else require_portfolio(connection, caller, name, "portfolio")
+    previous = queries.find_strategy_rules(connection, caller.tenant_id, rules.name)
     symbols = sorted({load_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
     stored_rules = rules._replace(
-        portfolio_name=None if book is None else book.name, symbols=tuple(symbols) if symbols else None
+        portfolio_name=None if portfolio is None else portfolio.name,
+        symbols=tuple(symbols) if symbols else None,
     )
-    portfolio_id = None if book is None else book.id
-    queries.put_strategy(connection, stored_rules, portfolio_id)
+    portfolio_id = None if portfolio is None else portfolio.id
+    queries.upsert_strategy_rules(connection, stored_rules, portfolio_id)
     ensure_signal_strategy(
         connection, caller.tenant_id, rules.name, portfolio_id, rules.updated_by, rules.updated_at
     )
@@ -39,15 +40,17 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     entry = request.build_audit_entry(
         rules.updated_at, "signal_strategy.set", target, before, _build_audit_values(stored_rules)
     )
-    return ChangeResult(serialize_strategy(stored_rules), [entry])
+    return ChangeResult(serialize_strategy_rules(stored_rules), [entry])
 
 
-def delete_strategy(connection: Connection, request: ChangeRequest, name: str, now: datetime) -> ChangeResult:
+def delete_strategy_rules(
+    connection: Connection, request: ChangeRequest, name: str, now: datetime
+) -> ChangeResult:
     """Delete the rules of a strategy. Raises NoSuchStrategyRules."""
-    previous = queries.find_strategy(connection, request.caller.tenant_id, name)
+    previous = queries.find_strategy_rules(connection, request.caller.tenant_id, name)
     if previous is None:
         raise NoSuchStrategyRules(name)
-    queries.delete_strategy(connection, previous.tenant_id, name)
+    queries.delete_strategy_rules(connection, previous.tenant_id, name)
     remove_signal_strategy(connection, previous.tenant_id, name)
     entry = request.build_audit_entry(
         now, "signal_strategy.deleted", f"signal_strategy:{name}", _build_audit_values(previous), None
@@ -55,8 +58,8 @@ def delete_strategy(connection: Connection, request: ChangeRequest, name: str, n
     return ChangeResult({}, [entry], 204)
 
 
-def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
-    """Return the rules of a strategy as they are shown."""
+def serialize_strategy_rules(rules: StrategyRules) -> dict[str, Any]:
+    """Return the rules of a strategy as `StrategyRulesOut` describes them."""
     return {
         "name": rules.name,
         "portfolio": rules.portfolio_name,

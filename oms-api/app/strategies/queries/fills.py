@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PositionKey
 from app.orders.models import OrderRecord
 from app.strategies.rules.statistics import StrategyFill
 from app.strategies.rules.values import MANUAL
@@ -43,13 +44,13 @@ def list_fills(
     fills: defaultdict[str, list[StrategyFill]] = defaultdict(list)
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
         strategy, portfolio_id, symbol, product, side, quantity, cash_delta, charges, at = row
-        book = (portfolio_id, symbol, product)
-        fill = StrategyFill(book, Side(side), quantity, abs(cash_delta + charges), charges, at)
+        position_key = PositionKey(tenant_id, portfolio_id, symbol, product)
+        fill = StrategyFill(position_key, Side(side), quantity, abs(cash_delta + charges), charges, at)
         fills[strategy or MANUAL].append(fill)
     return fills
 
 
-def find_capital(connection: Connection, tenant_id: int, portfolio_id: int) -> Decimal:
+def load_capital(connection: Connection, tenant_id: int, portfolio_id: int) -> Decimal:
     """Return the opening cash of a portfolio."""
     statement = select(Portfolio.opening_cash).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id

@@ -46,7 +46,7 @@ def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedSt
     return SAVED_STATES.find(connection, tenant_id=tenant_id, strategy=strategy)
 
 
-def put_state(connection: Connection, state: SavedState) -> None:
+def upsert_state(connection: Connection, state: SavedState) -> None:
     """Insert or replace the saved state of a strategy."""
     row = (*state[:-1], format_timestamp(state.updated_at))
     execute_writes(connection, build_upsert(_STATES, SavedState._fields, ("tenant_id", "strategy"), [row]))
@@ -111,7 +111,7 @@ class JournalKey(NamedTuple):
 
 
 def list_heads(connection: Connection) -> dict[JournalKey, JournalHead]:
-    """Return where the journals of all tenants that the connection sees end by the saved states."""
+    """Return the heads of all journals that the connection sees, as the saved states record them."""
     columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD)
     return {JournalKey(*row[:2]): JournalHead(*row[2:]) for row in connection.execute(select(*columns))}
 

@@ -41,7 +41,7 @@ def list_own_orders(
     return [parse_order_row(row) for row in connection.execute(statement)]
 
 
-def find_order_ids(connection: Connection, tenant_id: int, names: Collection[str]) -> dict[str, str]:
+def load_order_ids(connection: Connection, tenant_id: int, names: Collection[str]) -> dict[str, str]:
     """Return the ids of orders by client order id."""
     is_wanted = (_ORDERS.c.tenant_id == tenant_id, _ORDERS.c.client_order_id.in_(sorted(names)))
     statement = select(_ORDERS.c.client_order_id, _ORDERS.c.id).where(*is_wanted)

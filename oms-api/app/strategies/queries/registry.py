@@ -66,7 +66,7 @@ def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     return list(map(_build_strategy, connection.execute(statement.where(*has_run))))
 
 
-def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
+def load_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
     """Return "paper" or "live"."""
     is_match = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
     return str(connection.execute(select(Portfolio.kind).where(*is_match)).scalar_one())

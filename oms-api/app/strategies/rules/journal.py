@@ -65,7 +65,14 @@ def link_inputs(
     for new_input in inputs:
         sequence += 1
         journal_input = JournalInput(
-            tenant_id, strategy, sequence, run, new_input.kind, new_input.at, new_input.payload, ""
+            tenant_id=tenant_id,
+            strategy=strategy,
+            sequence=sequence,
+            run=run,
+            kind=new_input.kind,
+            at=new_input.at,
+            payload=new_input.payload,
+            hash="",
         )
         previous = compute_hash(previous, journal_input)
         linked.append(journal_input._replace(hash=previous))
@@ -94,7 +101,7 @@ class JournalEnd(NamedTuple):
     head: JournalHead
 
 
-def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
+def compute_journal_end(inputs: Iterable[JournalInput]) -> JournalEnd:
     """Return where a journal ends, or is broken.
 
     The first of the inputs may follow deleted ones: it is only the start of the chain.
@@ -112,6 +119,6 @@ def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
     return JournalEnd(None, previous)
 
 
-def find_break(inputs: Iterable[JournalInput]) -> int | None:
+def find_broken_sequence(inputs: Iterable[JournalInput]) -> int | None:
     """Return the sequence of the first input that does not follow the previous input, None if all do."""
-    return find_end(inputs).broken
+    return compute_journal_end(inputs).broken

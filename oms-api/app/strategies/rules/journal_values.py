@@ -47,27 +47,36 @@ def parse_fill(payload: Mapping[str, Any]) -> Fill:
     names = ("quantity", "price", "value", "charges")
     quantity, price, value, charges = (Decimal(payload[name]) for name in names)
     at, side = datetime.fromisoformat(payload["at"]), Side(payload["side"])
-    return Fill(payload["order_id"], payload["symbol"], side, quantity, price, value, charges, at)
+    return Fill(
+        order_id=payload["order_id"],
+        symbol=payload["symbol"],
+        side=side,
+        quantity=quantity,
+        price=price,
+        value=value,
+        charges=charges,
+        at=at,
+    )
 
 
 def parse_order(payload: Mapping[str, Any]) -> OrderState:
     """Return an order as a strategy sees it."""
     limit, stop, trail, percent = (_parse_amount(payload[name]) for name in _ORDER_AMOUNTS)
     return OrderState(
-        payload["id"],
-        payload["symbol"],
-        Side(payload["side"]),
-        OrderType(payload["type"]),
-        Decimal(payload["quantity"]),
-        OrderStatus(payload["status"]),
-        Decimal(payload["filled_quantity"]),
-        limit,
-        stop,
-        trail,
-        percent,
-        TimeInForce(payload["time_in_force"]),
-        payload["reason"],
-        payload["parent_id"],
+        id=payload["id"],
+        symbol=payload["symbol"],
+        side=Side(payload["side"]),
+        type=OrderType(payload["type"]),
+        quantity=Decimal(payload["quantity"]),
+        status=OrderStatus(payload["status"]),
+        filled_quantity=Decimal(payload["filled_quantity"]),
+        limit_price=limit,
+        stop_price=stop,
+        trail_amount=trail,
+        trail_percent=percent,
+        time_in_force=TimeInForce(payload["time_in_force"]),
+        reason=payload["reason"],
+        parent_id=payload["parent_id"],
     )
 
 

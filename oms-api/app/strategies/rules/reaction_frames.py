@@ -12,8 +12,8 @@ import orjson
 
 from app.backtests.errors import InvalidCommand
 from app.backtests.rules.commands import (
-    Command,
     CommandKind,
+    StrategyCommand,
     pack_cancellation,
     pack_replacement,
     pack_submission,
@@ -95,7 +95,7 @@ def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action
     return parsed_actions
 
 
-def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
+def _build_action(command: StrategyCommand, new_id: str, scope: ActionScope) -> Action:
     if command.ticket is not None:
         return PlaceAction(_complete_ticket(command.ticket, new_id, scope))
     if not command.order_id.isascii():

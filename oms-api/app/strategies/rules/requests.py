@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.risk.rules.limits import SetLimit
+from app.risk.rules.limits import RiskLimit
 from app.strategies.rules.values import StrategyMode
 
 
 class LimitRequest(NamedTuple):
     """A limit of a strategy to set or to remove."""
 
-    limit: SetLimit
+    limit: RiskLimit
     is_removed: bool
 
 
 class NewStrategy(NamedTuple):
-    """A strategy as it was asked for."""
+    """The fields of a request to create a strategy."""
 
     name: str
     entry_point: str

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from app.backtests.rules.trips import TripTracker
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill
+from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_fixed
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.trip_statistics import summarize_trips
@@ -21,10 +22,10 @@ _SATURDAY = 5
 class StrategyFill(NamedTuple):
     """A fill of a strategy's order. `value` and `charges` are in the currency of the portfolio.
 
-    `book` identifies the position: fills of one book open and close it.
+    Fills with the same `position_key` open and close one position.
     """
 
-    book: tuple[object, ...]
+    position_key: PositionKey
     side: Side
     quantity: Decimal
     value: Decimal
@@ -76,15 +77,15 @@ def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> Strat
 
 def _list_earnings(fills: Iterable[StrategyFill]) -> list[_Earning]:
     """Return the P&L of each closed round trip, and when it closed."""
-    positions: defaultdict[object, Position] = defaultdict(lambda: FLAT)
-    trackers: defaultdict[object, TripTracker] = defaultdict(TripTracker)
+    positions: defaultdict[PositionKey, Position] = defaultdict(lambda: FLAT)
+    trackers: defaultdict[PositionKey, TripTracker] = defaultdict(TripTracker)
     earnings: list[_Earning] = []
     for fill in fills:
-        position, tracker = positions[fill.book], trackers[fill.book]
+        position, tracker = positions[fill.position_key], trackers[fill.position_key]
         current = apply_fill(position, Fill(fill.side, fill.quantity, fill.value))
         before = len(tracker.earned)
-        tracker.book(position, current, fill.side.sign * fill.quantity, fill.charges)
-        positions[fill.book] = current
+        tracker.book_fill(position, current, fill.side.sign * fill.quantity, fill.charges)
+        positions[fill.position_key] = current
         earnings += [_Earning(fill.at, amount) for amount in tracker.earned[before:]]
     return earnings
 

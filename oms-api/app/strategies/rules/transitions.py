@@ -1,4 +1,4 @@
-"""Which status a strategy gets when a person starts, pauses or stops it."""
+"""The status of a strategy after a person starts, pauses or stops it."""
 
 from enum import StrEnum
 
@@ -34,7 +34,7 @@ class IllegalAction(Exception):
     """Raised when the status does not allow the action. The text is for the caller."""
 
 
-def find_next_status(
+def get_next_status(
     action: StrategyAction, status: StrategyStatus, *, acknowledges_error: bool = False
 ) -> StrategyStatus:
     """Return the status after an action; the same one for a repeat. Raises IllegalAction."""

@@ -1,4 +1,4 @@
-"""Which code strategies may run: entry points of installed packages, and modules that the operator allows."""
+"""The code that strategies may run: entry points of packages, and modules that the operator allows."""
 
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points

@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class DriftWatch:
-    """Publishes an event for each strategy that did something else than its replay gives."""
+    """Publishes an event for each strategy whose orders or fills differ from its replay."""
 
     def __init__(self, engine: Engine, checker: ParityChecker, now: Now) -> None:
         self._engine, self._checker, self._now = engine, checker, now

@@ -1,4 +1,4 @@
-"""Which code strategies may run, and where, from the environment."""
+"""The catalog of strategy code and the sandbox policy, from the environment."""
 
 from app.config import Settings
 from app.sandbox.service.policy import SandboxPolicy

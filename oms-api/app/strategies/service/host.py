@@ -98,9 +98,9 @@ class StrategyHost:
             if not thread.is_alive:
                 del self._threads[key]
                 await self._cancel_entries(key)
-        names = {key[:2] for key in self._threads}
+        names = {(key.tenant_id, key.name) for key in self._threads}
         for key, listed_strategy in strategies_by_key.items():
-            if key[:2] not in names:  # a session of an earlier version ends first
+            if (key.tenant_id, key.name) not in names:  # a session of an earlier version ends first
                 gateway = OrderGateway(self._orders, loop)
                 self._threads[key] = _StrategyThread(self, listed_strategy, gateway)
 

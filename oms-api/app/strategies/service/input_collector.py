@@ -12,7 +12,7 @@ from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service import Market
 from app.orders.rules.values import Order
-from app.strategies.queries.live_orders import find_order_ids, list_executions, list_own_orders
+from app.strategies.queries.live_orders import list_executions, list_own_orders, load_order_ids
 from app.strategies.rules.journal import InputKind, JournalInput, NewInput
 from app.strategies.rules.journal_values import serialize_bars, serialize_quote
 from app.strategies.rules.values import Strategy
@@ -22,7 +22,7 @@ HISTORY_BARS = 500  # of each symbol, shown to a strategy at its start
 BAR_DELAY = timedelta(milliseconds=500)  # a quote may reach the database that much later than its time
 
 
-class Tracked:
+class TrackedOrder:
     """The order id and the numbers of its events and fills that the strategy received."""
 
     __slots__ = ("event_count", "fills", "order_id")
@@ -40,7 +40,7 @@ class InputCollector:
         self._seconds = int(self._interval.length.total_seconds())
         self._next_start: datetime | None = None
         self._quotes: dict[str, Quote] = {}
-        self.tracked: dict[str, Tracked] = {}
+        self.tracked: dict[str, TrackedOrder] = {}
 
     def read_history(self, connection: Connection, now: datetime) -> list[dict[str, Any]]:
         """Return the bars before now by symbol. Later ones are inputs."""
@@ -63,13 +63,13 @@ class InputCollector:
     def track(self, orders: Iterable[Order]) -> None:
         """Follow orders, from their first event on."""
         for order in orders:
-            self.tracked.setdefault(order.client_order_id, Tracked(order.id))
+            self.tracked.setdefault(order.client_order_id, TrackedOrder(order.id))
 
     def restore(
         self, connection: Connection, saved: dict[str, list[Any]], pending_inputs: Iterable[JournalInput]
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
-        self.tracked = {name: Tracked(*fields) for name, fields in saved.items()}
+        self.tracked = {name: TrackedOrder(*fields) for name, fields in saved.items()}
         for journal_input in pending_inputs:
             payload = orjson.loads(journal_input.payload)
             if journal_input.kind is InputKind.ORDER:
@@ -88,10 +88,10 @@ class InputCollector:
         """Stop following a closed order whose last event was delivered."""
         self.tracked.pop(order_id, None)
 
-    def _find_tracked(self, connection: Connection, name: str) -> Tracked:
+    def _find_tracked(self, connection: Connection, name: str) -> TrackedOrder:
         if name not in self.tracked:
-            order_ids = find_order_ids(connection, self._strategy.tenant_id, [name])
-            self.tracked[name] = Tracked(order_ids.get(name, name))
+            order_ids = load_order_ids(connection, self._strategy.tenant_id, [name])
+            self.tracked[name] = TrackedOrder(order_ids.get(name, name))
         return self.tracked[name]
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:
@@ -109,7 +109,7 @@ class InputCollector:
         return inputs
 
     def _collect_fills(
-        self, connection: Connection, order: Order, tracked: Tracked, now: datetime
+        self, connection: Connection, order: Order, tracked: TrackedOrder, now: datetime
     ) -> list[NewInput]:
         fills = list_executions(connection, order.tenant_id, order.id)
         inputs = []
@@ -142,7 +142,7 @@ class InputCollector:
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:
         keys = [InstrumentKey(self._strategy.tenant_id, symbol) for symbol in self._strategy.symbol_names]
-        quotes = self._market.find_quotes(connection, keys, now)
+        quotes = self._market.load_quotes(connection, keys, now)
         new = [quote for key, quote in sorted(quotes.items()) if self._quotes.get(key.symbol) != quote]
         self._quotes |= {quote.symbol: quote for quote in new}
         return [

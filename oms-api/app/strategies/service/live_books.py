@@ -150,7 +150,7 @@ class LiveAccount:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
-    def book(self, fill: Fill, product_name: str) -> None:
+    def book_fill(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
         key, side = HoldingKey(fill.symbol, product_name), LedgerSide(fill.side.value)
         self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))
@@ -202,14 +202,14 @@ def _build_state(ticket: Ticket) -> OrderState:
 def _build_ticket(state: OrderState) -> Ticket:
     """Return the ticket of an order that the strategy did not place itself, such as an exit."""
     return Ticket(
-        state.symbol,
-        state.side.value,
-        TicketType(state.type.value),
-        state.quantity,
-        None,
-        state.limit_price,
-        state.stop_price,
-        state.trail_amount,
-        state.trail_percent,
-        TicketTime(state.time_in_force.value),
+        symbol=state.symbol,
+        side=state.side.value,
+        type=TicketType(state.type.value),
+        quantity=state.quantity,
+        notional=None,
+        limit_price=state.limit_price,
+        stop_price=state.stop_price,
+        trail_amount=state.trail_amount,
+        trail_percent=state.trail_percent,
+        time_in_force=TicketTime(state.time_in_force.value),
     )

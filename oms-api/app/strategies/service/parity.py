@@ -20,7 +20,7 @@ from app.orders.rules.values import Order
 from app.strategies.queries.journal import iterate_inputs
 from app.strategies.queries.live_orders import OwnExecution, list_executions, list_orders_between
 from app.strategies.rules.actions import Action, PlaceAction, ReplaceAction
-from app.strategies.rules.journal import InputKind, JournalInput, find_break
+from app.strategies.rules.journal import InputKind, JournalInput, find_broken_sequence
 from app.strategies.rules.parity import (
     ComparedFill,
     ComparedOrder,
@@ -109,7 +109,7 @@ class ParityChecker:
         )
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
-            quotes = self._market.find_past_quotes(connection, [order.instrument_key], at)
+            quotes = self._market.load_past_quotes(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
             events = [] if quote is None else compute_fills([working_order], quote, fill.at, paper)
             candidates += [
@@ -206,7 +206,7 @@ def _read_inputs(
 ) -> Sequence[JournalInput]:
     """Return the inputs from the last start before `since` on. Raises NoJournal."""
     inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
-    broken_sequence = find_break(inputs)
+    broken_sequence = find_broken_sequence(inputs)
     if broken_sequence is not None:
         raise NoJournal(f"The journal is not whole: input {broken_sequence} does not follow the one before.")
     starts = [

@@ -11,7 +11,7 @@ from app.identity.rules.access import Caller
 from app.money import ZERO, format_money, format_plain_amount
 from app.risk.queries.limits import list_limits
 from app.risk.rules.limits import LimitScope
-from app.strategies.queries.fills import find_capital, list_fills
+from app.strategies.queries.fills import list_fills, load_capital
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
@@ -123,8 +123,10 @@ def describe_strategies(
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
     """Return the strategy of orders that name none, with its statistics."""
     fills = list_fills(connection, caller.tenant_id, [MANUAL], caller.portfolios).get(MANUAL, [])
-    books = {int(str(fill.book[0])) for fill in fills}
-    capital = sum((find_capital(connection, caller.tenant_id, book) for book in books), ZERO)
+    portfolio_ids = {fill.position_key.portfolio_id for fill in fills}
+    capital = sum(
+        (load_capital(connection, caller.tenant_id, portfolio_id) for portfolio_id in portfolio_ids), ZERO
+    )
     return serialize_manual(compute_statistics(fills, capital))
 
 
@@ -142,7 +144,7 @@ def _read_capital(
         for strategy in strategies
         if strategy.strategy.portfolio_id is not None
     }
-    return {portfolio_id: find_capital(connection, tenant_id, portfolio_id) for portfolio_id in ids}
+    return {portfolio_id: load_capital(connection, tenant_id, portfolio_id) for portfolio_id in ids}
 
 
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:

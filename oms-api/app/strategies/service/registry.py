@@ -72,7 +72,7 @@ class StrategyRegistry:
             raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
         code = require_code(self._inspected, new.entry_point)
         values = parse_parameters(code.parameters, new.parameters)
-        book = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
+        portfolio = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
         strategy = Strategy(
             tenant_id=caller.tenant_id,
             name=new.name,
@@ -80,7 +80,7 @@ class StrategyRegistry:
             kind=StrategyKind.CODE,
             entry_point=code.entry_point,
             code_hash=code.code_hash,
-            portfolio_id=book.id,
+            portfolio_id=portfolio.id,
             symbols=_resolve_symbols(connection, caller, new.symbols),
             interval=new.interval,
             parameters=serialize_parameters(values),
@@ -99,7 +99,7 @@ class StrategyRegistry:
             )
         ]
         entries += _set_limits(connection, request, new.limits, now)
-        listed_strategy = ListedStrategy(strategy, book.name, None)
+        listed_strategy = ListedStrategy(strategy, portfolio.name, None)
         return ChangeResult(
             serialize_strategy(connection, listed_strategy, {code.entry_point: code}), entries, 201
         )
@@ -133,13 +133,13 @@ class StrategyRegistry:
             values["symbols"] = _resolve_symbols(connection, caller, changes["symbols"])
         if "interval" in changes:
             values["interval"] = changes["interval"]
-        book_name = listed_strategy.portfolio_name
+        portfolio_name_after = listed_strategy.portfolio_name
         if changes.keys() & {"portfolio", "mode"}:
             mode = changes.get("mode", strategy.mode)
             portfolio_name = changes.get("portfolio", listed_strategy.portfolio_name)
-            book = _require_matching_portfolio(connection, caller, portfolio_name, mode)
-            values |= {"portfolio_id": book.id, "mode": mode}
-            book_name = book.name
+            portfolio = _require_matching_portfolio(connection, caller, portfolio_name, mode)
+            values |= {"portfolio_id": portfolio.id, "mode": mode}
+            portfolio_name_after = portfolio.name
         updated = strategy._replace(**values)
         if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
             values["version"] = strategy.version + 1
@@ -149,7 +149,7 @@ class StrategyRegistry:
         before, after = _build_audit_values(strategy), _build_audit_values(updated)
         entries = [request.build_audit_entry(now, "strategy.updated", _build_target(strategy), before, after)]
         entries += _set_limits(connection, request, changes.get("limits", ()), now)
-        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_name_key)
+        updated_listing = ListedStrategy(updated, portfolio_name_after, listed_strategy.portfolio_name_key)
         return ChangeResult(
             serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries
         )
@@ -182,12 +182,12 @@ def _require_matching_portfolio(
     connection: Connection, caller: Caller, name: str | None, mode: StrategyMode
 ) -> PortfolioOfMode:
     """Return the portfolio. Raises Invalid if it does not exist or is not of the mode."""
-    book = require_portfolio(connection, caller, name or "", "portfolio")
-    kind = queries.find_portfolio_kind(connection, caller.tenant_id, book.id)
+    portfolio = require_portfolio(connection, caller, name or "", "portfolio")
+    kind = queries.load_portfolio_kind(connection, caller.tenant_id, portfolio.id)
     if kind != mode:
         message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
         raise refuse_field("mode", message, "not_of_the_portfolio")
-    return PortfolioOfMode(book.id, book.name)
+    return PortfolioOfMode(portfolio.id, portfolio.name)
 
 
 def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, ...]) -> str:
@@ -196,16 +196,16 @@ def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, .
 
 def _build_version(strategy: Strategy) -> StrategyVersion:
     return StrategyVersion(
-        strategy.tenant_id,
-        strategy.name,
-        strategy.version,
-        strategy.entry_point or "",
-        strategy.code_hash or "",
-        strategy.symbols or "",
-        strategy.interval or "",
-        strategy.parameters,
-        strategy.updated_by,
-        strategy.updated_at,
+        tenant_id=strategy.tenant_id,
+        strategy=strategy.name,
+        version=strategy.version,
+        entry_point=strategy.entry_point or "",
+        code_hash=strategy.code_hash or "",
+        symbols=strategy.symbols or "",
+        interval=strategy.interval or "",
+        parameters=strategy.parameters,
+        created_by=strategy.updated_by,
+        created_at=strategy.updated_at,
     )
 
 

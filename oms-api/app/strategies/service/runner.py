@@ -76,7 +76,7 @@ class InProcessRunner:
                 self._strategy.on_quote(self._context, parse_quote(payload))
             case InputKind.FILL:
                 fill = parse_fill(payload)
-                self._account.book(fill, payload["product"])
+                self._account.book_fill(fill, payload["product"])
                 self._strategy.on_fill(self._context, fill)
             case InputKind.ORDER:
                 order = parse_order(payload)

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine
 from app.clock import EPOCH, Now
 from app.database import snapshot, unit_of_work
 from app.strategies.queries import journal as queries
-from app.strategies.queries.fills import find_capital
+from app.strategies.queries.fills import load_capital
 from app.strategies.queries.journal import SavedState
-from app.strategies.queries.live_orders import find_order_ids
+from app.strategies.queries.live_orders import load_order_ids
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 from app.strategies.rules.journal import NO_HEAD, InputKind, JournalHead, JournalInput, NewInput, link_inputs
@@ -97,10 +97,10 @@ class StrategySession:
         strategy = self._strategy
         state = queries.find_state(connection, strategy.tenant_id, strategy.name)
         if state is None:
-            cash = find_capital(connection, strategy.tenant_id, strategy.portfolio_id or 0)
+            cash = load_capital(connection, strategy.tenant_id, strategy.portfolio_id or 0)
             content = orjson.dumps({"saved": build_empty_state(cash), "tracked": {}}).decode()
             state = SavedState(strategy.tenant_id, strategy.name, content, 0, *NO_HEAD, now)
-            queries.put_state(connection, state)
+            queries.upsert_state(connection, state)
         self._head, self._saved_state = state.head, orjson.loads(state.state)
         return state
 
@@ -168,7 +168,7 @@ class StrategySession:
         if not name.startswith(f"{self._strategy.id}-"):
             return None  # it is not an order of the strategy, whatever its code says
         with snapshot(self._engine, self._strategy.tenant_id) as connection:
-            return find_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
+            return load_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
 
     def _note_refusal(self, action: Action, result: ActionResult) -> None:
         """Add an input about an order that was refused before it was stored, since it has no events."""

@@ -11,7 +11,7 @@ from app.strategies.errors import StrategyStatusConflict
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.event_payloads import PAUSED, STARTED, STOPPED, build_status_payload
-from app.strategies.rules.transitions import IllegalAction, StrategyAction, find_next_status
+from app.strategies.rules.transitions import IllegalAction, StrategyAction, get_next_status
 from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
 from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
@@ -54,7 +54,7 @@ class StatusChanges:
         listed_strategy = require_strategy(connection, caller, status_request.name, locks=True)
         strategy = listed_strategy.strategy
         try:
-            status = find_next_status(
+            status = get_next_status(
                 status_request.action, strategy.status, acknowledges_error=status_request.acknowledges_error
             )
         except IllegalAction as error:

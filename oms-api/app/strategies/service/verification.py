@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.audit.rules.actions import ActionDifference
 from app.strategies.queries.journal import iterate_inputs, list_heads, list_journals
-from app.strategies.rules.journal import NO_HEAD, find_end
+from app.strategies.rules.journal import NO_HEAD, compute_journal_end
 
 
 def verify_journals(connection: Connection) -> Iterator[ActionDifference]:
@@ -17,7 +17,7 @@ def verify_journals(connection: Connection) -> Iterator[ActionDifference]:
     heads, journals = list_heads(connection), list_journals(connection)
     for key in sorted(heads.keys() | journals):
         place = f"journal of strategy {key.strategy!r} of tenant {key.tenant_id}"
-        end = find_end(iterate_inputs(connection, *key))
+        end = compute_journal_end(iterate_inputs(connection, *key))
         head = heads.get(key)
         if end.broken is not None:
             yield ActionDifference(

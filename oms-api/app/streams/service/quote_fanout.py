@@ -58,7 +58,7 @@ class QuoteFanout:
         def read(connection: Connection) -> dict[InstrumentKey, Quote | None]:
             set_tenant_scope(connection, [tenant_id])
             keys = [InstrumentKey(tenant_id, load_symbol(connection, tenant_id, name)) for name in names]
-            quotes = self._market.find_quotes(connection, keys, self._now())
+            quotes = self._market.load_quotes(connection, keys, self._now())
             return {key: quotes.get(key) for key in keys}
 
         quotes = await self._readers.run_single(read)

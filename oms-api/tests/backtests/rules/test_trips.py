@@ -16,7 +16,7 @@ def _compute_earned(trades):
     for side, quantity, price, charges in trades:
         fill = Fill(side, Decimal(quantity), Decimal(quantity * price))
         current = apply_fill(position, fill)
-        tracker.book(position, current, side.sign * fill.quantity, Decimal(charges))
+        tracker.book_fill(position, current, side.sign * fill.quantity, Decimal(charges))
         position = current
     return tracker.earned, position
 

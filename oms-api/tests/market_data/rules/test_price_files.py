@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.market_data.rules.bars import fold_quotes
-from app.market_data.rules.price_files import SOURCE, PriceFileError, list_points, read_price_rows
+from app.market_data.rules.price_files import SOURCE, PriceFileError, list_bar_quotes, read_price_rows
 from app.market_data.rules.values import Bar, Quote
 
 BARS = "symbol,start,open,high,low,close,volume"
@@ -76,7 +76,7 @@ def test_first_bad_line_is_named(lines, line, problem):
 @given(st.tuples(prices, prices, prices, prices))
 def test_quotes_of_a_bar_fold_into_the_bar_again(drawn):
     bar = Bar("X", NOON, drawn[0], max(drawn), min(drawn), drawn[3])
-    points = list_points(bar, MINUTE)
+    points = list_bar_quotes(bar, MINUTE)
     assert [point.at - NOON for point in points] == [MINUTE * third / 3 for third in range(4)]
     within = [point._replace(at=min(point.at, NOON + MINUTE - timedelta.resolution)) for point in points]
     assert fold_quotes(within) == [bar]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.base_prices import BASE_PRICES, find_base_price, find_base_symbol
+from app.market_data.rules.base_prices import BASE_PRICES, find_base_price, get_base_symbol
 from app.market_data.rules.walk import SPAN_SECONDS, UNIT, compute_deviation, compute_deviations
 
 KEY = b"a key of the walk"
@@ -79,5 +79,5 @@ def test_levels_of_known_symbols_are_whole_ticks():
 
 
 def test_pair_without_a_slash_has_the_price_of_the_pair():
-    assert find_base_symbol("EURUSD") == "EUR/USD"
-    assert find_base_price(find_base_symbol("EURUSD"), 0) is BASE_PRICES["EUR/USD"]
+    assert get_base_symbol("EURUSD") == "EUR/USD"
+    assert find_base_price(get_base_symbol("EURUSD"), 0) is BASE_PRICES["EUR/USD"]

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from app.money import ZERO
-from app.risk.rules.checks.trail import check as check_trail
+from app.risk.rules.checks.trail import find_denial as check_trail
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
-from app.risk.rules.values import Permission, Prices, SymbolExposure, Tradable, TradingState
+from app.risk.rules.values import Permission, Prices, SymbolExposure, TradedInstrument, TradingState
 from app.timestamps import Timestamp
 from tests.risk.check_inputs import (
     build_order,
@@ -126,8 +126,8 @@ def test_latch_denial_contains_its_numbers():
     ("instrument", "code"),
     [
         (None, "UNKNOWN_INSTRUMENT"),
-        (Tradable(Decimal("0.01"), Decimal(1), is_tradable=False), "NOT_TRADABLE"),
-        (Tradable(Decimal("0.01"), Decimal(1), is_restricted=True), "RESTRICTED"),
+        (TradedInstrument(Decimal("0.01"), Decimal(1), is_tradable=False), "NOT_TRADABLE"),
+        (TradedInstrument(Decimal("0.01"), Decimal(1), is_restricted=True), "RESTRICTED"),
     ],
 )
 def test_unknown_restricted_and_untradable_instruments_are_denied(instrument, code):
@@ -206,7 +206,7 @@ def test_order_quantity_limit_counts_fills_of_the_replaced_order():
 )
 def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, denial):
     candidate = build_order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
-    coin = Tradable(Decimal("0.00000001"), Decimal("0.00000001"))
+    coin = TradedInstrument(Decimal("0.00000001"), Decimal("0.00000001"))
     prices = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
     assert (
         get_code_and_quantity(
@@ -233,7 +233,7 @@ def test_order_value_limit_denies_larger_orders():
 
 @pytest.mark.parametrize("price", ["0.004", "1000.01"])
 def test_price_outside_the_price_range_is_denied(price):
-    fine = Tradable(Decimal("0.001"), Decimal(1))
+    fine = TradedInstrument(Decimal("0.001"), Decimal(1))
     candidate = build_order(type="LIMIT", limit_price=price)
     code_and_quantity = get_code_and_quantity(
         build_risk_input(order=candidate, instrument=fine, min_price="0.005", max_price="1000")
@@ -425,12 +425,12 @@ def test_order_above_buying_power_is_denied(asked, denial):
 
 def test_mutually_exclusive_orders_count_once():
     pair_orders = [
-        build_working_order("BUY", "10", "90", exclusive_id="G1"),
-        build_working_order("BUY", "10", "95", exclusive_id="G1"),
+        build_working_order("BUY", "10", "90", oco_group_id="G1"),
+        build_working_order("BUY", "10", "95", oco_group_id="G1"),
     ]
     assert get_code_and_quantity(build_risk_input(cash=1960, orders=pair_orders)) is PASSES  # 950 and 1010
     assert get_code_and_quantity(build_risk_input(cash=1959, orders=pair_orders)) == ("BUYING_POWER", "9")
-    third = build_order(exclusive_id="G1")
+    third = build_order(oco_group_id="G1")
     assert get_code_and_quantity(build_risk_input(cash=1010, orders=pair_orders, order=third)) is PASSES
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.money import ZERO
 from app.risk.rules import checks
-from app.risk.rules.evaluation import CHECKS, evaluate_order, find_largest_passing, list_headrooms
-from app.risk.rules.values import Prices, Tradable, TradingState
+from app.risk.rules.evaluation import CHECKS, compute_largest_passing, evaluate_order, list_headrooms
+from app.risk.rules.values import Prices, TradedInstrument, TradingState
 from tests.risk.check_inputs import (
     build_order,
     build_position,
@@ -24,7 +24,7 @@ optional = st.none() | amounts
 sides = st.sampled_from(["BUY", "SELL"])
 orders = st.builds(
     lambda side, leaves, limit, exclusive: build_working_order(
-        side, str(leaves), str(limit), exclusive_id=exclusive, group_id=exclusive
+        side, str(leaves), str(limit), oco_group_id=exclusive, group_id=exclusive
     ),
     sides,
     st.integers(1, 30),
@@ -48,8 +48,8 @@ def draw_risk_inputs(draw):
         **priced,
     )
     return build_risk_input(
-        order=candidate._replace(exclusive_id=candidate.group_id),
-        instrument=Tradable(Decimal("0.01"), lot),
+        order=candidate._replace(oco_group_id=candidate.group_id),
+        instrument=TradedInstrument(Decimal("0.01"), lot),
         prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
         position=draw(st.integers(-40, 40)),
         orders=draw(st.lists(orders, max_size=4)),
@@ -80,7 +80,7 @@ def test_largest_passing_quantity_equals_exhaustive_search(situation):
     tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
     largest = max([quantity for quantity in tried if is_passing(situation, quantity)], default=ZERO)
     denial = evaluate_order(situation)
-    assert find_largest_passing(situation) == largest
+    assert compute_largest_passing(situation) == largest
     assert (denial is None) == (largest == asked)
     if denial:
         assert denial.largest_passing == largest
@@ -101,7 +101,7 @@ def test_order_passes_when_every_check_has_headroom(situation):
     assert all(headroom.passes for headroom in rooms) == (evaluate_order(situation) is None)
     bounds = [headroom.largest_passing for headroom in rooms if headroom.largest_passing is not None]
     lot, quantity = situation.instrument.lot_size, situation.order.quantity
-    assert find_largest_passing(situation) == min([*bounds, quantity // lot * lot])
+    assert compute_largest_passing(situation) == min([*bounds, quantity // lot * lot])
 
 
 def test_every_check_module_is_registered_once():
@@ -128,7 +128,7 @@ def test_overridden_check_is_skipped():
 
 
 def test_largest_passing_quantity_is_found_for_tiny_lots():
-    coin = Tradable(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
+    coin = TradedInstrument(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
     denial = get_denial(build_risk_input(order=build_order(quantity="1000000"), instrument=coin, cash=1000))
     assert denial.largest_passing == Decimal("9.90099009")
 

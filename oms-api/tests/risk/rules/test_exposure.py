@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.risk.rules.exposure import (
     add_totals,
-    build_symbol_book,
+    build_symbol_exposure,
     compute_totals,
     convert_totals,
     find_order_price,
@@ -19,7 +19,7 @@ from app.risk.rules.exposure import (
     subtract_totals,
     sum_totals,
 )
-from app.risk.rules.values import NOTHING, Prices, SymbolExposure
+from app.risk.rules.values import NO_EXPOSURE, Prices, SymbolExposure
 from tests.risk.check_inputs import build_order, build_working_order
 
 QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
@@ -32,7 +32,7 @@ resting = st.builds(
     st.integers(50, 150),
 )
 books = st.builds(
-    lambda position, orders: build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED),
+    lambda position, orders: build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED),
     st.integers(-100, 100),
     st.lists(resting, max_size=6),
 )
@@ -65,7 +65,7 @@ def test_order_value_uses_limit_then_stop_then_opposite_quote_side():
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=8))
 def test_exposure_sums_working_orders(position, orders):
-    book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
+    book = build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED)
     buys = [order for order in orders if order.side == "BUY"]
     sells = [order for order in orders if order.side == "SELL"]
     assert book.buy_quantity == sum(buy.leaves for buy in buys)
@@ -81,23 +81,23 @@ def test_exposure_sums_working_orders(position, orders):
 
 def test_order_without_a_price_is_valued_at_the_mark():
     market = build_working_order("BUY", "3", type="MARKET")
-    assert build_symbol_book(Decimal(0), Decimal(50), [market]).buy_value == 150
-    assert build_symbol_book(Decimal(0), None, [market]).buy_value == 0
+    assert build_symbol_exposure(Decimal(0), Decimal(50), [market]).buy_value == 150
+    assert build_symbol_exposure(Decimal(0), None, [market]).buy_value == 0
 
 
 def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
     pair_orders = [
-        build_working_order("SELL", "10", "120", exclusive_id="G1"),
-        build_working_order("SELL", "10", "80", exclusive_id="G1"),
-        build_working_order("BUY", "10", "70", exclusive_id="G1"),
+        build_working_order("SELL", "10", "120", oco_group_id="G1"),
+        build_working_order("SELL", "10", "80", oco_group_id="G1"),
+        build_working_order("BUY", "10", "70", oco_group_id="G1"),
     ]
     for orders in (pair_orders, pair_orders[::-1]):
-        book = build_symbol_book(Decimal(0), Decimal(100), orders, QUOTED)
+        book = build_symbol_exposure(Decimal(0), Decimal(100), orders, QUOTED)
         assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
     assert (
-        build_symbol_book(
-            Decimal(0), Decimal(100), pair_orders, QUOTED, build_order(exclusive_id="G1")
+        build_symbol_exposure(
+            Decimal(0), Decimal(100), pair_orders, QUOTED, build_order(oco_group_id="G1")
         ).sell_value
         == 0
     )
@@ -109,7 +109,7 @@ def test_book_of_a_sum_can_be_replaced(several, previous, current):
     assert replace_totals(total, compute_totals(previous), compute_totals(current)) == sum_totals(
         [*several, current]
     )
-    assert replace_totals(total, NOTHING, compute_totals(current)) == sum_totals(
+    assert replace_totals(total, NO_EXPOSURE, compute_totals(current)) == sum_totals(
         [*several, previous, current]
     )
 
@@ -118,12 +118,12 @@ def test_book_of_a_sum_can_be_replaced(several, previous, current):
 def test_exposure_totals_can_be_added_and_subtracted(several, exposure):
     assert subtract_totals(sum_totals([*several, exposure]), sum_totals([exposure])) == sum_totals(several)
     assert add_totals(sum_totals(several), sum_totals([exposure])) == sum_totals([exposure, *several])
-    assert sum_totals([]) == NOTHING
+    assert sum_totals([]) == NO_EXPOSURE
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=4))
 def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position, orders):
-    totals = sum_totals([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
+    totals = sum_totals([build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
     for order in orders:
         signed_value = order.leaves * order.limit_price * (1 if order.side == "BUY" else -1)
@@ -140,8 +140,8 @@ def test_position_without_a_mark_has_no_value():
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))
 def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
-    own = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
-    local = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
+    own = build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED)
+    local = build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
     assert compute_totals(local) == convert_totals(compute_totals(own), Decimal(rate))
     assert (local.buy_quantity, local.lowest_offer) == (own.buy_quantity, own.lowest_offer)
 
@@ -159,7 +159,7 @@ def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
 )
 def test_exits_count_only_beyond_the_quantity_that_other_orders_close(position, side, judged, expected):
     orders = [build_working_order(side, "10", "100", is_exit=True), build_working_order(side, "3", "100")]
-    book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
+    book = build_symbol_exposure(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (
         (book.sell_quantity, book.sell_exits) if side == "SELL" else (book.buy_quantity, book.buy_exits)
     )

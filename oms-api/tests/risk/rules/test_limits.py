@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from app.risk.rules.limits import (
     LimitCode,
     LimitScope,
-    SetLimit,
-    Subject,
+    LimitSubject,
+    RiskLimit,
     drop_unlimited_names,
     filter_active_limits,
-    find_limits,
     index_limits,
     list_limited_scopes,
+    resolve_limits,
 )
 
-SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
+SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum")
 KEYS = {
     LimitScope.TENANT: "",
     LimitScope.PORTFOLIO: "growth",
@@ -34,11 +34,11 @@ EARLIER = "2026-11-20T11:00:00.000000Z"
 
 def build_limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=None):
     name = KEYS[scope] if key is None else key
-    return SetLimit(scope, name, name, code, Decimal(value), until)
+    return RiskLimit(scope, name, name, code, Decimal(value), until)
 
 
 def select_limits(*rows, subject=SUBJECT):
-    return find_limits(subject, index_limits(rows))
+    return resolve_limits(subject, index_limits(rows))
 
 
 def test_default_profile_applies_to_limits_that_are_not_set():
@@ -112,7 +112,7 @@ def test_asset_class_limit_ranks_between_instrument_and_strategy():
 
 
 def test_missing_user_or_strategy_has_no_limit():
-    plain = Subject("growth", "AAPL")
+    plain = LimitSubject("growth", "AAPL")
     assert select_limits(build_limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
 
 
@@ -131,7 +131,7 @@ def test_missing_user_or_strategy_has_no_limit():
     ],
 )
 def test_label_limit_can_only_narrow(code, set_, label, is_valid):
-    subject = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
+    subject = LimitSubject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [build_limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [build_limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
     places = list_limited_scopes(index_limits(rows))
@@ -150,7 +150,7 @@ def test_starter_profile_applies_to_a_label_but_not_to_a_key_name():
     assert select_limits(starter, subject=SUBJECT._replace(key="key:algo")).max_order_quantity == 100
     own = build_limit(LimitScope.USER, 10**9, LimitCode.MAX_ORDER_VALUE, "key:algo")
     assert (
-        select_limits(own, subject=Subject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value
+        select_limits(own, subject=LimitSubject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value
         == 10**9
     )
 

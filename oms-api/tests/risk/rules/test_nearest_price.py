@@ -6,10 +6,10 @@ import pytest
 
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_order
-from app.risk.rules.values import Prices, Tradable
+from app.risk.rules.values import Prices, TradedInstrument
 from tests.risk.check_inputs import build_order, build_risk_input, get_denial
 
-FIVE_PAISE = Tradable(Decimal("0.05"), Decimal(1))
+FIVE_PAISE = TradedInstrument(Decimal("0.05"), Decimal(1))
 
 
 def build_limit_order(side, price, **changes):
@@ -63,7 +63,7 @@ def test_denial_names_the_largest_quantity_when_no_price_passes():
 
 
 def test_close_may_be_an_odd_lot():
-    lots = Tradable(Decimal("0.05"), Decimal(75))
+    lots = TradedInstrument(Decimal("0.05"), Decimal(75))
     odd = build_order(side="SELL", quantity="235")
     assert get_denial(build_risk_input(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"
     assert (

@@ -4,26 +4,26 @@ from decimal import Decimal
 
 import pytest
 
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.rules.permissions import find_lists, find_permission, find_refusal
-from app.risk.rules.values import EVERYTHING, Permission
+from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
+from app.risk.rules.permissions import find_permission_refusal, index_permission_lists, resolve_permission
+from app.risk.rules.values import EVERYTHING_ALLOWED, Permission
 
-SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
+SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
 def build_list_entry(scope, key, symbols, code=LimitCode.ALLOWED_SYMBOLS):
-    return SetLimit(scope, key, key, code, Decimal(0), words=symbols)
+    return RiskLimit(scope, key, key, code, Decimal(0), words=symbols)
 
 
 def test_amount_limits_are_not_permission_lists():
-    amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
-    assert find_lists([amount]) == {}
-    assert find_permission(SUBJECT, {}) is EVERYTHING
+    amount = RiskLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
+    assert index_permission_lists([amount]) == {}
+    assert resolve_permission(SUBJECT, {}) is EVERYTHING_ALLOWED
 
 
 def test_lists_of_other_scopes_permit_everything():
-    lists = find_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
-    assert find_permission(SUBJECT, lists) is EVERYTHING
+    lists = index_permission_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
+    assert resolve_permission(SUBJECT, lists) is EVERYTHING_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_lists_of_other_scopes_permit_everything():
     ],
 )
 def test_list_of_any_matching_scope_applies(scope, key):
-    lists = find_lists([build_list_entry(scope, key, "IBM,MSFT")])
-    assert find_permission(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
+    lists = index_permission_lists([build_list_entry(scope, key, "IBM,MSFT")])
+    assert resolve_permission(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
 
 
 def test_several_lists_permit_their_intersection():
@@ -47,15 +47,15 @@ def test_several_lists_permit_their_intersection():
         build_list_entry(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
         build_list_entry(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
     ]
-    assert find_permission(SUBJECT, find_lists(several)) == Permission(
+    assert resolve_permission(SUBJECT, index_permission_lists(several)) == Permission(
         frozenset({"AAPL"}), frozenset({"BUY"})
     )
 
 
 def test_first_unlisted_attribute_is_reported():
     permission = Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"CNC", "NONE"}))
-    assert find_refusal(permission, "AAPL", "BUY", "") is None
-    assert find_refusal(permission, "AAPL", "BUY", "CNC") is None
-    assert find_refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
-    assert find_refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
-    assert find_refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])
+    assert find_permission_refusal(permission, "AAPL", "BUY", "") is None
+    assert find_permission_refusal(permission, "AAPL", "BUY", "CNC") is None
+    assert find_permission_refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
+    assert find_permission_refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
+    assert find_permission_refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])

@@ -8,7 +8,7 @@ from app.errors import Invalid
 from app.signals.rules.planning import (
     build_order_key,
     plan_signal,
-    prepare_stored,
+    rebuild_prepared_signal,
     require_allowed_symbol,
 )
 from app.signals.rules.values import (
@@ -16,13 +16,13 @@ from app.signals.rules.values import (
     SignalChannel,
     SignalMode,
     SignalRequest,
-    Size,
+    SignalSize,
     SizeKind,
     StrategyRules,
 )
 from tests.factories import NOON
 
-TEN, CLOSE = Size(SizeKind.QTY, Decimal(10)), Size(SizeKind.CLOSE, None)
+TEN, CLOSE = SignalSize(SizeKind.QTY, Decimal(10)), SignalSize(SizeKind.CLOSE, None)
 RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",), "alice", NOON)
 
 
@@ -78,7 +78,7 @@ def test_strategy_trades_its_symbols_only():
 def test_stored_signal_keeps_the_plan_that_it_was_stored_with():
     values = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, None)
     signal = Signal(1, 1, "s1", SignalChannel.HOOK, *values, SignalMode.APPROVE, None, "hash", NOON)
-    prepared = prepare_stored(signal, "Growth")
+    prepared = rebuild_prepared_signal(signal, "Growth")
     assert prepared.plan == ("momentum", SignalMode.APPROVE, TEN, "Growth", None)
     assert (prepared.request.id, prepared.request.channel) == ("s1", SignalChannel.HOOK)
 

@@ -8,7 +8,7 @@ from app.signals.rules.redis_messages import (
     MIN_PAUSE_SECONDS,
     StreamEntry,
     compute_pause,
-    is_hopeless,
+    is_undeliverable,
     read_entries,
 )
 
@@ -19,7 +19,7 @@ def test_pauses_grow_up_to_a_maximum(failures):
 
 
 def test_fifth_delivery_is_the_last_one():
-    assert [is_hopeless(count) for count in (1, 4, 5, 6)] == [False, False, True, True]
+    assert [is_undeliverable(count) for count in (1, 4, 5, 6)] == [False, False, True, True]
 
 
 def test_deleted_entries_are_left_out():

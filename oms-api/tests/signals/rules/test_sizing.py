@@ -11,7 +11,7 @@ from app.orders.rules.approvals import ApprovalMode, find_policy
 from app.signals.rules.completion import compute_latency_ms, is_expired
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.sizing import SizedOrder, compute_notional, size_to_target
-from app.signals.rules.values import Size, SizeKind
+from app.signals.rules.values import SignalSize, SizeKind
 from tests.factories import NOON
 
 QUANTITIES = st.integers(-1000, 1000).map(Decimal)
@@ -44,8 +44,8 @@ def test_signal_expires_at_its_instant_and_has_a_latency():
 @pytest.mark.parametrize(
     ("size", "shown"),
     [
-        (Size(SizeKind.QTY, Decimal("10.50")), {"qty": "10.5"}),
-        (Size(SizeKind.CLOSE, None), {"close": True}),
+        (SignalSize(SizeKind.QTY, Decimal("10.50")), {"qty": "10.5"}),
+        (SignalSize(SizeKind.CLOSE, None), {"close": True}),
     ],
 )
 def test_size_keeps_its_written_form(size, shown):

@@ -14,8 +14,8 @@ from app.strategies.rules.journal import (
     InputKind,
     JournalHead,
     NewInput,
-    find_break,
-    find_end,
+    compute_journal_end,
+    find_broken_sequence,
     link_inputs,
 )
 from app.strategies.rules.journal_values import (
@@ -41,31 +41,31 @@ def build_linked_entries(count=4, head=NO_HEAD):
 def test_inputs_follow_each_other_and_a_part_of_them_too():
     inputs = build_linked_entries()
     assert [item.sequence for item in inputs] == [1, 2, 3, 4]
-    assert find_break(inputs) is None
-    assert find_break(inputs[2:]) is None
-    assert find_break([]) is None
+    assert find_broken_sequence(inputs) is None
+    assert find_broken_sequence(inputs[2:]) is None
+    assert find_broken_sequence([]) is None
     more = build_linked_entries(1, JournalHead(4, inputs[-1].hash))
-    assert find_break([*inputs, *more]) is None
+    assert find_broken_sequence([*inputs, *more]) is None
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_changed_input_breaks_the_chain_there(number):
     inputs = build_linked_entries()
     inputs[number] = inputs[number]._replace(payload="{}")
-    assert find_break(inputs) == number + 1
+    assert find_broken_sequence(inputs) == number + 1
 
 
 def test_end_is_the_last_input_or_the_last_before_the_break():
     inputs = build_linked_entries()
-    assert find_end([]) == (None, NO_HEAD)
-    assert find_end(inputs) == (None, (4, inputs[-1].hash))
+    assert compute_journal_end([]) == (None, NO_HEAD)
+    assert compute_journal_end(inputs) == (None, (4, inputs[-1].hash))
     inputs[2] = inputs[2]._replace(run=2)
-    assert find_end(inputs) == (3, (2, inputs[1].hash))
+    assert compute_journal_end(inputs) == (3, (2, inputs[1].hash))
 
 
 def test_missing_input_breaks_the_chain():
     inputs = build_linked_entries()
-    assert find_break([*inputs[:1], *inputs[2:]]) == 3
+    assert find_broken_sequence([*inputs[:1], *inputs[2:]]) == 3
 
 
 def test_payloads_are_read_as_they_were_written():

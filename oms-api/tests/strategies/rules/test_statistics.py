@@ -4,15 +4,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PositionKey
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyFill, compute_statistics
 
 MONDAY = datetime(2026, 11, 16, 15, tzinfo=UTC)
 CAPITAL = Decimal(100_000)
 
 
-def build_fill(side, quantity, value, day, charges="0", book=("1",)):
+def build_fill(side, quantity, value, day, charges="0", portfolio_id=1):
     at = MONDAY + timedelta(days=day)
-    return StrategyFill(book, side, Decimal(quantity), Decimal(value), Decimal(charges), at)
+    position_key = PositionKey(1, portfolio_id, "AAPL", "")
+    return StrategyFill(position_key, side, Decimal(quantity), Decimal(value), Decimal(charges), at)
 
 
 def test_no_fill_has_no_statistics():
@@ -26,7 +28,7 @@ def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
         build_fill(Side.SELL, 100, 11_001, 0, "0"),  # +1,000: a return of 1%
         build_fill(Side.SELL, 10, 1_000, 1),
         build_fill(Side.BUY, 10, 1_505, 1),  # -505: a return of -0.5%
-        build_fill(Side.BUY, 1, 100, 2, book=("2",)),  # still open
+        build_fill(Side.BUY, 1, 100, 2, portfolio_id=2),  # still open
     ]
     statistics = compute_statistics(fills, CAPITAL)
     assert statistics.trades == 2

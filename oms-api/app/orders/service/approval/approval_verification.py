@@ -21,7 +21,7 @@ from app.orders.rules.approvals import (
 )
 from app.orders.rules.verification import OrderCheck
 from app.risk.queries.audit import list_risk_events
-from app.risk.rules.verification import Key, RiskEvent, find_unmatched
+from app.risk.rules.verification import ControlKey, RiskEvent, find_unmatched
 from app.timestamps import Timestamp
 
 _DECIDED = {GRANTED, REJECTED}
@@ -63,7 +63,7 @@ def verify_approvals(connection: Connection, result: VerificationResult) -> None
 
 def _iterate_expected_keys(
     connection: Connection, requests: dict[tuple[int, str], ApprovalRequest]
-) -> Iterator[Key]:
+) -> Iterator[ControlKey]:
     """Yield the expected content of the events, from the histories of the orders."""
     for portfolio_id, event in queries.iterate_approval_history(connection):
         kind = find_approval_event_type(event.from_status, event.to_status, event.actor)
@@ -76,14 +76,14 @@ def _iterate_expected_keys(
         yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, person)
 
 
-def _build_event_key(event: RiskEvent) -> Key:
+def _build_event_key(event: RiskEvent) -> ControlKey:
     payload = event.payload
     person = payload.get("requested_by" if event.type == REQUESTED else "decided_by")
     where = (payload.get("order_id"), payload.get("portfolio_id"))
     return (event.tenant_id, event.type, event.at, *where, person)
 
 
-def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]) -> Key:
+def _build_key(tenant_id: int, kind: str, at: Timestamp, payload: dict[str, Any]) -> ControlKey:
     return (tenant_id, kind, at, orjson.dumps(payload, option=orjson.OPT_SORT_KEYS).decode())
 
 

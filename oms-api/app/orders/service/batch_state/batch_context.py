@@ -38,11 +38,11 @@ from app.orders.service.batch_state.portfolio_cache import PortfolioCache, Portf
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier, CommittedOrder
 from app.orders.service.commands import PortfolioRequest
 from app.orders.service.signal_orders import SignalBatchProtocol, SignalHandlerProtocol
-from app.risk.queries.losses import BaselineReader
+from app.risk.queries.losses import LossBaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import ALL_ACTIVE, ScopedTradingState, SwitchScope, get_strictest_state
-from app.risk.rules.values import Limits, TradingState
+from app.risk.rules.values import OrderLimits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 
@@ -57,7 +57,7 @@ class BatchServices:
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     message_rate: MessageRate = field(default_factory=MessageRate)
-    read_loss_baselines: BaselineReader = read_loss_baselines
+    read_loss_baselines: LossBaselineReader = read_loss_baselines
     broker_notifier: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
     order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
     latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
@@ -103,7 +103,7 @@ class BatchContext:
         self.signals: SignalBatchProtocol[BatchContext] | None = None
         # Values that are computed from the loaded state.
         self.exposures: dict[PortfolioKey, PortfolioExposure] = {}  # see `exposure`
-        self.limits: dict[tuple[int, str], Limits] = {}  # of orders of the batch
+        self.limits: dict[tuple[int, str], OrderLimits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)
         self._symbol_states: dict[SymbolKey, SymbolState] = {}
         # The current command: the id of its request, None for a quote, and its messages in this attempt.
@@ -122,7 +122,7 @@ class BatchContext:
         """Load quotes and instruments that are not loaded yet."""
         missing = [key for key in keys if key not in self.loaded.quotes]
         if missing:
-            quotes = self.services.market.find_quotes(self.connection, missing, self.now)
+            quotes = self.services.market.load_quotes(self.connection, missing, self.now)
             for key, instrument in load_instruments(self.connection, missing).items():
                 self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)

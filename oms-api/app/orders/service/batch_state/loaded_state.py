@@ -25,7 +25,7 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import LatchSubject
 from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import Switches, SwitchScope
-from app.risk.rules.values import Prices, Totals, Tradable
+from app.risk.rules.values import ExposureTotals, Prices, TradedInstrument
 
 _NO_PRICES = Prices()
 
@@ -38,7 +38,7 @@ class SymbolState(NamedTuple):
 
     instrument: Instrument
     quote: Quote | None
-    tradable: Tradable
+    tradable: TradedInstrument
     prices: Prices
     mark: Decimal | None
 
@@ -47,7 +47,7 @@ def build_symbol_state(
     instrument: Instrument, quote: Quote | None, override: MarkOverride | None
 ) -> SymbolState:
     """Return the state of a symbol. `override` is the mark that a person set."""
-    tradable = Tradable(
+    tradable = TradedInstrument(
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
         is_tradable=instrument.is_tradable,
@@ -110,14 +110,14 @@ class LoadedState:
     has_sessions: bool = False  # whether any portfolio enforces trading sessions
     switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
     broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
-    unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
+    unlocked_totals: dict[int, dict[str, ExposureTotals]] = field(default_factory=dict)  # see `aggregates`
     # By tenant, the name keys of the portfolios that a loss limit halted today: see `loss_limits`.
     portfolios_halted_by_losses: dict[int, set[str]] = field(default_factory=dict)
     loss_baselines: dict[PortfolioKey, LossBaseline] = field(default_factory=dict)  # see `loss_limits`
     # All kill switches ever set, by tenant, scope and name key: see `loss_limits`.
     switch_changes: dict[int, dict[tuple[SwitchScope, str], SwitchChange]] = field(default_factory=dict)
     firm_currencies: dict[int, str] = field(default_factory=dict)  # by tenant
-    # The ids of the orders that a holder executed lately: see `execution_latch`.
+    # The ids of the orders that a latch subject executed lately: see `execution_latch`.
     recent_executions: dict[tuple[int, LatchSubject], set[str]] = field(default_factory=dict)
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 

@@ -110,7 +110,9 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
 
 def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
     risk = build_risk_input(context, leg)
-    risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
+    risk = risk._replace(
+        symbol_exposure=risk.symbol_exposure._replace(orders=risk.symbol_exposure.orders + number)
+    )
     denial = evaluate_exit(risk) or _find_side_denial(context, entry, leg)
     return denial and _add_order_name(denial, leg)
 
@@ -205,9 +207,11 @@ def _apply_hypothetical_fill(
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk
     quantity = first.leaves_quantity
-    paid = compute_order_value(quantity, price, risk.book.rate)
-    book = risk.book._replace(position=risk.book.position + sign * quantity, mark=risk.book.mark or price)
-    return risk._replace(book=book, cash=risk.cash - multiply(paid, Decimal(sign)))
+    paid = compute_order_value(quantity, price, risk.symbol_exposure.rate)
+    book = risk.symbol_exposure._replace(
+        position=risk.symbol_exposure.position + sign * quantity, mark=risk.symbol_exposure.mark or price
+    )
+    return risk._replace(symbol_exposure=book, cash=risk.cash - multiply(paid, Decimal(sign)))
 
 
 def _add_order_name(denial: Denial, leg: Order) -> Denial:

@@ -77,7 +77,7 @@ def load_closing_quote(context: BatchContext, order: Order) -> Quote | None:
     if quote is None or quote.at < end:
         return quote
     if order.key not in context.loaded.closing_quotes:
-        quotes = context.services.market.find_quotes(context.connection, [key], end - _MICROSECOND)
+        quotes = context.services.market.load_quotes(context.connection, [key], end - _MICROSECOND)
         context.loaded.closing_quotes[order.key] = quotes.get(key)
     return context.loaded.closing_quotes[order.key]
 

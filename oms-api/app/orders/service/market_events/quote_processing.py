@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
+from app.market_data.queries import list_tenants_with_unmatched_quotes, load_unmatched_quote_times
 from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.errors import PreviousQuoteUnmatched
@@ -33,7 +33,7 @@ def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.orders_stamp}
     if not portfolio_keys:
         return portfolio_keys
-    tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})
+    tenants = list_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})
     return {key for key in portfolio_keys if key.tenant_id in tenants}
 
 
@@ -58,7 +58,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
         for symbol in context.order_store.list_symbols(portfolio_key):
             by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
     at = format_timestamp(context.now)
-    for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
+    for key in sorted(load_unmatched_quote_times(context.connection, sorted(by_symbol))):
         quote = context.find_quote(*key)
         if quote is not None:
             process_quote(context, MatchQuote(key.tenant_id, quote, at, is_new=False), by_symbol[key])

@@ -21,8 +21,8 @@ from app.orders.service.risk_checks.exposure import (
     list_working_orders,
     load_last_trade_prices,
 )
-from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
-from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
+from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, convert_totals
+from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, OrderLimits, SymbolExposure
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
 
@@ -34,7 +34,7 @@ class FirmTotals(NamedTuple):
     currency pair without a rate.
     """
 
-    other_totals: Totals = NOTHING
+    other_totals: ExposureTotals = NO_EXPOSURE
     rate: Decimal | None = None
     missing: str | None = None
 
@@ -42,7 +42,7 @@ class FirmTotals(NamedTuple):
 _NO_TOTALS = FirmTotals()
 
 
-def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
+def compute_firm_totals(context: BatchContext, order: Order, limits: OrderLimits) -> FirmTotals:
     """Return the totals for firm-wide limits, at the current rates. They are zero where no such limit is set.
 
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
@@ -53,12 +53,12 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: Limits) -> 
         return _NO_TOTALS
     tenant_id, own_key = order.tenant_id, order.portfolio_key
     _load_unlocked_totals(context, tenant_id)
-    totals: dict[str, Totals] = dict(context.loaded.unlocked_totals[tenant_id])
+    totals: dict[str, ExposureTotals] = dict(context.loaded.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own_key:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(
-                totals.get(base, NOTHING), compute_exposure(context, portfolio_key).total
+                totals.get(base, NO_EXPOSURE), compute_exposure(context, portfolio_key).total
             )
     converted = _convert_to_firm_currency(context, order, totals)
     return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
@@ -83,7 +83,7 @@ def load_firm_currency(context: BatchContext, tenant_id: int) -> str:
     return context.loaded.firm_currencies[tenant_id]
 
 
-def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
+def _find_firm_limits(limits: OrderLimits) -> tuple[bool, bool]:
     """Return whether exposures of all portfolios are limited, and whether their open orders are."""
     has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
     return has_value, limits.firm_open_orders is not None
@@ -103,16 +103,18 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
             find_conversion_rate(context, tenant_id, base, firm)
 
 
-def _convert_to_firm_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+def _convert_to_firm_currency(
+    context: BatchContext, order: Order, totals: dict[str, ExposureTotals]
+) -> FirmTotals:
     tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
     own_currency = context.get_portfolio(order).base_currency
     rate = None if own_currency == firm else find_conversion_rate(context, tenant_id, own_currency, firm)
     missing = f"{own_currency}/{firm}" if rate is None and own_currency != firm else None
-    firm_totals = totals.pop(firm, NOTHING)
+    firm_totals = totals.pop(firm, NO_EXPOSURE)
     for base, total in totals.items():
         to_firm = find_conversion_rate(context, tenant_id, base, firm)
         firm_totals = add_totals(firm_totals, convert_totals(total, to_firm or ZERO))
-        if to_firm is None and total != NOTHING:
+        if to_firm is None and total != NO_EXPOSURE:
             missing = missing or f"{base}/{firm}"
     return FirmTotals(firm_totals, rate, missing)
 
@@ -128,7 +130,7 @@ def _lock_totals(context: BatchContext) -> None:
         context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
 
-def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
+def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, ExposureTotals]:
     """Return the totals of the portfolios that the batch has not locked, by currency."""
     firm = load_firm_books(context.connection, tenant_id)
     bases = {
@@ -147,10 +149,10 @@ def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str,
         sorted({InstrumentKey(tenant_id, position_key.symbol) for position_key in position_keys})
     )
     load_last_trade_prices(context, positions)
-    totals: dict[str, Totals] = {}
+    totals: dict[str, ExposureTotals] = {}
     for portfolio_key, book in _iterate_books(context, bases, positions, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(
-            totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
+            totals.get(bases[portfolio_key], NO_EXPOSURE), compute_totals(book)
         )
     return totals
 
@@ -169,4 +171,4 @@ def _iterate_books(
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)
         prices = context.find_symbol_state(tenant_id, symbol).prices
-        yield portfolio_key, build_symbol_book(position.quantity, mark, working_orders, prices, rate=rate)
+        yield portfolio_key, build_symbol_exposure(position.quantity, mark, working_orders, prices, rate=rate)

@@ -65,11 +65,13 @@ def find_required_request(
 
 
 def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, risk: RiskInput) -> bool:
-    if order.leaves_quantity <= get_reducible_quantity(risk.book, order.side):
+    if order.leaves_quantity <= get_reducible_quantity(risk.symbol_exposure, order.side):
         return False
     price = find_order_price(risk.order, risk.prices)
     value = (
-        None if price is None or risk.no_rate else compute_order_value(order.quantity, price, risk.book.rate)
+        None
+        if price is None or risk.no_rate
+        else compute_order_value(order.quantity, price, risk.symbol_exposure.rate)
     )
     exposures = sum_exposures(context, order.portfolio_key)
     equity = context.get_portfolio(order).cash + exposures.net

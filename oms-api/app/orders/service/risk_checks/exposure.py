@@ -18,8 +18,8 @@ from app.orders.service.risk_checks.currency_conversion import (
     find_trading_currency,
 )
 from app.orders.service.risk_checks.fill_charges import ChargedMarket, estimate_charges
-from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals, find_order_price
-from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
+from app.risk.rules.exposure import NO_PRICES, build_symbol_exposure, compute_totals, find_order_price
+from app.risk.rules.values import CandidateOrder, Prices, SymbolExposure, WorkingOrder
 
 
 def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioExposure:
@@ -47,7 +47,10 @@ def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Port
 
 
 def build_book(
-    context: BatchContext, position_key: PositionKey, orders: list[Order], candidate: Candidate | None = None
+    context: BatchContext,
+    position_key: PositionKey,
+    orders: list[Order],
+    candidate: CandidateOrder | None = None,
 ) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
@@ -59,7 +62,7 @@ def build_book(
     prices = context.find_symbol_state(position_key.tenant_id, symbol).prices
     market = build_charged_market(context, portfolio_key, symbol, position, rate)
     working_orders = list_working_orders(orders, position, prices, mark, market)
-    return build_symbol_book(position.quantity, mark, working_orders, prices, candidate, rate)
+    return build_symbol_exposure(position.quantity, mark, working_orders, prices, candidate, rate)
 
 
 def _has_new_rate(
@@ -105,7 +108,7 @@ def list_working_orders(
             stop_price=order.stop_price if order.trail_level is None else order.trail_level,
             is_triggered=order.is_triggered,
             group_id=order.group_id,
-            exclusive_id=find_oco_group_id(order),
+            oco_group_id=find_oco_group_id(order),
             is_exit=can_only_close(order, position.quantity),
             is_at_market=order.status in WORKING_STATUSES,
         )

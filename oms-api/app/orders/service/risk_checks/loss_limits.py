@@ -20,14 +20,14 @@ from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.aggregates import load_firm_currency
 from app.orders.service.risk_checks.currency_conversion import find_conversion_rate
 from app.orders.service.risk_checks.order_estimates import sum_exposures
-from app.risk.queries.losses import find_portfolios_set_by_loss_limits, list_portfolio_cash
+from app.risk.queries.losses import list_portfolio_cash, list_portfolios_set_by_loss_limits
 from app.risk.queries.switches import (
     PortfolioTradingState,
     SwitchChange,
     list_switches,
     update_trading_states,
 )
-from app.risk.rules.limits import Subject
+from app.risk.rules.limits import LimitSubject
 from app.risk.rules.losses import (
     LOSS_LIMIT_ACTOR,
     NEW_DAY_REASON,
@@ -40,7 +40,7 @@ from app.risk.rules.losses import (
     get_day_start,
 )
 from app.risk.rules.switches import Switches, SwitchScope
-from app.risk.rules.values import Limits, TradingState
+from app.risk.rules.values import OrderLimits, TradingState
 from app.risk.service.audit_entries import build_automatic_switch_entry
 from app.risk.service.kill_switch_activation import MAX_SWITCHES, build_switch_writes
 from app.timestamps import Timestamp, format_timestamp
@@ -68,7 +68,7 @@ def load_portfolios_switched_by_losses(context: BatchContext, tenant_id: int) ->
     switched = context.loaded.portfolios_halted_by_losses
     if tenant_id not in switched:
         since = get_day_start(context.now)
-        switched[tenant_id] = find_portfolios_set_by_loss_limits(context.connection, tenant_id, since)
+        switched[tenant_id] = list_portfolios_set_by_loss_limits(context.connection, tenant_id, since)
     return switched[tenant_id]
 
 
@@ -91,7 +91,7 @@ def _check_portfolio(
 ) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
     is_live = portfolio.kind == "live"
-    subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
+    subject = LimitSubject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.get_limits(portfolio.tenant_id, subject)
     equity = compute_equity(context, portfolio_key)
     breach = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown)
@@ -147,7 +147,7 @@ class CurrentLosses(NamedTuple):
 _NO_LOSSES = CurrentLosses()
 
 
-def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> CurrentLosses:
+def find_current_losses(context: BatchContext, order: Order, limits: OrderLimits) -> CurrentLosses:
     """Return the losses of the order's portfolio at the current marks.
 
     If a limit was reached today and a person has set the portfolio to ACTIVE since, its losses deny
@@ -175,7 +175,7 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
     if key in context.ledger.new_portfolios:
         return
     portfolio = context.ledger.get_portfolio(key)
-    subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=portfolio.kind == "live")
+    subject = LimitSubject(portfolio_name_key=portfolio.name_key, symbol="", is_live=portfolio.kind == "live")
     limits = context.services.controls.get_limits(key.tenant_id, subject)
     if limits.max_daily_loss is None and limits.max_drawdown is None:
         return
@@ -200,7 +200,7 @@ def _was_switched(context: BatchContext, portfolio: PortfolioState) -> bool:
     return portfolio.name_key in load_portfolios_switched_by_losses(context, portfolio.tenant_id)
 
 
-def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) -> Decimal | None:
+def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: OrderLimits) -> Decimal | None:
     """Return the P&L of the day of all portfolios in the tenant's currency, None where no limit needs it.
 
     It may be a moment old: see `RecentValues`. Portfolios without a rate to that currency are left out.
@@ -231,7 +231,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
     positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
-    exposures = value_positions(connection, market.find_marks, positions, context.now)
+    exposures = value_positions(connection, market.load_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}

@@ -48,9 +48,15 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
             price = min(price, touched) if order.side == "BUY" else max(price, touched)
     sign, quantity = 1 if order.side == "BUY" else -1, risk.order.quantity
     value = None if price is None else multiply(quantity, price)
-    worth = None if price is None or risk.no_rate else compute_order_value(quantity, price, risk.book.rate)
+    worth = (
+        None
+        if price is None or risk.no_rate
+        else compute_order_value(quantity, price, risk.symbol_exposure.rate)
+    )
     charges = (
-        None if worth is None or value is None else _estimate_charges(context, order, value, risk.book.rate)
+        None
+        if worth is None or value is None
+        else _estimate_charges(context, order, value, risk.symbol_exposure.rate)
     )
     is_complete = worth is not None and charges is not None
     exposures = sum_exposures(context, order.portfolio_key)

@@ -25,15 +25,15 @@ from app.orders.service.risk_checks.loss_limits import find_current_losses, find
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import find_order_price, subtract_totals
-from app.risk.rules.limits import Subject
+from app.risk.rules.limits import LimitSubject
 from app.risk.rules.values import (
-    Candidate,
+    CandidateOrder,
     Denial,
-    Limits,
+    ExposureTotals,
+    OrderLimits,
     Prices,
     RiskInput,
     SymbolExposure,
-    Totals,
     charge_nothing,
 )
 from app.text import label_key
@@ -74,7 +74,7 @@ def build_risk_input(
         order=candidate,
         instrument=symbol.tradable,
         prices=symbol.prices,
-        book=book,
+        symbol_exposure=book,
         limits=limits,
         cash=portfolio.cash,
         charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
@@ -107,9 +107,9 @@ def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
     return frozenset({request.waived}) if request is not None and request.waived else _NO_CODES
 
 
-def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
+def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> LimitSubject:
     portfolio = context.get_portfolio(order)
-    return Subject(
+    return LimitSubject(
         portfolio_name_key=portfolio.name_key,
         symbol=order.symbol,
         user=label_key(order.actor or order.user_id or "") or None,
@@ -120,7 +120,7 @@ def _build_subject(context: BatchContext, order: Order, instrument: Instrument) 
     )
 
 
-def find_limits(context: BatchContext, order: Order) -> Limits:
+def find_limits(context: BatchContext, order: Order) -> OrderLimits:
     """Return the limits that apply to the order. They do not change within a batch."""
     key = (order.tenant_id, order.id)
     limits = context.limits.get(key)
@@ -165,8 +165,8 @@ def _find_feed_silence(context: BatchContext, quote: Quote | None, hold: Hold | 
 
 
 def _sum_others(
-    context: BatchContext, order: Order, excluded: Sequence[Order], candidate: Candidate
-) -> tuple[SymbolExposure, Totals]:
+    context: BatchContext, order: Order, excluded: Sequence[Order], candidate: CandidateOrder
+) -> tuple[SymbolExposure, ExposureTotals]:
     """Return the book of the order's position with its other open orders, and the totals of other positions.
 
     The book of the current valuation is reused if the position has no open orders.
@@ -186,7 +186,7 @@ def _sum_others(
 
 
 def _build_charge_estimate(
-    context: BatchContext, order: Order, candidate: Candidate, prices: Prices, rate: Decimal | None
+    context: BatchContext, order: Order, candidate: CandidateOrder, prices: Prices, rate: Decimal | None
 ) -> Callable[[Decimal], Decimal]:
     """Return a function that estimates the charges for filling a quantity of the order."""
     if order.cost_schedule == Schedule.NONE:
@@ -197,8 +197,8 @@ def _build_charge_estimate(
     return lambda quantity: estimate_charges(order, market, quantity, price)
 
 
-def _build_candidate(order: Order) -> Candidate:
-    return Candidate(
+def _build_candidate(order: Order) -> CandidateOrder:
+    return CandidateOrder(
         symbol=order.symbol,
         side=order.side,
         type=order.type,
@@ -210,7 +210,7 @@ def _build_candidate(order: Order) -> Candidate:
         is_triggered=order.is_triggered,
         extended_hours=order.extended_hours,
         group_id=order.group_id,
-        exclusive_id=find_oco_group_id(order),
+        oco_group_id=find_oco_group_id(order),
         is_closing=order.role is Role.CLOSING,
         filled_quantity=order.filled_quantity,
     )

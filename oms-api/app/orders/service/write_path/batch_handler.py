@@ -15,7 +15,7 @@ from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service import batch_handler as ledger
 from app.ledger.service.batch_handler import LedgerBatchHandler, record_commands
 from app.ledger.service.commands import LedgerCommand, RecordedTrade
-from app.market_data.queries import build_quote_writes, find_quotes
+from app.market_data.queries import build_quote_writes, load_quotes
 from app.market_data.rules.values import Quote
 from app.metrics import Metrics
 from app.orders.queries.orders import is_event_recorded
@@ -138,7 +138,7 @@ def build_commit_check(
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
     """Return whether the quote, or a newer one, is stored."""
     key = InstrumentKey(tenant_id, quote.symbol)
-    stored_quote = find_quotes(connection, [key]).get(key)
+    stored_quote = load_quotes(connection, [key]).get(key)
     return stored_quote is not None and (stored_quote == quote or stored_quote.at > quote.at)
 
 

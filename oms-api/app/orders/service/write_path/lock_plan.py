@@ -35,7 +35,7 @@ from app.orders.service.internal_commands import (
     ReleaseOrders,
     SquareOff,
 )
-from app.risk.queries.losses import find_portfolios_with_loss_limits
+from app.risk.queries.losses import list_portfolios_with_loss_limits
 
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
@@ -125,7 +125,7 @@ def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequ
             loaded.approvals_to_review[command] = requests
             _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})
         elif isinstance(command, CheckLosses):
-            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            limited = list_portfolios_with_loss_limits(connection, command.tenant_id)
             loaded.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
             loaded.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):

@@ -25,7 +25,7 @@ from app.orders.service.commands import (
 from app.orders.service.internal_commands import ReleaseOrders
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
-from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
+from app.orders.service.risk_checks.execution_latch import list_order_subjects, load_execution_count
 from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_losses
 from app.risk.rules.latches import list_latch_subjects
 
@@ -96,7 +96,7 @@ def _load_execution_counts(
     }
     if not counting:
         return
-    holders = {(order.tenant_id, holder) for order in orders for holder in list_holders(order)[:1]}
+    holders = {(order.tenant_id, holder) for order in orders for holder in list_order_subjects(order)[:1]}
     for command in commands:
         if not isinstance(command, _Placing):
             continue

@@ -13,16 +13,16 @@ from app.risk.rules.exposure import (
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the portfolio's, or the firm's, gross exposure above its limit."""
     limit, firm_limit = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
     if limit is None and firm_limit is None:
         return None
     price = find_order_price(risk.order, risk.prices)
-    if price is None or quantity <= get_reducible_quantity(risk.book, risk.order.side):
+    if price is None or quantity <= get_reducible_quantity(risk.symbol_exposure, risk.order.side):
         return None
     gross = risk.other_exposure.gross + _compute_gross(
-        risk, compute_order_value(quantity, price, risk.book.rate)
+        risk, compute_order_value(quantity, price, risk.symbol_exposure.rate)
     )
     if limit is not None and gross > limit:
         sentence = f"The gross exposure of a portfolio may be at most {format_grouped_amount(limit)}."
@@ -35,8 +35,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 
 def _compute_gross(risk: RiskInput, added_value: Decimal) -> Decimal:
-    book, held_quantity = risk.book, compute_market_value(risk.book)
+    exposure, held_quantity = risk.symbol_exposure, compute_market_value(risk.symbol_exposure)
     is_buy = risk.order.side == "BUY"
-    high = held_quantity + book.buy_value + (added_value if is_buy else 0)
-    low = held_quantity - book.sell_value - (0 if is_buy else added_value)
+    high = held_quantity + exposure.buy_value + (added_value if is_buy else 0)
+    low = held_quantity - exposure.sell_value - (0 if is_buy else added_value)
     return max(abs(high), abs(low))

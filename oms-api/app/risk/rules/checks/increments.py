@@ -6,7 +6,7 @@ from app.money import ZERO, format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a quantity off the lot size or a price off the tick size. A closing order may be an odd lot."""
     instrument, order = risk.instrument, risk.order
     if instrument is None:

@@ -7,13 +7,13 @@ from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput, TradingState
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny every order while HALTED, and while REDUCING every order that does not reduce the position."""
     if risk.state is TradingState.ACTIVE:
         return None
     if risk.state is TradingState.HALTED:
         return Denial("HALTED", f"Trading is halted for this {risk.state_scope}.", "HALTED", risk.order.side)
-    reducible_quantity = get_reducible_quantity(risk.book, risk.order.side)
+    reducible_quantity = get_reducible_quantity(risk.symbol_exposure, risk.order.side)
     if quantity <= reducible_quantity:
         return None
     sentence = (

@@ -7,7 +7,7 @@ from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that does not reduce a position once the daily loss or the drawdown reaches its limit."""
     limits = risk.limits
     day = None if risk.pnl_of_day is None else -risk.pnl_of_day
@@ -19,7 +19,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     ):
         if limit is None or loss is None or loss < limit:
             continue
-        if quantity > get_reducible_quantity(risk.book, risk.order.side):
+        if quantity > get_reducible_quantity(risk.symbol_exposure, risk.order.side):
             reached = f"{description} has reached {format_grouped_amount(limit)}"
             sentence = f"{reached}: only orders that reduce a position pass."
             return Denial(code, sentence, limit, loss)

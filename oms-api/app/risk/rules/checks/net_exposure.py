@@ -12,7 +12,7 @@ from app.risk.rules.exposure import (
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could move the portfolio's, or the firm's, net exposure beyond its limit."""
     limit, firm_limit = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
     if limit is None and firm_limit is None:
@@ -20,7 +20,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = find_order_price(risk.order, risk.prices)
     if price is None:
         return None
-    net = _compute_net(risk) + compute_order_value(quantity, price, risk.book.rate)
+    net = _compute_net(risk) + compute_order_value(quantity, price, risk.symbol_exposure.rate)
     if limit is not None and net > limit:
         sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(limit)}."
         return Denial("MAX_NET_EXPOSURE", sentence, limit, net)
@@ -34,7 +34,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 def _compute_net(risk: RiskInput) -> Decimal:
     """Return the portfolio's exposure in the direction of the order's side, before the order."""
-    book, held_quantity = risk.book, compute_market_value(risk.book)
+    exposure, held_quantity = risk.symbol_exposure, compute_market_value(risk.symbol_exposure)
     if risk.order.side == "BUY":
-        return risk.other_exposure.net_high + held_quantity + book.buy_value
-    return book.sell_value - held_quantity - risk.other_exposure.net_low
+        return risk.other_exposure.net_high + held_quantity + exposure.buy_value
+    return exposure.sell_value - held_quantity - risk.other_exposure.net_low

@@ -7,7 +7,7 @@ from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a value above the limit, and an order that cannot be valued.
 
     The quantity that a replaced order has filled is included, valued at the same price.
@@ -21,7 +21,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     limit = risk.limits.max_order_value
     if limit is None:
         return None
-    value = compute_order_value(quantity + risk.order.filled_quantity, price, risk.book.rate)
+    value = compute_order_value(quantity + risk.order.filled_quantity, price, risk.symbol_exposure.rate)
     if value <= limit:
         return None
     return Denial(

@@ -2,19 +2,19 @@
 
 from decimal import Decimal
 
-from app.risk.rules.permissions import find_refusal
-from app.risk.rules.values import EVERYTHING, Denial, RiskInput
+from app.risk.rules.permissions import find_permission_refusal
+from app.risk.rules.values import EVERYTHING_ALLOWED, Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny a symbol, side or product that is missing from a list that applies.
 
     The `identity` package refuses other portfolios before.
     """
-    if risk.limits.permission is EVERYTHING:
+    if risk.limits.permission is EVERYTHING_ALLOWED:
         return None
     order = risk.order
-    refusal = find_refusal(risk.limits.permission, order.symbol, order.side, order.product)
+    refusal = find_permission_refusal(risk.limits.permission, order.symbol, order.side, order.product)
     if refusal is None:
         return None
     what, requested, granted = refusal

@@ -12,19 +12,22 @@ from app.risk.rules.exposure import (
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the position's value above the limit. Reducing it is allowed."""
-    limit, order, book = risk.limits.max_position_value, risk.order, risk.book
+    limit, order, exposure = risk.limits.max_position_value, risk.order, risk.symbol_exposure
     if limit is None:
         return None
     price = find_order_price(order, risk.prices)
-    if price is None or quantity <= get_reducible_quantity(book, order.side):
+    if price is None or quantity <= get_reducible_quantity(exposure, order.side):
         return None
-    held_quantity, added_value = compute_market_value(book), compute_order_value(quantity, price, book.rate)
+    held_quantity, added_value = (
+        compute_market_value(exposure),
+        compute_order_value(quantity, price, exposure.rate),
+    )
     value = (
-        held_quantity + book.buy_value + added_value
+        held_quantity + exposure.buy_value + added_value
         if order.side == "BUY"
-        else book.sell_value + added_value - held_quantity
+        else exposure.sell_value + added_value - held_quantity
     )
     if value <= limit:
         return None

@@ -7,11 +7,11 @@ from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that does not reduce a position while the books and the broker's differ critically."""
     if not risk.critical_issues:
         return None
-    reducible_quantity = get_reducible_quantity(risk.book, risk.order.side)
+    reducible_quantity = get_reducible_quantity(risk.symbol_exposure, risk.order.side)
     if quantity <= reducible_quantity:
         return None
     sentence = (

@@ -7,10 +7,10 @@ from app.risk.rules.exposure import find_order_price, is_waiting
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny a price that reaches an own limit order on the other side. Untriggered stops do not count."""
-    order, book = risk.order, risk.book
-    own_price = book.lowest_offer if order.side == "BUY" else book.highest_bid
+    order, exposure = risk.order, risk.symbol_exposure
+    own_price = exposure.lowest_offer if order.side == "BUY" else exposure.highest_bid
     if own_price is None or is_waiting(order):
         return None
     price = find_order_price(order, risk.prices)

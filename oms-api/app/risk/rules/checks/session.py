@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny an order that its session refuses. `closed_until` is when the market opens."""
     if risk.session_refusal is None:
         return None

@@ -4,21 +4,21 @@ from decimal import Decimal
 
 from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
-from app.risk.rules.values import Denial, Limits, RiskInput
+from app.risk.rules.values import Denial, OrderLimits, RiskInput
 
 _NEVER_SHORT = "CNC"  # delivery: only held units can be sold
 
 
-def can_go_short(limits: Limits, product: str) -> bool:
+def can_go_short(limits: OrderLimits, product: str) -> bool:
     """Return whether more than the position may be sold."""
     return limits.short_selling and product != _NEVER_SHORT
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a SELL beyond the position if short selling is off, and always for delivery."""
     if risk.order.side == "BUY" or can_go_short(risk.limits, risk.order.product):
         return None
-    reducible_quantity = get_reducible_quantity(risk.book, "SELL")
+    reducible_quantity = get_reducible_quantity(risk.symbol_exposure, "SELL")
     if quantity <= reducible_quantity:
         return None
     sentence = (

@@ -8,7 +8,7 @@ from app.risk.rules.values import Denial, RiskInput
 SMALLEST_VALUE = Decimal("0.00000001")
 
 
-def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order whose value rounds to zero: it could never fill, unless it reduces a position."""
     price = find_order_price(risk.order, risk.prices)
     if price is None or compute_order_value(quantity, price) or _is_reducing(risk, quantity):
@@ -18,6 +18,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 
 def _is_reducing(risk: RiskInput, quantity: Decimal) -> bool:
-    position = risk.book.position
+    position = risk.symbol_exposure.position
     is_opposite = position < 0 if risk.order.side == "BUY" else position > 0
     return is_opposite and quantity <= abs(position)

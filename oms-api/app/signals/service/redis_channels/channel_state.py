@@ -1,4 +1,4 @@
-"""Whether this process receives signals over Redis."""
+"""The state of the reception of signals over Redis in this process."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class ChannelState:
         self._problems: dict[str, ChannelProblem] = {}
 
     def set_problem(self, name: str, reason: str | None) -> bool:
-        """Set why nothing is received, None if that works. Return whether it is another state than before."""
+        """Set why nothing is received, None if signals are received. Return whether the state changed."""
         before = self._problems.get(name)
         if reason is None:
             self._problems.pop(name, None)

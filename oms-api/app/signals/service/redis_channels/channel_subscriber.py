@@ -20,7 +20,7 @@ LEASE_NAME = "signal channel"
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 STANDBY_SECONDS = 1.0
-BATCH = 100
+MAX_MESSAGES_PER_BATCH = 100
 LISTEN_SECONDS = 1.0
 MAX_TRIES = 20  # to store a message while the database is not available
 RETRY_SECONDS = 0.25
@@ -109,7 +109,7 @@ async def _take_messages(pubsub: Any) -> list[bytes]:
     message = await pubsub.get_message(timeout=LISTEN_SECONDS)
     while message is not None:
         messages.append(message["data"])
-        if len(messages) == BATCH:
+        if len(messages) == MAX_MESSAGES_PER_BATCH:
             break
         message = await pubsub.get_message(timeout=0)
     return messages

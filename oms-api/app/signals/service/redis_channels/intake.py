@@ -46,7 +46,7 @@ class SignalIntake:
     async def accept(self, messages: Sequence[bytes]) -> list[OmsError | None]:
         """Store the signals of messages in their order, with their orders.
 
-        Return for each why it is not stored, or None. Raises Unavailable if none is.
+        Return the error of each that is not stored, None for the others. Raises Unavailable if none is.
         """
         caller = await self.find_caller()
         refusals: list[OmsError | None] = [None] * len(messages)

@@ -74,7 +74,7 @@ class SignalReceiver:
 
     async def _read_stream(self, redis: "Redis", report_success: Callable[[], None]) -> None:
         reader = StreamReader(redis, self._intake, self._holder)
-        await reader.prepare()
+        await reader.create_group()
         while True:
             report_success()
             await reader.read_once()

@@ -14,18 +14,18 @@ from redis.exceptions import RedisError, ResponseError
 from app.clock import monotonic_seconds
 from app.errors import OmsError, Unavailable, Unexpected, WriteRefused
 from app.signals.rules.redis_messages import (
-    DEAD_STREAM,
+    DEAD_LETTER_STREAM,
     GROUP,
-    MAX_DEAD,
+    MAX_DEAD_LETTERS,
     MAX_DELIVERIES,
     STREAM,
     StreamEntry,
-    is_hopeless,
+    is_undeliverable,
     read_entries,
 )
 from app.signals.service.redis_channels.intake import SignalIntake
 
-BATCH = 100
+MAX_ENTRIES_PER_READ = 100
 BLOCK_MILLISECONDS = 1_000
 CLAIM_AFTER_MILLISECONDS = 30_000
 CLAIM_SECONDS = 5.0
@@ -41,7 +41,7 @@ class StreamReader:
         self._redis, self._intake, self._consumer = redis, intake, consumer
         self._claimed_at = -CLAIM_SECONDS
 
-    async def prepare(self) -> None:
+    async def create_group(self) -> None:
         """Create the group if it is missing. It starts with the first entry of the stream."""
         try:
             await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
@@ -55,7 +55,7 @@ class StreamReader:
             await self._claim_entries()
             self._claimed_at = monotonic_seconds()
         streams = await self._redis.xreadgroup(
-            GROUP, self._consumer, {STREAM: ">"}, count=BATCH, block=BLOCK_MILLISECONDS
+            GROUP, self._consumer, {STREAM: ">"}, count=MAX_ENTRIES_PER_READ, block=BLOCK_MILLISECONDS
         )
         for _, entries in streams or ():
             await self._handle_entries(read_entries(entries))
@@ -64,7 +64,7 @@ class StreamReader:
         start: bytes = b"0-0"
         while True:
             start, entries, *_ = await self._redis.xautoclaim(
-                STREAM, GROUP, self._consumer, CLAIM_AFTER_MILLISECONDS, start, BATCH
+                STREAM, GROUP, self._consumer, CLAIM_AFTER_MILLISECONDS, start, MAX_ENTRIES_PER_READ
             )
             await self._handle_entries(read_entries(entries))
             if start == b"0-0":
@@ -110,7 +110,7 @@ class StreamReader:
     async def _acknowledge_entries(
         self, results: Sequence[tuple[StreamEntry, OmsError | None]]
     ) -> list[StreamEntry]:
-        """Acknowledge stored entries, bury refused ones, and return those to try again."""
+        """Acknowledge stored entries, move refused ones to the dead letters, and return the others."""
         stored_ids = [entry.id for entry, refusal in results if refusal is None]
         if stored_ids:
             await self._redis.xack(STREAM, GROUP, *stored_ids)
@@ -128,7 +128,7 @@ class StreamReader:
     async def _handle_failure(self, entry: StreamEntry) -> None:
         """Leave the entry to be claimed again, unless it was delivered often enough."""
         pending_entries = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
-        if pending_entries and is_hopeless(pending_entries[0]["times_delivered"]):
+        if pending_entries and is_undeliverable(pending_entries[0]["times_delivered"]):
             await self._move_to_dead_letters(
                 entry, f"The signal failed {MAX_DELIVERIES} times; the log of the service has the error."
             )
@@ -136,7 +136,7 @@ class StreamReader:
     async def _move_to_dead_letters(self, entry: StreamEntry, reason: str) -> None:
         fields = {"data": entry.message, "reason": reason, "entry_id": entry.id}
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.xadd(DEAD_STREAM, fields, maxlen=MAX_DEAD, approximate=True)
+            pipeline.xadd(DEAD_LETTER_STREAM, fields, maxlen=MAX_DEAD_LETTERS, approximate=True)
             pipeline.xack(STREAM, GROUP, entry.id)
             await pipeline.execute()
 
