@@ -13,6 +13,7 @@ from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
+from app.market_data.queries.marks import load_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
