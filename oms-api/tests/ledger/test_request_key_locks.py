@@ -47,4 +47,4 @@ def test_waiting_transaction_returns_the_trade_of_the_other(engine, prepares):
             assert not waiting.done()
             time.sleep(0.01)
         first.commit()
-        assert waiting.result() == recorded._replace(replayed=True)
+        assert waiting.result() == recorded._replace(is_replayed=True)
