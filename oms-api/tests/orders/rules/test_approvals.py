@@ -49,6 +49,12 @@ def build_request(**changes: Any) -> ApprovalRequest:
     return approval_request._replace(**changes)
 
 
+def test_request_has_the_key_of_its_order_and_portfolio():
+    order, request = build_order(id="O2", portfolio_id=9), build_request(order_id="O2", portfolio_id=9)
+    assert request.order_key == (order.tenant_id, order.id)
+    assert request.portfolio_key == (order.tenant_id, order.portfolio_id)
+
+
 def is_order_covered(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
     amounts = (None if amount is None else Decimal(amount) for amount in (value, equity))
     return is_covered(policy, "AAPL", *amounts)
