@@ -43,4 +43,4 @@ def forbid_statements_while_deciding(request: pytest.FixtureRequest) -> Iterator
     with record_decision_statements() as statements:
         yield
     if request.node.get_closest_marker("reads_while_deciding") is None:
-        assert statements == []
+        assert not statements, "\n".join(statements)

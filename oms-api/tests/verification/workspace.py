@@ -235,15 +235,22 @@ def _set_limits(api: ApiClient) -> None:
 
 
 def _request_overrides(api: ApiClient) -> None:
-    """Let one order wait for approval, one be approved and one be rejected."""
+    """Request an override that a kill switch cancels, one that is approved and one that is rejected."""
     _assert_ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
-    trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
-    body = {"portfolio_name": "Growth", "symbol": "TSLA", "side": "BUY", "type": "MARKET"}
     for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
-        denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
-        waiting = _assert_ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+        order_id = _request_override(api, "Growth", quantity)
         if decision is not None:
-            _assert_ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
+            admin = {"X-On-Behalf-Of": "slack:T3:U3"}
+            _assert_ok(api.post(f"/orders/{order_id}/{decision}", {"reason": "Looked into"}, admin))
+
+
+def _request_override(api: ApiClient, portfolio: str, quantity: str) -> str:
+    """Return the id of an order that waits for the approval of an override."""
+    trader = {"X-On-Behalf-Of": "slack:T3:U4"}
+    body = {"portfolio_name": portfolio, "symbol": "TSLA", "side": "BUY", "type": "MARKET"}
+    denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
+    waiting = _assert_ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+    return waiting["id"]
 
 
 def _set_kill_switches(api: ApiClient) -> None:
@@ -259,6 +266,7 @@ def _set_kill_switches(api: ApiClient) -> None:
     _assert_ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.record_trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    _request_override(api, "Income", "904")
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED canceled the working entries before
     api.place_order(**income, quantity="4", limit_price="90", **exits)
     filled = api.get_order(api.place_order(**income, quantity="8", limit_price="98")["id"])  # five fill

@@ -92,8 +92,8 @@ def replay_position(
 ) -> Position:
     """Return the position that results from the rows that are not reversed, except the row `without`.
 
-    `until` is the last sequence that counts, None for all. Raises LookupError where a row names a corporate
-    action that there is not.
+    `until` is the last sequence that counts, None for all. Raises LookupError if a row names an unknown
+    corporate action, or if a transfer lacks the row before it.
     """
     if until is None and not has_action_rows(connection, key):
         return replay_fills(iterate_unreversed_fills(connection, key, without))
@@ -230,13 +230,19 @@ def _read_steps(
 
 
 def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill: Fill) -> Fill:
-    """Return the fill of a transfer with the exact cost that the row before it moved from the old symbol."""
+    """Return the fill of a transfer with the exact cost that the row before it moved from the old symbol.
+
+    Raises LookupError if there is no row before it.
+    """
     statement = select(Trade.quantity_delta, Trade.cost_delta, Trade.local_cost_delta).where(
         Trade.tenant_id == key.tenant_id,
         Trade.portfolio_id == key.portfolio_id,
         Trade.sequence == sequence - 1,
     )
-    quantity, cost, local_cost = connection.execute(statement).one()
+    row_before = connection.execute(statement).first()
+    if row_before is None:
+        raise LookupError(f"no row {sequence - 1} before a transfer")
+    quantity, cost, local_cost = row_before
     side = Side.SELL if quantity > 0 else Side.BUY
     local_value = fill.local_value if local_cost is None else abs(local_cost)
     return Fill(side, abs(quantity), abs(cost), local_value, fill.currency, fill.at)

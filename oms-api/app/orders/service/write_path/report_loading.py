@@ -47,11 +47,16 @@ def load_report_inputs(
     context: BatchContext, actions: Sequence[OrderAction], matched: Iterable[Order]
 ) -> None:
     """Load executions, trades to reverse, requests to brokers, and charges of brokers."""
-    grouped = [order for order in (*matched, *(order for _, order in actions)) if order.group_id is not None]
-    at_broker = [
-        member for order in grouped if is_remote(order) for member in context.order_store.list_group(order)
-    ]
-    load_histories(context, at_broker)
+    remote = [order for order in (*matched, *(order for _, order in actions)) if is_remote(order)]
+    grouped = [order for order in remote if order.group_id is not None]
+    entries = [order for order in remote if order.role is Role.ENTRY]
+    load_histories(
+        context,
+        [
+            *(member for order in grouped for member in context.order_store.list_group(order)),
+            *(exit_order for order in entries for exit_order in context.order_store.list_children(order)),
+        ],
+    )
     _load_executions(context, actions, matched)
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport):
