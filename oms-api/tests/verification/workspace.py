@@ -250,7 +250,7 @@ def _request_override(api: ApiClient, portfolio: str, quantity: str) -> str:
     body = {"portfolio_name": portfolio, "symbol": "TSLA", "side": "BUY", "type": "MARKET"}
     denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
     waiting = _assert_ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
-    return waiting["id"]
+    return str(waiting["id"])
 
 
 def _set_kill_switches(api: ApiClient) -> None:
