@@ -1,4 +1,4 @@
-"""Return the options of the portfolio fields and of the time zone."""
+"""Return the options of the trade form's portfolio field and of the selects of the settings form."""
 
 from slack_bolt import Ack, BoltContext
 

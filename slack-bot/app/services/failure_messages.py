@@ -115,6 +115,11 @@ def describe_unrecorded_trade(order_text: str, request_id: str, again: str) -> s
     return add_reference(f"{sentence} {again}", request_id)
 
 
+def describe_denied_order(order_text: str, reason: str, request_id: str) -> str:
+    """Return the message that an order with an unknown outcome was denied. `reason` is in mrkdwn."""
+    return add_reference(f"*Denied.* {format_literal(order_text)}: {reason} Nothing was traded.", request_id)
+
+
 def describe_repeated_submission(trade_text: str) -> str:
     """Return the message about a repeated submission whose trade was recorded before."""
     return f"This was placed already, and traded once:\n{trade_text}"

@@ -236,7 +236,7 @@ def test_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value(
 
 def test_label_of_a_truncated_list_shows_the_number_of_choices():
     group = build_portfolio_options(BOOKS, "Book")["option_groups"][0]
-    assert group["label"]["text"] == "99 of more portfolios: type to find others"
+    assert group["label"]["text"] == "Showing 99 portfolios. Type to find others."
     assert len(group["options"]) == 100
 
 

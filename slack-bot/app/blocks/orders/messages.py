@@ -148,11 +148,12 @@ def _format_state(order: Order) -> str:
         filled = f"{format_grouped(order.filled_quantity)} of {format_grouped(order.quantity)}"
         state += f" · filled {filled} at {format_money(order.average_price)}"
     if order.denial:
-        state += f" · {_format_denial(order.denial)}"
+        state += f" · {format_denial_reason(order.denial)}"
     return state
 
 
-def _format_denial(denial: Denial) -> str:
+def format_denial_reason(denial: Denial) -> str:
+    """Return why an order was denied, in mrkdwn. A rejected approval mentions the approver."""
     actor, _, reason = denial.message.partition(REJECTION)
     if reason and denial.code == "APPROVAL_REJECTED":
         return f"{format_mention(actor)} rejected it: {format_literal(reason)}"

@@ -22,7 +22,7 @@ from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
-FORM_SECONDS = 5.0  # between the event of a request and its message, if a form posts it
+FORM_POST_TIMEOUT_SECONDS = 5.0  # between the event of a request and its message, if a form posts it
 
 
 def request_approval(
@@ -31,8 +31,8 @@ def request_approval(
     """Store a pending request for approval, and post it soon. `payload` is the payload of the event."""
     order_id = str(payload.get("order_id") or "")
     channel = services.approvals_channel or find_report_channel(services)
-    is_foreign = requester is not None and requester.team != services.team
-    if not order_id or not channel or is_foreign or is_requested(services, order_id):
+    is_other_workspace = requester is not None and requester.team != services.team
+    if not order_id or not channel or is_other_workspace or is_requested(services, order_id):
         return
     user = requester.user if requester else ""
     key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
@@ -58,7 +58,10 @@ def request_approval(
 
 
 def recover_request(services: Services, pending: PendingOrder, now: float) -> None:
-    """Post a pending request for approval. Raises `OmsError`."""
+    """Post a pending request for approval, or remove it if it is not needed any more. Raises `OmsError`.
+
+    It stays pending while the form that placed the order may still post it, and while another bot posts it.
+    """
     order_id = pending.key.rpartition(":")[2]
     person = Person.find(pending.team, pending.user)
     order = services.orders.find_by_id(person, order_id, request_id=pending.request_id)
@@ -81,7 +84,9 @@ def recover_request(services: Services, pending: PendingOrder, now: float) -> No
 
 def _is_being_posted(pending: PendingOrder, order: Order, now: float) -> bool:
     """Return whether the form that placed the order may still post the request, in its own channel."""
-    is_of_form = order.client_order_id.startswith(f"{pending.team}:")
+    was_placed_by_form = order.client_order_id.startswith(f"{pending.team}:")
     return (
-        pending.state is PendingState.ANNOUNCED and is_of_form and now - pending.submitted_at < FORM_SECONDS
+        pending.state is PendingState.ANNOUNCED
+        and was_placed_by_form
+        and now - pending.submitted_at < FORM_POST_TIMEOUT_SECONDS
     )

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from app.blocks.orders.messages import build_order_message
+from app.blocks.orders.messages import build_order_message, format_denial_reason
 from app.delivery.pending_orders import PendingOrder, PendingState
 from app.errors import OmsError
 from app.forms.orders.order import Order
@@ -39,7 +39,10 @@ def run_order_refresh(services: Services) -> None:
 
 
 def recover_orders(services: Services, now: float) -> None:
-    """Find every unresolved order in the OMS. Post its message, or a notice that it was not placed."""
+    """Find every unresolved order in the OMS, and post its message or its approval request.
+
+    A person whose order was not placed or was denied gets a note instead.
+    """
     for pending in services.pending_orders.list_unresolved(services.team):
         try:
             _recover_order(services, pending, now)
@@ -62,9 +65,7 @@ def _recover_order(services: Services, pending: PendingOrder, now: float) -> Non
     origin = Origin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
-        sentence = failure_messages.describe_unrecorded_trade(
-            pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
-        )
+        sentence = _describe_unplaced_order(pending, order)
         send_note(services, origin.get_recipient(), sentence, f"{pending.key}:{pending.request_id}")
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
@@ -75,6 +76,15 @@ def _recover_order(services: Services, pending: PendingOrder, now: float) -> Non
         services.pending_orders.remove(pending.key)
     else:
         _post_recovered_order(services, origin, order, pending)
+
+
+def _describe_unplaced_order(pending: PendingOrder, order: Order | None) -> str:
+    if order is not None and order.denial is not None:
+        reason = format_denial_reason(order.denial)
+        return failure_messages.describe_denied_order(pending.order_text, reason, pending.request_id)
+    return failure_messages.describe_unrecorded_trade(
+        pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
+    )
 
 
 def _find_order(services: Services, pending: PendingOrder, person: Person) -> Order | None:

@@ -1,4 +1,4 @@
-"""Find the options of the portfolio field of the order form: existing portfolios with their cash."""
+"""Load the options of a field that selects an existing portfolio: portfolio names with their cash."""
 
 from app.blocks.options import build_cash_label, build_reason_option
 from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option
