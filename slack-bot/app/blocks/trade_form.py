@@ -92,7 +92,7 @@ def format_question(question: Question) -> str:
 class SymbolLookup(NamedTuple):
     """The OMS's data on the typed symbol.
 
-    `quote` is None without a quote. `instruments` is None if the OMS did not answer.
+    `quote` is None without a quote. `instruments` is None if the OMS did not respond.
     """
 
     quote: Quote | None = None

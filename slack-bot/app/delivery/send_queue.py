@@ -17,7 +17,7 @@ from app.request_priority import run_in_background
 log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # Slack accepts one message per second and channel
-MAX_ATTEMPTS = 20  # of a job that Slack answers with 429
+MAX_ATTEMPTS = 20  # of a job that Slack refuses with 429
 MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 
 
@@ -45,7 +45,7 @@ class SendQueue:
     """Run the jobs of all lanes on shared threads.
 
     Each lane runs one job at a time, in the order of the queue. With `is_background`, the jobs pause while
-    requests are being answered.
+    requests are being handled.
     """
 
     def __init__(

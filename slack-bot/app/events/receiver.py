@@ -53,7 +53,7 @@ class EventReceiver:
         return self._registry.list_patterns()
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
-        """Verify a delivery and handle its event. Return the status of the answer to the OMS."""
+        """Verify a delivery and handle its event. Return the status of the response to the OMS."""
         if not self._is_signed(headers, body):
             return HTTPStatus.UNAUTHORIZED
         event = parse_event(body)
@@ -148,7 +148,7 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
         except OmsError as error:
             log.warning("Not registered for events", extra={"fault": str(error)})
             wait = services.waits.register_again
-        except Exception:  # an unreadable answer must not end the thread
+        except Exception:  # an unreadable response must not end the thread
             log.exception("Not registered for events")
         services.stopping.wait(wait)
 

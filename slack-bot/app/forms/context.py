@@ -25,12 +25,12 @@ class FormContext:
     is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
-    def with_confirmed(self, *answers: str) -> Self:
+    def with_confirmed(self, *keys: str) -> Self:
         """Return the context with these confirmed questions added.
 
         The oldest are dropped beyond the limit.
         """
-        all_keys = dict.fromkeys([*self.confirmed, *answers])
+        all_keys = dict.fromkeys([*self.confirmed, *keys])
         return replace(self, confirmed=tuple(all_keys)[-MAX_CONFIRMED:])
 
     def with_denial(self) -> Self:

@@ -11,7 +11,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.state.open_forms import OpenForms, record_keystroke, release_waiter
 from app.services.trades.live_price import update_price_lines
-from app.services.trades.submission_answers import submit_trade_form
+from app.services.trades.submission_responses import submit_trade_form
 
 ANY = re.compile(".*", re.DOTALL)
 

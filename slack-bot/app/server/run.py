@@ -110,7 +110,7 @@ def tune_interpreter() -> None:
     """Set how threads take turns, and exclude the objects of the start from garbage collection.
 
     There are over 100,000 of these objects with the charts. A full collection scans them for 50 ms, in
-    which no request is answered.
+    which no request is handled.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()

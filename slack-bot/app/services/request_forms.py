@@ -26,7 +26,7 @@ from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
-from app.services.queries.answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
+from app.services.queries.command_replies import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
 from app.services.request_failures import describe_read_failure
 from app.services.strategies.parameters import load_parameters_form
 

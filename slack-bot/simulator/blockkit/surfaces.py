@@ -87,7 +87,7 @@ def _refuse_tables(blocks: Any, findings: Findings) -> None:
 
 
 def add_ids(blocks: list[Block]) -> list[Block]:
-    """Return a copy in which every block and element has an id, as in Slack's answers."""
+    """Return a copy in which every block and element has an id, as in Slack's responses."""
     copy = deepcopy(blocks)
     for block in copy:
         block.setdefault("block_id", ids.generate_id("", 5))

@@ -428,11 +428,11 @@ def test_internal_error_of_a_form_says_that_the_outcome_is_not_known(
     trading: PortfolioWorkspace, monkeypatch, callback_id
 ):
     monkeypatch.setattr(trading.bot.services.trade_workers, "submit", lambda *_: 1 / 0)
-    answer = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
-    assert answer["response_action"] == "push", "the form stays underneath"
-    check_view(answer["view"])
-    assert answer["view"]["title"]["text"] == "Outcome not known"
-    text = list_texts(answer["view"])
+    response = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
+    assert response["response_action"] == "push", "the form stays underneath"
+    check_view(response["view"])
+    assert response["view"]["title"]["text"] == "Outcome not known"
+    text = list_texts(response["view"])
     assert "may or may not have been done. Go back and submit the form again" in text
     assert "/trade" not in text
 
@@ -441,8 +441,8 @@ def test_internal_error_of_a_late_form_advises_to_check_first(hasty_trading: Por
     failure: Future[FormResult] = Future()
     monkeypatch.setattr(hasty_trading.bot.services.trade_workers, "submit", lambda *_: failure)
     view = build_modal("Any form", [], RequestContext(), callback_id=action_ids.CLOSE_FORM)
-    answer = hasty_trading.submit_view(view)
-    assert answer["view"]["title"]["text"] == "Working…"
+    response = hasty_trading.submit_view(view)
+    assert response["view"]["title"]["text"] == "Working…"
     failure.set_exception(ZeroDivisionError())
     view = hasty_trading.wait_for_view()
     assert view["title"]["text"] == "Outcome not known"

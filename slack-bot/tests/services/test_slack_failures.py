@@ -203,7 +203,7 @@ def send_private_note(workspace: PortfolioWorkspace) -> Reached:
     return lambda: _deliver(workspace) and bool(list_posts(workspace, "A note"))
 
 
-def answer_command(workspace: PortfolioWorkspace) -> Reached:
+def send_command(workspace: PortfolioWorkspace) -> Reached:
     workspace.mention("positions")
     return lambda: is_repeated(workspace, "Growth")
 
@@ -391,7 +391,7 @@ SITES = {
     "reminder": ("chat.postMessage", remind_approver, "notifications/reminders"),
     "note": ("conversations.open", send_private_note, "message_sender"),
     "result of a backtest": ("conversations.open", send_result, "strategies/backtests"),
-    "reply to a mention": ("chat.postEphemeral", answer_command, "reply_sender"),
+    "reply to a mention": ("chat.postEphemeral", send_command, "reply_sender"),
     "who writes": ("users.info", mention_without_team, "event_person"),
     "reply by a response URL": ("respond", respond_to_command, "reply_sender"),
     "refusal by a response URL": ("respond", refuse_person, "message_sender"),
@@ -410,7 +410,7 @@ SITES = {
 }
 # Modules and methods whose failures the named tests cover, or that lose nothing when they fail.
 ELSEWHERE = {
-    "forms/answer_deadline": "handlers/orders/test_approvals.py",
+    "forms/response_deadline": "handlers/orders/test_approvals.py",
     "queries/chart_images": "handlers/test_chart_images.py",
     "trades/confirmation_recovery": "services/trades/test_confirmation_recovery.py",
     "forms/submission": "handlers/test_request_forms.py",

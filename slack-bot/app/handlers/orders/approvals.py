@@ -9,7 +9,7 @@ from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.forms.answer_deadline import answer_within_time
+from app.services.forms.response_deadline import respond_within_time
 from app.services.orders.approvals import open_decision_form, submit_decision
 from app.services.origin import Origin
 
@@ -19,7 +19,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     def handle_decision(ack: Ack, body: Body, context: BoltContext) -> None:
         origin, view = get_origin(body, context), body["view"]
-        ack(**answer_within_time(services, origin, view, lambda: submit_decision(services, origin, view)))
+        ack(**respond_within_time(services, origin, view, lambda: submit_decision(services, origin, view)))
 
     registry.action(APPROVE)(build_button_handler(services, _open_approval))
     registry.action(REJECT)(build_button_handler(services, _open_rejection))

@@ -1,4 +1,4 @@
-"""Answer the submission of a form, other than the forms of trades and orders."""
+"""Respond to the submission of a form, other than the forms of trades and orders."""
 
 import logging
 import threading
@@ -65,7 +65,7 @@ class FormResult:
 
     @property
     def response(self) -> Json:
-        """The answer to Slack's request."""
+        """The response to Slack's request."""
         if self.errors:
             return {"response_action": "errors", "errors": dict(self.errors)}
         return {"response_action": "update", "view": self.view}
@@ -80,7 +80,7 @@ class FormAction:
 
 
 def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], action: FormAction) -> Json:
-    """Return the answer to a submission. A slow result replaces the view later."""
+    """Return the response to a submission. A slow result replaces the view later."""
     context = RequestContext.load(str(view.get("private_metadata", "")))
     submission = FormSubmission(origin, view, read_entries(view), context)
     try:

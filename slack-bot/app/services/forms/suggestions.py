@@ -17,7 +17,7 @@ from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
-NO_ANSWER = "The trading system does not respond. Please try again."
+NO_RESPONSE = "The trading system does not respond. Please try again."
 NOT_ALLOWED = "You are not allowed to see portfolios here."
 BUSY = "Too many requests at the moment. Please try again."
 
@@ -51,7 +51,7 @@ def _build_reason(error: Exception) -> str:
         case TooManyRequests() | QueueFull():
             return BUSY
         case _:
-            return NO_ANSWER
+            return NO_RESPONSE
 
 
 def _load_portfolio_options(services: Services, origin: Origin, typed: str) -> Json:

@@ -150,7 +150,7 @@ def _set_due_times(services: Services, new: Iterable[Notification]) -> None:
 
 
 def _can_receive(services: Services, person: Person, notification: Notification) -> bool:
-    """Return whether the person may see the portfolio. If the OMS does not answer, it is asked again."""
+    """Return whether the person may see the portfolio. If the OMS does not respond, the check is repeated."""
     if not notification.portfolio:
         return True
     try:

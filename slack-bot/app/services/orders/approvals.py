@@ -131,7 +131,7 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
 
 
 def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
-    """Send the decision of a submitted form. Return the answer to Slack."""
+    """Send the decision of a submitted form. Return the response to Slack."""
     context = DecisionContext.load(str(view.get("private_metadata", "")))
     reason = get_entry(view["state"]["values"], REASON).strip()
     key = f"{origin.person.team}:{view['id']}:{context.price_seen or 'decision'}"

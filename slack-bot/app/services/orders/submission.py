@@ -34,13 +34,13 @@ from app.services.origin import Origin
 from app.services.settings.slack_settings import require_trading_channel
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades.submission import redraw_form, report_outcome
-from app.services.trades.submission_answers import build_answer, build_delivery_id, start_submission
+from app.services.trades.submission_responses import build_delivery_id, start_submission, wait_for_response
 
 log = logging.getLogger(__name__)
 
 
 def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
-    """Return the answer to a `view_submission`. Repeated deliveries share one order and one answer."""
+    """Return the response to a `view_submission`. Repeated deliveries share one order and one response."""
     try:
         submitted = read_submitted_order(origin, view)
     except InvalidEntries as bad:
@@ -54,7 +54,7 @@ def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) ->
         start_submission(
             services, origin, submission, busy, lambda: _execute_submission(services, submitted, submission)
         )
-    return build_answer(services, submission)
+    return wait_for_response(services, submission)
 
 
 def _execute_submission(services: Services, submitted: SubmittedOrder, submission: Submission) -> None:
@@ -112,7 +112,7 @@ def _place_order(services: Services, submitted: SubmittedOrder, submission: Subm
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
-    except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the answer was lost
+    except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the response was lost
         order = _find_order(services, submitted)
         return (
             _report_order(services, submitted, order)

@@ -50,7 +50,7 @@ def report_changes(services: Services) -> None:
 
 
 def report_status(services: Services, profile: Mapping[str, Any], request_id: str) -> None:
-    """Report the status of a person of the workspace. Retry until the OMS answers or the bot stops."""
+    """Report the status of a person of the workspace. Retry until the OMS responds or the bot stops."""
     user, status = str(profile.get("id", "")), DEACTIVATED if profile.get("deleted") is True else "active"
     if profile.get("team_id") != services.team or services.reported_statuses.is_reported(user, status):
         return

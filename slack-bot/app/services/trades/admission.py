@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     """Replace a form that was just opened with a refusal if the person may not trade.
 
-    Return whether the form stays open. If the OMS does not answer, it does: the OMS decides when the form is
+    Return whether the form stays open. It stays open if the OMS does not respond: the OMS decides when it is
     submitted, and no entry is lost.
     """
     try:

@@ -61,7 +61,7 @@ def recover_confirmations(services: Services, now: float) -> None:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
-            return  # the OMS would not answer the other lookups either
+            return  # the OMS would not respond to the other lookups either
         except Exception:  # one failure must not end the thread
             log.exception("Confirmation not recovered", extra=extra)
 

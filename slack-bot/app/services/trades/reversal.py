@@ -66,7 +66,7 @@ def find_reversal_refusal(context: ReversalContext, origin: Origin, now: datetim
 
 
 def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
-    """Reverse the trade of a submitted form once. Return the answer to Slack.
+    """Reverse the trade of a submitted form once. Return the response to Slack.
 
     The person and the minute are checked again, because the form may have been open for long.
     """

@@ -190,7 +190,7 @@ def report_outcome(
     *,
     release: Callable[[], None],
 ) -> None:
-    """Finish a submission. If its answer was late, redraw the form, or notify the person.
+    """Finish a submission. If its response was late, redraw the form, or notify the person.
 
     `release` removes what is stored about the submission, after the note to the person is stored.
     """

@@ -1,4 +1,4 @@
-"""Answer a submitted form in time: with its outcome, or with "Placing…" if it takes longer."""
+"""Respond to a submitted form in time: with its outcome, or with "Placing…" if it takes longer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from app.services.trades.submitted_trade import read_submitted_trade
 
 
 def submit_trade_form(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
-    """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
+    """Return the response to a `view_submission`. Repeated deliveries share one trade and one response."""
     try:
         submitted = read_submitted_trade(origin, view)
     except InvalidEntries as bad:
@@ -31,7 +31,7 @@ def submit_trade_form(services: Services, origin: Origin, view: Mapping[str, Any
         start_submission(
             services, origin, submission, busy, lambda: execute_submission(services, submitted, submission)
         )
-    return build_answer(services, submission)
+    return wait_for_response(services, submission)
 
 
 def build_delivery_id(origin: Origin, view: Mapping[str, Any], key: str) -> str:
@@ -49,8 +49,8 @@ def start_submission(
         services.submissions.finish(submission, busy)
 
 
-def build_answer(services: Services, submission: Submission) -> Json:
-    """Wait for the outcome of a submission. Return the answer to Slack, even if there is no outcome yet."""
+def wait_for_response(services: Services, submission: Submission) -> Json:
+    """Wait for the outcome of a submission. Return the response to Slack, even if there is no outcome yet."""
     with REQUESTS.exclude():
         outcome = submission.wait(services.waits.submission)
     return outcome.response if outcome else submission_results.build_update(submission.waiting_view)
