@@ -133,7 +133,7 @@ def test_bot_that_was_killed_during_the_upload_uploads_again_with_a_mark(
     assert DUPLICATE in list_uploads(reporting_workspace)[0]["initial_comment"]
 
 
-def test_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(
+def test_oms_that_does_not_respond_delays_a_report_for_up_to_a_day(
     reporting_workspace: PortfolioWorkspace, monkeypatch
 ):
     unavailable = build_problem(503, "Not available.", kind="unavailable")

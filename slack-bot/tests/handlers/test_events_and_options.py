@@ -293,7 +293,7 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
     assert response.status_code == 200
 
 
-def test_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
+def test_deactivated_person_is_reported_until_the_oms_responds(workspace: Workspace):
     workspace.oms.queue_responses("/slack-status", Response(503), Response(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")

@@ -30,7 +30,7 @@ def test_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspac
     assert exporter.oms.person_of_calls() == {"slack:T1:U1"}
 
 
-def test_export_in_a_direct_message_is_answered_by_the_file(exporter: PortfolioWorkspace):
+def test_export_in_a_direct_message_gets_the_file(exporter: PortfolioWorkspace):
     exporter.write_directly("export trades today")
     sent = exporter.slack.wait_for("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D1"

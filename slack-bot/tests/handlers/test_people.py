@@ -226,7 +226,7 @@ def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Wor
         Response(body={"scopes": "?"}),
     ],
 )
-def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, response):
+def test_form_stays_open_while_the_oms_does_not_respond_who_may_trade(workspace: Workspace, response):
     workspace.oms.queue_responses("me", response)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
     assert len(workspace.oms.list_requests("me")) == 1

@@ -44,7 +44,7 @@ def test_confirming_one_new_portfolio_does_not_confirm_another(workspace: Worksp
     assert "There is no portfolio named Incoem. Did you mean Income?" in get_reasons(body["view"])
 
 
-def test_choice_of_another_portfolio_answers_the_question(workspace: Workspace):
+def test_choice_of_another_portfolio_resolves_the_question(workspace: Workspace):
     workspace.submit(SLIP)
     assert workspace.submit() == {"response_action": "clear"}
 
@@ -81,7 +81,7 @@ def test_price_and_portfolio_are_asked_about_at_once(workspace: Workspace):
     assert workspace.submit(ticked) == {"response_action": "clear"}
 
 
-def test_answer_to_one_question_keeps_the_answer_to_another(workspace: Workspace):
+def test_confirmation_of_one_question_keeps_the_confirmation_of_another(workspace: Workspace):
     values = factories.build_state(gmv="0.1", portfolio="Growht")
     first = workspace.submit(values)["view"]
     second = workspace.submit(
@@ -148,7 +148,7 @@ def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspac
     assert workspace.oms.list_requests("is_listed") == []
 
 
-def test_corrected_symbol_answers_the_question_and_a_confirmation_is_for_one_symbol(workspace: Workspace):
+def test_corrected_symbol_resolves_the_question_and_a_confirmation_is_for_one_symbol(workspace: Workspace):
     metadata = workspace.submit(factories.build_state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.build_state(symbol="AAPLE") | factories.build_confirmed_state("symbol_ok:APPL")
     assert list_question_ids(workspace.submit(other, private_metadata=metadata)["view"]) == [

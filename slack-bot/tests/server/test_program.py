@@ -217,7 +217,7 @@ def test_libraries_do_not_log_bodies(monkeypatch):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def test_charts_are_loaded_before_requests_are_answered_but_not_waited_for_long(workspace, monkeypatch):
+def test_charts_are_loaded_before_requests_are_handled_but_not_waited_for_long(workspace, monkeypatch):
     loaded, released = threading.Event(), threading.Event()
     monkeypatch.setattr(run, "load_matplotlib", lambda _: loaded.set())
     load_charts(workspace.bot)

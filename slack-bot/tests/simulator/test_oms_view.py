@@ -26,7 +26,7 @@ def build_order(order_id, parent_id=None, **more):
 
 
 class FakeOms(Fake):
-    """Answers with the given orders and positions."""
+    """An OMS that returns the given orders and positions."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}

@@ -67,7 +67,7 @@ def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
     assert "“limitt”: symbol is already MSFT" in banner
 
 
-def test_help_and_junk_are_answered_privately(workspace: Workspace):
+def test_help_and_junk_get_private_replies(workspace: Workspace):
     for text, expected in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
         response = workspace.type(text, "/order").get_json()
         assert response["response_type"] == "ephemeral"
