@@ -83,7 +83,7 @@ def count_requests(application: WsgiApplication) -> WsgiApplication:
 @contextmanager
 def run_in_background() -> Iterator[None]:
     """Run the block after the requests that are being handled, and alone among background work."""
-    _take_turn()
+    _acquire_turn()
     try:
         yield
     finally:
@@ -98,7 +98,7 @@ def run_outside() -> Iterator[None]:
         yield
     finally:
         if had_turn:
-            _take_turn()
+            _acquire_turn()
 
 
 def pause_background_work() -> None:
@@ -107,7 +107,7 @@ def pause_background_work() -> None:
         REQUESTS.wait_until_idle()
 
 
-def _take_turn() -> None:
+def _acquire_turn() -> None:
     """Wait for the turn. A thread that waits too long continues without it: it may hold a needed lock."""
     _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)
     REQUESTS.wait_until_idle()

@@ -105,12 +105,12 @@ class SendQueue:
             thread.start()
 
     def _send_forever(self) -> None:
-        while (next_job := self._take_job()) is not None:
+        while (next_job := self._pop_job()) is not None:
             lane, job = next_job
             wait_seconds = self._run_job(job)
-            self._put_back_job(lane, job, wait_seconds)
+            self._requeue_job(lane, job, wait_seconds)
 
-    def _take_job(self) -> tuple[_Lane, SendJob] | None:
+    def _pop_job(self) -> tuple[_Lane, SendJob] | None:
         """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
             while not self._is_closing:
@@ -154,7 +154,7 @@ class SendQueue:
         except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
-    def _put_back_job(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
+    def _requeue_job(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
         with self._changed:
             lane.is_busy = False
             lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)

@@ -99,7 +99,7 @@ class EventReceiver:
         while next_cursor and len(rows) < MAX_MISSED_EVENTS:
             page, next_cursor = api.list_events(since, self.patterns, next_cursor)
             rows += page
-        events = [event for row in reversed(rows) if (event := _parse_event(row)) is not None]
+        events = [event for row in reversed(rows) if (event := _build_event(row)) is not None]
         count = sum(self.handle_once(event) for event in events)
         if count:
             log.info("Missed events handled", extra={"count": count, "since": since})
@@ -156,12 +156,12 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
 def parse_event(body: bytes) -> Event | None:
     """Parse the body of a delivery. None if it is not an event."""
     try:
-        return _parse_event(json.loads(body))
+        return _build_event(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
 
-def _parse_event(values: Any) -> Event | None:
+def _build_event(values: Any) -> Event | None:
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return None
     texts = [text for name in ("id", "type", "created_at") if isinstance(text := values.get(name), str)]

@@ -12,7 +12,7 @@ from app.errors import ForeignPerson
 from app.handlers.person import get_person
 from app.handlers.registry import Handler
 from app.services import failure_messages
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def get_request_id(context: BoltContext) -> str:
     return str(context.get("request_id", ""))
 
 
-def get_origin(body: Body, context: BoltContext) -> Origin:
+def get_origin(body: Body, context: BoltContext) -> RequestOrigin:
     """Return the origin of a command or an interaction. Raises `ForeignPerson`.
 
     The request is handled with the bot token and the OMS key of the workspace of the person.
@@ -85,7 +85,7 @@ def get_origin(body: Body, context: BoltContext) -> Origin:
     person = get_person(body)
     if person.team != context.team_id:
         raise ForeignPerson(f"The person is of workspace {person.team}, the request is of {context.team_id}.")
-    return Origin(
+    return RequestOrigin(
         request_id=get_request_id(context),
         person=person,
         trigger_id=str(body.get("trigger_id", "")),

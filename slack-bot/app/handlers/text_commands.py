@@ -10,9 +10,9 @@ from app.handlers.boundary import Body, build_private_response, get_origin, guar
 from app.handlers.registry import Handler, HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import Origin
 from app.services.queries.text_requests import TextRequest, handle_text_request
 from app.services.request_forms import open_request_form
+from app.services.request_origin import RequestOrigin
 
 HELP_HINT = "`/desk help` shows what you can type."
 PREFIXES = {"/desk": "", "/portfolio": "portfolio ", "/trades": "trades "}
@@ -43,7 +43,7 @@ def _create_handler(services: Services, prefix: str) -> Handler:
     return handle_text_command
 
 
-def start_request(services: Services, origin: Origin, command: TextCommand) -> None:
+def start_request(services: Services, origin: RequestOrigin, command: TextCommand) -> None:
     """Reply to a command, or open its form, on a thread. Raises `QueueFull`."""
     if command.verb in FORM_VERBS:
         services.form_workers.submit(origin.request_id, open_request_form, services, origin, command)

@@ -114,13 +114,13 @@ class Connections:
         except FAILURES as error:
             raise HttpError(type(error).__name__) from None
         finally:
-            self._put_back_connection(connection, is_reusable=response.isclosed() and not response.will_close)
+            self._release_connection(connection, is_reusable=response.isclosed() and not response.will_close)
 
     def _send_once(
         self, method: str, target: str, headers: dict[str, str], content: bytes | None, seconds: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request once."""
-        connection = self._take_idle_connection() or self._open_connection()
+        connection = self._find_idle_connection() or self._open_connection()
         try:
             return connection, self._send_request(connection, method, target, headers, content, seconds)
         except FAILURES as error:
@@ -145,7 +145,7 @@ class Connections:
         connection.request(method, url, content, self._headers | headers)
         return connection.getresponse()
 
-    def _take_idle_connection(self) -> http.client.HTTPConnection | None:
+    def _find_idle_connection(self) -> http.client.HTTPConnection | None:
         """Return an idle connection that the server has not closed, the newest first."""
         while True:
             with self._lock:
@@ -154,7 +154,7 @@ class Connections:
                 return connection
             connection.close()
 
-    def _put_back_connection(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
+    def _release_connection(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
         with self._lock:
             if is_reusable and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)

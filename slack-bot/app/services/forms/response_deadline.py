@@ -12,13 +12,13 @@ from app.blocks.views import build_busy_view, build_done_view, build_working_vie
 from app.errors import QueueFull, SlackError
 from app.request_priority import REQUESTS
 from app.services.dependencies import Services
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 
 def respond_within_time(
-    services: Services, origin: Origin, view: dict[str, Any], work: Callable[[], Json]
+    services: Services, origin: RequestOrigin, view: dict[str, Any], work: Callable[[], Json]
 ) -> Json:
     """Return the response that `work` returns, or "Working…" if it takes longer. The form is redrawn then.
 
@@ -40,7 +40,7 @@ def respond_within_time(
 
 
 def _redraw_form(
-    services: Services, origin: Origin, view_id: str, finished: "Future[Json]", responded_at: float
+    services: Services, origin: RequestOrigin, view_id: str, finished: "Future[Json]", responded_at: float
 ) -> None:
     """Show a late response in the form, after Slack has displayed "Working…"."""
     if finished.cancelled() or finished.exception() is not None:

@@ -184,7 +184,7 @@ def _send_all(services: Services, recipient: str, notifications: list[Notificati
         channel = rows[0].channel or services.slack.open_direct_channel(rows[0].user)
         services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))
     except SlackError as error:
-        _keep_or_give_up(services, rows, error)
+        _retry_or_give_up(services, rows, error)
         return
     services.notification_pace.record(recipient)
     for notification in rows:
@@ -198,7 +198,7 @@ def _find_thread(services: Services, notification: Notification) -> str | None:
     return first.ts if first is not None and first.channel == notification.channel else None
 
 
-def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
+def _retry_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
     """Keep messages to send later. A message that its channel refuses goes to its owner, or is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
         for notification in rows:
@@ -234,7 +234,7 @@ def _send_alone(services: Services, notification: Notification, send: SendNotifi
     try:
         send(services, notification)
     except SlackError as error:
-        _keep_or_give_up(services, [notification], error)
+        _retry_or_give_up(services, [notification], error)
     except OmsError as error:
         extra = {"request_id": notification.key, "fault": format_log_name(error)}
         log.info("Notification delayed", extra=extra)

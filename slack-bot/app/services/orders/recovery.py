@@ -20,8 +20,8 @@ from app.services.orders.messages import (
     refresh_order,
     save_order_message,
 )
-from app.services.origin import Origin
 from app.services.pending_notes import send_note
+from app.services.request_origin import RequestOrigin
 from app.services.trades.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def _recover_order(services: Services, pending: PendingOrder, now: float) -> Non
         return
     if not services.pending_orders.claim(pending):
         return
-    origin = Origin(pending.request_id, person, "", pending.channel)
+    origin = RequestOrigin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
         sentence = _describe_unplaced_order(pending, order)
@@ -93,7 +93,9 @@ def _find_order(services: Services, pending: PendingOrder, person: Person) -> Or
     return services.orders.find(person, pending.key, request_id=pending.request_id)
 
 
-def _post_recovered_order(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
+def _post_recovered_order(
+    services: Services, origin: RequestOrigin, order: Order, pending: PendingOrder
+) -> None:
     """Post the message of an order. If Slack has the message already, only store its channel and time."""
     is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_order_message(order)

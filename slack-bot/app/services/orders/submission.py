@@ -30,7 +30,7 @@ from app.services.orders.approvals import publish_approval, publish_with_approva
 from app.services.orders.checks import has_confirmed_repeat, list_order_questions
 from app.services.orders.messages import is_published, refresh_order
 from app.services.orders.submitted_order import SubmittedOrder, read_submitted_order
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.settings.slack_settings import require_trading_channel
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades.submission import redraw_form, report_outcome
@@ -39,7 +39,7 @@ from app.services.trades.submission_responses import build_delivery_id, start_su
 log = logging.getLogger(__name__)
 
 
-def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
+def submit_order(services: Services, origin: RequestOrigin, view: Mapping[str, Any]) -> Json:
     """Return the response to a `view_submission`. Repeated deliveries share one order and one response."""
     try:
         submitted = read_submitted_order(origin, view)
@@ -160,7 +160,7 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
 def _find_outcome(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
     """Look up the order by its key until it is found or the time has expired. Do not send it again."""
     submission.waiting_view = views.build_checking_view(submitted.context)
-    if submission.late_since() is not None:
+    if submission.get_late_since() is not None:
         redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
     while (order := _find_order(services, submitted)) is None:

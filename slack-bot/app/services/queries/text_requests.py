@@ -13,11 +13,11 @@ from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import is_channel
 from app.services.queries.chart_images import add_chart_images
 from app.services.queries.command_replies import REPLY_LOADERS, load_reply
 from app.services.queries.exports import send_export
 from app.services.request_failures import describe_read_failure
+from app.services.request_origin import is_channel
 from app.services.settings.preferences import read_preferences
 
 log = logging.getLogger(__name__)

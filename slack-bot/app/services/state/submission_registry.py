@@ -40,7 +40,7 @@ class Submission:
                 self._late_since = time.monotonic()
             return self._outcome
 
-    def late_since(self) -> float | None:
+    def get_late_since(self) -> float | None:
         """Return when a delivery got a response without an outcome (monotonic seconds), None if none did."""
         with self._lock:
             return self._late_since
