@@ -115,7 +115,8 @@ def _acquire_turn() -> None:
 
 def _release_turn() -> bool:
     """Release the turn of this thread. Return whether it had one."""
-    had_turn, _thread.has_turn = _thread.has_turn, False
+    had_turn = _thread.has_turn
+    _thread.has_turn = False
     if had_turn:
         _turn.release()
     return had_turn

@@ -143,7 +143,8 @@ def _run_with_faults(
     if fault and fault.after and _is_failing(fault):
         response = _build_failure(fault)
     with workspace_state.change():
-        entry["status"], entry["response"] = response.status_code, _read_body(response)
+        entry["status"] = response.status_code
+        entry["response"] = _read_body(response)
     return response
 
 

@@ -17,7 +17,8 @@ TIMEOUT_SECONDS = 3.0
 MAX_RESPONSE_BYTES = 1_000_000
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-TIMEOUT, UNREACHABLE = "timeout", "unreachable"
+TIMEOUT = "timeout"
+UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ class SlackApi:
         """Open a form."""
         response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         opened = response["view"]
-        team, view_hash = opened.get("app_installed_team_id"), opened.get("hash")
+        team = opened.get("app_installed_team_id")
+        view_hash = opened.get("hash")
         return OpenedView(str(opened["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:

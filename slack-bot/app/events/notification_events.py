@@ -101,7 +101,8 @@ def request_broker_login(services: Services, event: Event) -> None:
 
 def upload_report(services: Services, event: Event) -> None:
     """Upload a daily report to the channel for reports. Without a channel, nothing is uploaded."""
-    channel, report = find_report_channel(services), parse_report(event.payload)
+    channel = find_report_channel(services)
+    report = parse_report(event.payload)
     if channel and report is not None:
         store_report(services, channel, report, event.id)
 

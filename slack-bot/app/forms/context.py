@@ -68,7 +68,8 @@ class FormContext:
 
     @classmethod
     def _parse_values(cls, values: dict[str, Any]) -> Self:
-        attempt, is_unknown = count_of(values.get("attempt")), bool(values.get("unsettled"))
+        attempt = count_of(values.get("attempt"))
+        is_unknown = bool(values.get("unsettled"))
         return cls(str(values.get("channel", "")), attempt, is_unknown, _load_texts(values.get("confirmed")))
 
 

@@ -25,7 +25,8 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     @guard_handler
     def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        origin = get_origin(body, context)
+        view_id = str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:

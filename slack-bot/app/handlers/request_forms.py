@@ -110,7 +110,8 @@ def _open_form(services: Services, origin: RequestOrigin, body: Body) -> None:
 def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
     """Store where the banner is that was clicked: the registry is empty after a restart."""
     container = body.get("container") or {}
-    channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
+    channel = str(container.get("channel_id", ""))
+    timestamp = str(container.get("message_ts", ""))
     is_banner = timestamp and not container.get("is_ephemeral") and is_channel(channel)
     if is_banner and services.banners.find(portfolio) is None:
         services.banners.add(portfolio, Banner(channel, timestamp))

@@ -16,7 +16,8 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons and the form of the reversal."""
 
     def handle_reversal(ack: Ack, body: Body, context: BoltContext) -> None:
-        origin, view = get_origin(body, context), body["view"]
+        origin = get_origin(body, context)
+        view = body["view"]
         ack(**respond_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
 
     registry.action(REVERSE)(build_button_handler(services, open_reversal_form))

@@ -53,8 +53,10 @@ class Connections:
     def __init__(self, base_url: str, headers: Mapping[str, str], connect_seconds: float):
         parts = urlsplit(base_url)
         self._is_secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname or "", parts.port or (443 if self._is_secure else 80)
-        self._prefix, self._origin = parts.path.rstrip("/"), f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._is_secure else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._headers = dict(headers)
         self._connect_seconds = connect_seconds
         self._proxy = "" if is_loopback(base_url) else _find_proxy(parts.scheme, self._host)
@@ -97,7 +99,9 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections at once, and the others after their response."""
         with self._lock:
-            idle, self._idle, self._is_closed = self._idle, deque(), True
+            idle = self._idle
+            self._idle = deque()
+            self._is_closed = True
         for connection in idle:
             connection.close()
 

@@ -120,7 +120,8 @@ def parse_strategy(row: Any) -> StrategySummary:
 def parse_parameters(row: Any) -> list[StrategyParameter]:
     """Parse the parameters of a strategy. Raises `OmsError`."""
     try:
-        values, definitions = row["parameters"], row["parameter_definitions"]
+        values = row["parameters"]
+        definitions = row["parameter_definitions"]
         return [
             _read_row(
                 StrategyParameter,

@@ -22,7 +22,8 @@ def submit(actor: Actor, view_id: str | None, values: dict[str, dict[str, Any]])
     with actor.workspace_state.change():
         view = actor.view(view_id)
         Source(actor, view, None, None).fill_in(values)
-        view.errors, view.notice = check_values(view.blocks, view.values), ""
+        view.errors = check_values(view.blocks, view.values)
+        view.notice = ""
         if view.errors:
             return {"outcome": "errors", "errors": view.errors, "sent": False}
         trigger = actor.workspace_state.triggers.issue(actor.person.id, view.channel)

@@ -15,7 +15,10 @@ from app.forms.numbers import format_grouped, format_money
 from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Denial, Fill, Order, OrderEvent
 from app.forms.orders.ticket import TYPE_NAMES, OrderType
 
-CANCEL, CHANGE, CLOSE, AGAIN = "order_cancel", "order_change", "order_close", "order_again"
+CANCEL = "order_cancel"
+CHANGE = "order_change"
+CLOSE = "order_close"
+AGAIN = "order_again"
 ORDER_HELP = """\
 *Orders from Slack*
 `/order` opens the order form, `/order MSFT` opens it for a symbol.
@@ -176,7 +179,8 @@ def _format_role(leg: Order) -> str:
 def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
     if event.execution_id and (fill := fills.get(event.execution_id)):
         return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
-    actor, reason = format_mention(event.actor), format_reason(event)
+    actor = format_mention(event.actor)
+    reason = format_reason(event)
     if event.previous == AWAITING_APPROVAL:
         return _format_decision(order, event, actor, reason)
     return {

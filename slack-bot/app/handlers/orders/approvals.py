@@ -18,7 +18,8 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the handlers of approvals."""
 
     def handle_decision(ack: Ack, body: Body, context: BoltContext) -> None:
-        origin, view = get_origin(body, context), body["view"]
+        origin = get_origin(body, context)
+        view = body["view"]
         ack(**respond_within_time(services, origin, view, lambda: submit_decision(services, origin, view)))
 
     registry.action(APPROVE)(build_button_handler(services, _open_approval))

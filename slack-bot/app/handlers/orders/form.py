@@ -28,7 +28,8 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     @guard_handler
     def handle_input(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        origin = get_origin(body, context)
+        view_id = str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:
@@ -70,7 +71,8 @@ def _build_view_handler(
     @guard_handler
     def handle_action(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, value = get_origin(body, context), str(body["actions"][0].get("value", ""))
+        origin = get_origin(body, context)
+        value = str(body["actions"][0].get("value", ""))
         if services.recent_deliveries.add(origin.trigger_id):
             services.form_workers.submit(
                 origin.request_id, action, services, forms, origin, body["view"], value

@@ -157,7 +157,8 @@ def _find_block(field: str, submission: FormSubmission) -> str:
 
 def _redraw_later(services: Services, submission: FormSubmission, future: "Future[FormResult]") -> None:
     """Show a late result in the form. If the form is closed, send it to the person."""
-    origin, began = submission.origin, time.monotonic()
+    origin = submission.origin
+    began = time.monotonic()
     try:
         result = future.result()
     except Exception:  # the person waits for a result

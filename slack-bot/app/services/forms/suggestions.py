@@ -55,7 +55,9 @@ def _build_reason(error: Exception) -> str:
 
 
 def _load_portfolio_options(services: Services, origin: RequestOrigin, typed: str) -> Json:
-    query, person, request_id = typed.strip(), origin.person, origin.request_id
+    query = typed.strip()
+    person = origin.person
+    request_id = origin.request_id
     portfolio_cashes = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
     cut = len(portfolio_cashes) > MAX_OPTIONS  # the typed name may exist without being in the list
     exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None

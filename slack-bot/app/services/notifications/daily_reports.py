@@ -34,7 +34,8 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
 
     A report that was announced before, as by a repeated run of the OMS, is uploaded with a note.
     """
-    now, key = time.time(), f"{event_id}:{channel}"
+    now = time.time()
+    key = f"{event_id}:{channel}"
     is_new = ClaimedIds(services.storage).claim(f"report:{services.team}:{report.report}:{report.date}")
     text = json.dumps({"report": asdict(report), "is_new": is_new})
     services.notifications.add(

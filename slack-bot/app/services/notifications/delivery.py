@@ -66,7 +66,8 @@ def notify_channel(
     services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
 ) -> None:
     """Notify a channel about an event. If it cannot be posted there, `owner` is notified. Return at once."""
-    team, user = services.team, owner.user if owner else ""
+    team = services.team
+    user = owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()
     _store_and_deliver(

@@ -35,7 +35,8 @@ def request_approval(
     if not order_id or not channel or is_other_workspace or is_requested(services, order_id):
         return
     user = requester.user if requester else ""
-    key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
+    key = build_request_key(services.team, order_id)
+    state = PendingState.ANNOUNCED
     pending = PendingOrder(
         key=key,
         submitted_at=time.time(),

@@ -107,7 +107,8 @@ def _store_request(
     """Store the pending approval request of an order. Return None if none is needed."""
     if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
         return None
-    person, target = origin.person, services.approvals_channel or channel
+    person = origin.person
+    target = services.approvals_channel or channel
     key = build_request_key(person.team, order.id)
     pending = PendingOrder(
         key=key,
@@ -165,7 +166,8 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
         fields = error.members
-        price_seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
+        price_seen = str(fields.get("price_seen") or "unknown")
+        price = str(fields.get("price") or "")
         body = (
             f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."

@@ -123,7 +123,8 @@ def apply_proposal(
     if entry not in fields.LABELS:
         return
     changes: dict[str, Any] = {entry: text} | ({fields.VALUE: ""} if entry == fields.QUANTITY else {})
-    filled, context = replace(draft, **changes), context.with_next_revision()
+    filled = replace(draft, **changes)
+    context = context.with_next_revision()
     banner = f"{fields.LABELS[entry]} {escape(format_figure(text))} is filled in. Nothing was sent yet."
     form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
     view_hash = _redraw_form(services, forms, origin, view, form)
@@ -135,7 +136,8 @@ def _redraw_form(
     services: Services, forms: OpenForms, origin: RequestOrigin, view: dict[str, Any], updated: Json
 ) -> str | None:
     """Replace the form, and remove the view of the latest keystroke. Return the hash, None if it failed."""
-    form, view_id = forms.get(str(view["id"])), str(view["id"])
+    form = forms.get(str(view["id"]))
+    view_id = str(view["id"])
     with form.lock:
         form.view = None
         current_hash = form.latest(str(view.get("hash", "")))

@@ -47,7 +47,8 @@ class TextRequest:
 
 def handle_text_request(services: Services, request: TextRequest) -> None:
     """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
-    command, request_id = _complete_alert(request), request.to.request_id
+    command = _complete_alert(request)
+    request_id = request.to.request_id
     if command.verb is Verb.EXPORT:
         _start_export(services, request)
         return

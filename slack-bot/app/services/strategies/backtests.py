@@ -56,7 +56,8 @@ def send_backtest_result(
 
     A sentence is stored first. If the bot is killed before it has sent the numbers, the person gets it.
     """
-    text, key = describe_backtest_event(payload), f"{event_id}:{person.user}"
+    text = describe_backtest_event(payload)
+    key = f"{event_id}:{person.user}"
     to = Recipient(person.user, "", "", event_id)
     if payload.get("status") == FAILED:
         send_note(services, to, text, key)

@@ -24,7 +24,9 @@ MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 def build_pending_confirmation(services: Services, submitted: TradeSubmission) -> PendingConfirmation:
     """Return the confirmation to store before the trade is sent."""
-    ticket, origin, now = submitted.ticket, submitted.origin, time.time()
+    ticket = submitted.ticket
+    origin = submitted.origin
+    now = time.time()
     response_url, seconds_left = services.urls.get(submitted.root_view_id)
     quantity = format_grouped(ticket.quantity)
     return PendingConfirmation(

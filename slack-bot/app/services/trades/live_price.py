@@ -42,7 +42,8 @@ def update_lines_when_idle(
     form = forms.get(view_id)
     while not services.stopping.is_set():
         with form.lock:
-            pause_seconds, view = _pause_left(services, form), form.view
+            pause_seconds = _pause_left(services, form)
+            view = form.view
         if pause_seconds > 0:
             with run_outside():
                 services.stopping.wait(pause_seconds)
@@ -99,7 +100,8 @@ PRICE_LINES = LineUpdate(_load_typed_symbol, _build_price_lines)
 def _draw_lines(
     services: Services, form: OpenForm, origin: RequestOrigin, line_values: Any, update: LineUpdate
 ) -> None:
-    view, form.view = form.view, None
+    view = form.view
+    form.view = None
     if view is None:
         return
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
