@@ -35,7 +35,7 @@ SIDES = {Side.BUY: build_option("Buy", Side.BUY.value), Side.SELL: build_option(
 
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
-ASKING = "Nothing was sent yet. Please answer below, or change the entry, and send the form again."
+ASKING = "Nothing was sent yet. Please confirm below, or change the entry, and submit the form again."
 
 
 def build_trade_form(

@@ -19,7 +19,7 @@ def build_placing_view(context: FormContext) -> Json:
 def build_checking_view(context: FormContext) -> Json:
     """Return the view to show while the bot looks up whether the OMS recorded the trade."""
     sentence = (
-        "*Not known yet, checking.* The trade was sent, but no response arrived. "
+        "*Outcome unknown, checking.* The trade was sent, but no response arrived. "
         "The app is checking whether it was recorded, and does not send it again."
     )
     return _build_notice_view("Checking…", sentence, context)
@@ -37,7 +37,7 @@ def build_traded_before_view(text: str, context: FormContext) -> Json:
 
 def build_failed_view(text: str) -> Json:
     """Return the view to push over a form when the bot failed to process its submission."""
-    return _build_notice_view("Not known", text, FormContext(""), close="Back")
+    return _build_notice_view("Outcome unknown", text, FormContext(""), close="Back")
 
 
 def build_refused_view(text: str) -> Json:

@@ -29,7 +29,8 @@ NOT_KNOWN = "*It is still unknown whether this was placed.* The trading system h
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please check the portfolio first: a new form could place it twice."
 UNKNOWN_ACTION = (
-    "*Not known yet.* The trading system has not confirmed this. Please check the order before you try again."
+    "*Outcome unknown.* The trading system has not confirmed this. "
+    "Please check the order before you try again."
 )
 MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."

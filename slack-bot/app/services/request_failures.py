@@ -47,7 +47,7 @@ def describe_failure(
         return add_reference(f"{reason} {EARLIER_UNKNOWN} {advice}", request_id)
     if isinstance(error, OutcomeUnknown):
         return add_reference(
-            f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
+            f"*Outcome unknown.* The trading system has not confirmed this. {advice}", request_id
         )
     return add_reference(f"*Not done.* {_describe_error(error, permission)}", request_id)
 

@@ -239,14 +239,14 @@ def test_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value(
 
 
 def test_label_of_a_truncated_list_shows_the_number_of_choices():
-    group = build_portfolio_options(PORTFOLIO_LABELS, "Book")["option_groups"][0]
+    group = build_portfolio_options(PORTFOLIO_LABELS, "Portfolio")["option_groups"][0]
     assert group["label"]["text"] == "Showing 99 portfolios. Type to find others."
     assert len(group["options"]) == 100
 
 
 def test_existing_name_beyond_the_truncation_is_offered_first_and_not_as_new():
     options = list_options(build_portfolio_options(PORTFOLIO_LABELS, "portfolio", "Portfolio"))
-    assert options[0]["value"] == options[0]["text"]["text"] == "Book"
+    assert options[0]["value"] == options[0]["text"]["text"] == "Portfolio"
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 

@@ -61,7 +61,7 @@ def test_every_verb_has_help(text):
         ("postions", "Did you mean `positions`?"),
         ("ordrs", "Did you mean `orders`?"),
         ("resum", "Did you mean `resume`?"),
-        ("xyzzy", "“xyzzy” is not known here."),
+        ("xyzzy", "Unknown word “xyzzy”."),
         ("trade", "type `/trade`"),
         ("alert AAPL", "That alert is not understood."),
         ("alert AAPL above x", "That alert is not understood."),

@@ -74,7 +74,7 @@ def test_report_that_the_oms_made_again_is_uploaded_with_a_note(reporting_worksp
         announce_report(reporting_workspace, event_id)
     announce_report(reporting_workspace, "E3", date="2026-11-21")
     comments = sorted(sent["initial_comment"] for sent in list_uploads(reporting_workspace, 3))
-    again = "The OMS made this report again, so you may have an earlier copy."
+    again = "The OMS generated this report again, so you may have an earlier copy."
     assert comments == ["*P&amp;L, 2026-11-20*", f"*P&amp;L, 2026-11-20* {again}", "*P&amp;L, 2026-11-21*"]
 
 

@@ -49,12 +49,12 @@ def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
 
 
 def test_five_thousand_portfolios_fit(workspace: Workspace):
-    workspace.oms.portfolios = [f"Book {number}" for number in range(5000)]
-    offered = request_options(workspace, "book 4999")
-    assert [option["value"] for option in offered] == ["Book 4999"]
-    offered = request_options(workspace, "Book")
+    workspace.oms.portfolios = [f"Portfolio {number}" for number in range(5000)]
+    offered = request_options(workspace, "portfolio 4999")
+    assert [option["value"] for option in offered] == ["Portfolio 4999"]
+    offered = request_options(workspace, "Portfolio")
     check_options(offered, 100)
-    assert offered[-1]["value"] == "Book"
+    assert offered[-1]["value"] == "Portfolio"
 
 
 def test_existing_name_beyond_the_first_hundred_is_not_offered_as_new(workspace: Workspace):

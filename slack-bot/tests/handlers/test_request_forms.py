@@ -120,7 +120,7 @@ def test_same_key_is_sent_again_after_a_lost_response(trading: PortfolioWorkspac
     trading.oms.results["POST /positions:close"] = Response(201, portfolio_oms.build_order())
     view = open_form(trading, "close AAPL in Growth")
     body = trading.submit_view(view)
-    assert "*Not known yet.*" in list_texts(body["view"])
+    assert "*Outcome unknown.*" in list_texts(body["view"])
     trading.submit_view(body["view"])
     keys = [call.headers["idempotency-key"] for call in trading.oms.list_requests("POST /positions:close")]
     assert len(set(keys)) == 1
@@ -431,7 +431,7 @@ def test_internal_error_of_a_form_says_that_the_outcome_is_not_known(
     response = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
     assert response["response_action"] == "push", "the form stays underneath"
     check_view(response["view"])
-    assert response["view"]["title"]["text"] == "Outcome not known"
+    assert response["view"]["title"]["text"] == "Outcome unknown"
     text = list_texts(response["view"])
     assert "may or may not have been done. Go back and submit the form again" in text
     assert "/trade" not in text
@@ -445,7 +445,7 @@ def test_internal_error_of_a_late_form_advises_to_check_first(hasty_trading: Por
     assert response["view"]["title"]["text"] == "Working…"
     failure.set_exception(ZeroDivisionError())
     view = hasty_trading.wait_for_view()
-    assert view["title"]["text"] == "Outcome not known"
+    assert view["title"]["text"] == "Outcome unknown"
     assert "may or may not have been done. Please check orders and positions" in list_texts(view)
 
 

@@ -243,7 +243,7 @@ def export_trades(workspace: PortfolioWorkspace) -> Reached:
     send_export(
         workspace.bot.services, AVA, command, ReplyAddress("U1", "C1", "r", workspace.slack.response_url)
     )
-    return lambda: bool(list_posts(workspace, "Slack did not take the file"))
+    return lambda: bool(list_posts(workspace, "Slack did not accept the file"))
 
 
 def upload_report(workspace: PortfolioWorkspace) -> Reached:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 PERMISSION = "the reconciliation with brokers"
 TAKEN = "Taken in Slack"
-SAY_WHY = "Say why. The audit log keeps it."
+REASON_REQUIRED = "Enter a reason. It is recorded in the audit log."
 
 
 def assign_issue(services: Services, origin: RequestOrigin, value: str, _clicked: ClickedMessage) -> None:
@@ -47,7 +47,7 @@ def resolve_issue(services: Services, submission: FormSubmission) -> tuple[str, 
     """Resolve the issue of a submitted form. Raises `InvalidEntries` or `OmsError`."""
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise InvalidEntries({action_ids.REASON: SAY_WHY})
+        raise InvalidEntries({action_ids.REASON: REASON_REQUIRED})
     create_client(services, submission.origin).resolve_issue(
         submission.context.subject,
         submission.entries.get(ACTION, ""),

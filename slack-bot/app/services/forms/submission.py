@@ -32,7 +32,7 @@ from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_TITLE = "Outcome not known"
+UNKNOWN_TITLE = "Outcome unknown"
 WAITING = "The trading system has not responded yet. The result will be shown here."
 BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quantity": "close_quantity"}
 

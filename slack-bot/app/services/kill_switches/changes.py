@@ -72,7 +72,7 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
 def _read_reason(submission: FormSubmission) -> str:
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise InvalidEntries({action_ids.REASON: "Say why. The audit log keeps it."})
+        raise InvalidEntries({action_ids.REASON: "Enter a reason. It is recorded in the audit log."})
     return reason
 
 

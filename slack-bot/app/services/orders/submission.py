@@ -110,7 +110,7 @@ def _place_order(services: Services, submitted: SubmittedOrder, submission: Subm
         services.pending_orders.add(_build_pending(submitted))
         order = _send_order(services, submitted)
     except OutcomeUnknown as error:
-        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
+        log.warning("Outcome unknown", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the response was lost
         order = _find_order(services, submitted)

@@ -73,7 +73,7 @@ def _place_trade(services: Services, submitted: TradeSubmission, submission: Sub
             submitted.origin.person, submitted.ticket, key=submitted.key, request_id=request_id
         )
     except OutcomeUnknown as error:
-        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
+        log.warning("Outcome unknown", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except OmsError as error:
         log.warning("Not placed", extra={"request_id": request_id, "fault": format_log_name(error)})
