@@ -186,8 +186,8 @@ def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
     hasty_trading.slack.refuse("views.update", "not_found")
     hasty_trading.submit_view(view)
     hasty_trading.oms.released.set()
-    wait_until(lambda: any(text in note["text"] for note in list_notes(hasty_trading)))
-    wait_until(lambda: not list_pending_notes(hasty_trading))
+    wait_until(lambda: any(text in notice["text"] for notice in list_notices(hasty_trading)))
+    wait_until(lambda: not list_pending_notices(hasty_trading))
 
 
 def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
@@ -201,19 +201,19 @@ def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
     monkeypatch.setattr(hasty_trading.bot.services.slack, "update_view", lambda *_: answered.wait(30.0))
     hasty_trading.submit_view(view)
     hasty_trading.oms.released.set()
-    wait_until(lambda: list_pending_notes(hasty_trading))
-    assert [row.user for row in list_pending_notes(hasty_trading)] == ["U1"], (
+    wait_until(lambda: list_pending_notices(hasty_trading))
+    assert [row.user for row in list_pending_notices(hasty_trading)] == ["U1"], (
         "another bot sends it when it is due"
     )
     answered.set()
-    wait_until(lambda: not list_pending_notes(hasty_trading))
+    wait_until(lambda: not list_pending_notices(hasty_trading))
 
 
-def list_pending_notes(trading: PortfolioWorkspace):
+def list_pending_notices(trading: PortfolioWorkspace):
     return trading.bot.services.notifications.list_due(1e12)
 
 
-def list_notes(trading: PortfolioWorkspace):
+def list_notices(trading: PortfolioWorkspace):
     messages = [call.body for call in trading.slack.list_requests("chat.postMessage")]
     return [message for message in messages if message["channel"] == "D-U1"]
 

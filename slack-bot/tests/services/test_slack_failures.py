@@ -32,7 +32,7 @@ from app.services.orders.actions import cancel_order
 from app.services.orders.approvals import publish_approval
 from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
 from app.services.orders.recovery import recover_orders
-from app.services.pending_notes import send_note
+from app.services.pending_notices import send_notice
 from app.services.queries.exports import send_export
 from app.services.queries.overview import show_overview
 from app.services.request_origin import RequestOrigin
@@ -82,7 +82,7 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
 @pytest.fixture
 def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
     monkeypatch.setattr("app.services.notifications.delivery.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.pending_notes.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.pending_notices.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.brokers.issue_cards.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.state.notification_pace.BURST_SECONDS", 0.0)
@@ -149,7 +149,7 @@ def edit_order(workspace: PortfolioWorkspace) -> Reached:
     return is_shown
 
 
-def request_approval(workspace: PortfolioWorkspace) -> Reached:
+def announce_approval_request(workspace: PortfolioWorkspace) -> Reached:
     services, order = workspace.bot.services, place_order(workspace, "AWAITING_APPROVAL")
     publish_approval(services, build_origin(), order, "C1")
 
@@ -198,7 +198,7 @@ def _deliver(workspace: PortfolioWorkspace) -> bool:
 
 def send_private_note(workspace: PortfolioWorkspace) -> Reached:
     key = f"N{next(NUMBERS)}"
-    send_note(workspace.bot.services, Recipient("U1", "", "", key), "A note", key)
+    send_notice(workspace.bot.services, Recipient("U1", "", "", key), "A note", key)
     workspace.slack.wait_for("conversations.open")  # the attempt that fails
     return lambda: _deliver(workspace) and bool(list_posts(workspace, "A note"))
 
@@ -376,7 +376,7 @@ SITES = {
     "order message": ("chat.postMessage", post_order, "orders/message_queue"),
     "edit of an order message": ("chat.update", edit_order, "orders/messages"),
     "line in the thread": ("chat.postMessage", edit_order, "orders/messages"),
-    "request for approval": ("chat.postMessage", request_approval, "orders/approvals"),
+    "request for approval": ("chat.postMessage", announce_approval_request, "orders/approvals"),
     "end of a request": ("chat.update", close_request, "orders/messages"),
     "clicked button": ("chat.update", submit_cancel, "orders/actions"),
     "confirmation": ("chat.postMessage", confirm_trade, "message_sender"),

@@ -11,8 +11,8 @@ from app.handlers.options import build_no_options
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
+from app.services.orders.portfolio_search import suggest_existing_portfolios
 from app.services.orders.submission import submit_order
-from app.services.orders.suggestions import suggest_order_portfolios
 from app.services.orders.symbol_search import suggest_symbols
 from app.services.request_origin import RequestOrigin
 from app.services.state.open_forms import OpenForms, postpone_redraw, record_keystroke, release_waiter
@@ -41,7 +41,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
 
     def handle_portfolio_options(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
-        ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
+        ack(suggest_existing_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
     def handle_symbol_options(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))

@@ -26,7 +26,7 @@ from app.forms.request_context import RequestContext, read_entries
 from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
 from app.services.request_failures import describe_failure, describe_submission_error
 from app.services.request_origin import RequestOrigin
 
@@ -165,7 +165,7 @@ def _redraw_later(services: Services, submission: FormSubmission, future: "Futur
         log.exception("Form failed", extra={"request_id": origin.request_id})
         sentence = describe_submission_error(origin.request_id, is_form_open=False)
         result = FormResult(build_text_view(UNKNOWN_TITLE, sentence), {}, sentence)
-    to = store_note(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
+    to = store_notice(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
     services.stopping.wait(max(0.0, began + services.waits.redraw_after - time.monotonic()))
     try:
         services.slack.update_view(str(submission.view["id"]), result.view)

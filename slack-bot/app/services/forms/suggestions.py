@@ -25,10 +25,12 @@ BUSY = "Too many requests at the moment. Please try again."
 def suggest_portfolios(services: Services, origin: RequestOrigin, typed: str) -> Json:
     """Return at most 100 options for the typed text, or why there are none."""
     error = find_name_error(typed) if typed.strip() else ""
-    return find_within_time(services, origin, lambda: _load_portfolio_options(services, origin, typed), error)
+    return suggest_within_time(
+        services, origin, lambda: _load_portfolio_options(services, origin, typed), error
+    )
 
 
-def find_within_time(
+def suggest_within_time(
     services: Services, origin: RequestOrigin, find: Callable[[], Json], typing_error: str = ""
 ) -> Json:
     """Return the options that `find` returns within Slack's time limit, or why there are none.

@@ -15,7 +15,7 @@ from app.delivery.send_queue import SendJob
 from app.errors import OmsError, OutcomeUnknown, QueueFull, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
 from app.services.request_origin import RequestOrigin, is_channel
 from app.services.settings.slack_settings import find_report_channel
 
@@ -177,7 +177,7 @@ def _edit_banner(services: Services, pending: PendingBanner, banner: Banner) -> 
 def _send_privately(services: Services, pending: PendingBanner, message: Message) -> None:
     """Send the message to the person who made the change. It is stored first, so that a crash loses none."""
     if pending.user:
-        to = store_note(
+        to = store_notice(
             services, Recipient(pending.user, "", "", pending.request_id), message.text, pending.key
         )
         services.message_sender.send_privately(to, message)

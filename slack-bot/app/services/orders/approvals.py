@@ -26,13 +26,13 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
-from app.services.orders.messages import is_requested, publish_order, refresh_order
+from app.services.orders.messages import has_approval_message, publish_order, refresh_order
 from app.services.orders.pending_messages import post_pending_message
 from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
-REQUEST_PREFIX = "approval:"  # of the keys of pending requests
+APPROVAL_PREFIX = "approval:"  # of the keys of pending requests
 PRICE_MOVED = "price-moved"
 LOADING = "Loading the order…"
 NOT_LISTED = (
@@ -56,26 +56,30 @@ def publish_approval(
     """Post the request for approval of an order that waits, in the approvers' channel."""
     pending = _store_request(services, origin, order, channel)
     if pending is not None:
-        queue_request(services, pending, order, hint=hint)
+        queue_approval_message(services, pending, order, hint=hint)
 
 
-def queue_request(services: Services, pending: PendingOrder, order: Order, *, hint: str = "") -> None:
+def queue_approval_message(
+    services: Services, pending: PendingOrder, order: Order, *, hint: str = ""
+) -> None:
     """Queue a pending request for approval."""
 
     def post() -> None:
         message = build_approval_request(order)
         posted_in, ts = _post_request(services, pending, add_hint(message, hint) if hint else message)
-        save_request(services, pending, order.id, posted_in, ts)
+        save_approval_message(services, pending, order.id, posted_in, ts)
 
     def work() -> None:
         post_pending_message(
-            services, pending.key, is_posted=lambda: is_requested(services, order.id), post=post
+            services, pending.key, is_posted=lambda: has_approval_message(services, order.id), post=post
         )
 
     queue_in_channel(services, pending.channel or pending.user, work, pending.request_id)
 
 
-def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
+def save_approval_message(
+    services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str
+) -> None:
     """Store which message asks for the approval of an order."""
     services.posted_messages.save(
         PostedMessage(
@@ -89,9 +93,9 @@ def save_request(services: Services, pending: PendingOrder, order_id: str, chann
     )
 
 
-def build_request_key(team: str, order_id: str) -> str:
+def build_approval_key(team: str, order_id: str) -> str:
     """Return the key of a pending request. Each workspace of a tenant asks its own approvers."""
-    return f"{REQUEST_PREFIX}{team}:{order_id}"
+    return f"{APPROVAL_PREFIX}{team}:{order_id}"
 
 
 def _post_request(services: Services, pending: PendingOrder, message: Message) -> tuple[str, str]:
@@ -105,11 +109,11 @@ def _store_request(
     services: Services, origin: RequestOrigin, order: Order, channel: str
 ) -> PendingOrder | None:
     """Store the pending approval request of an order. Return None if none is needed."""
-    if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
+    if order.status != AWAITING_APPROVAL or has_approval_message(services, order.id):
         return None
     person = origin.person
     target = services.approvals_channel or channel
-    key = build_request_key(person.team, order.id)
+    key = build_approval_key(person.team, order.id)
     pending = PendingOrder(
         key=key,
         submitted_at=time.time(),

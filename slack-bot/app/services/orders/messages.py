@@ -35,7 +35,7 @@ def is_published(services: Services, order_id: str) -> bool:
     return services.posted_messages.find(order_id, MessageKind.ORDER) is not None
 
 
-def is_requested(services: Services, order_id: str) -> bool:
+def has_approval_message(services: Services, order_id: str) -> bool:
     """Return whether the request for approval of an order was posted."""
     return services.posted_messages.find(order_id, MessageKind.APPROVAL) is not None
 
@@ -95,7 +95,7 @@ def update_order_message(services: Services, event: OrderChange) -> None:
     """Update the messages of the order of an event, or of the order whose exit or successor it is."""
     for name in ("order_id", "parent_id", "replaces"):
         order_id = str(event.payload.get(name) or "")
-        if order_id and (is_published(services, order_id) or is_requested(services, order_id)):
+        if order_id and (is_published(services, order_id) or has_approval_message(services, order_id)):
             refresh_order(services, order_id, event.id, always=False)
 
 

@@ -11,8 +11,8 @@ from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.kill_switches.banner_recovery import recover_banners
-from app.services.orders.approval_requests import recover_request
-from app.services.orders.approvals import REQUEST_PREFIX, publish_approval, publish_with_approval
+from app.services.orders.approval_requests import recover_approval_request
+from app.services.orders.approvals import APPROVAL_PREFIX, publish_approval, publish_with_approval
 from app.services.orders.closes import CLOSE_PREFIX, find_close
 from app.services.orders.messages import (
     is_published,
@@ -20,7 +20,7 @@ from app.services.orders.messages import (
     refresh_order,
     save_order_message,
 )
-from app.services.pending_notes import send_note
+from app.services.pending_notices import send_notice
 from app.services.request_origin import RequestOrigin
 from app.services.trades.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 
@@ -41,7 +41,7 @@ def run_order_refresh(services: Services) -> None:
 def recover_orders(services: Services, now: float) -> None:
     """Find every unresolved order in the OMS, and post its message or its approval request.
 
-    A person whose order was not placed or was denied gets a note instead.
+    A person whose order was not placed or was denied gets a notice instead.
     """
     for pending in services.pending_orders.list_unresolved(services.team):
         try:
@@ -52,8 +52,8 @@ def recover_orders(services: Services, now: float) -> None:
 
 
 def _recover_order(services: Services, pending: PendingOrder, now: float) -> None:
-    if pending.key.startswith(REQUEST_PREFIX):
-        recover_request(services, pending, now)
+    if pending.key.startswith(APPROVAL_PREFIX):
+        recover_approval_request(services, pending, now)
         return
     person = Person(pending.team, pending.user)
     order = _find_order(services, pending, person)
@@ -66,7 +66,7 @@ def _recover_order(services: Services, pending: PendingOrder, now: float) -> Non
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
         sentence = _describe_unplaced_order(pending, order)
-        send_note(services, origin.get_recipient(), sentence, f"{pending.key}:{pending.request_id}")
+        send_notice(services, origin.get_recipient(), sentence, f"{pending.key}:{pending.request_id}")
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
         services.pending_orders.remove(pending.key)

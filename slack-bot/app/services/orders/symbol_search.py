@@ -12,7 +12,7 @@ from app.forms.numbers import format_money
 from app.forms.price import Quote, format_duration
 from app.forms.text import InvalidName, parse_symbol
 from app.services.dependencies import Services
-from app.services.forms.suggestions import find_within_time
+from app.services.forms.suggestions import suggest_within_time
 from app.services.request_origin import RequestOrigin
 
 MAX_FOUND = 50
@@ -25,7 +25,9 @@ NO_MATCH = "No instrument matches."
 
 def suggest_symbols(services: Services, origin: RequestOrigin, typed: str) -> Json:
     """Return instruments for the typed text, or why there are none. The typed symbol is offered too."""
-    return find_within_time(services, origin, lambda: _load_symbol_options(services, origin, typed.strip()))
+    return suggest_within_time(
+        services, origin, lambda: _load_symbol_options(services, origin, typed.strip())
+    )
 
 
 def find_day_change(

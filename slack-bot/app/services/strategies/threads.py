@@ -11,7 +11,7 @@ from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.pending_notes import store_thread_line
+from app.services.pending_notices import store_thread_line
 from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from app.errors import (
 from app.forms.ticket import Trade
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
 from app.services.settings.slack_settings import require_trading_channel
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades import submission_results
@@ -198,7 +198,7 @@ def report_outcome(
     if (
         outcome.notice and submission.get_late_since() is not None
     ):  # a recorded trade has a confirmation instead
-        to = store_note(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
+        to = store_notice(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
     release()
     is_late = services.submissions.finish(submission, outcome)
     if is_late and not redraw_form(services, form, submission, outcome.view):

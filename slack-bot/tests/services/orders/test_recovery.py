@@ -72,7 +72,7 @@ def test_order_that_was_not_placed_is_reported_to_its_user_with_the_reason(
     assert workspace.bot.services.pending_orders.list_unresolved() == []
 
 
-def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
+def test_notice_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
     monkeypatch.setattr(services.send_queue, "put", lambda *_, **__: None)  # the bot is killed first
     services.pending_orders.add(PENDING_ORDER)

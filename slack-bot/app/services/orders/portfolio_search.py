@@ -3,15 +3,15 @@
 from app.blocks.options import build_cash_label, build_reason_option
 from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option
 from app.services.dependencies import Services
-from app.services.forms.suggestions import find_within_time
+from app.services.forms.suggestions import suggest_within_time
 from app.services.request_origin import RequestOrigin
 
 NONE_FOUND = "No portfolio matches."
 
 
-def suggest_order_portfolios(services: Services, origin: RequestOrigin, typed: str) -> Json:
+def suggest_existing_portfolios(services: Services, origin: RequestOrigin, typed: str) -> Json:
     """Return at most 100 existing portfolios for the typed text, or why there are none."""
-    return find_within_time(
+    return suggest_within_time(
         services, origin, lambda: _load_portfolio_options(services, origin, typed.strip())
     )
 
