@@ -135,7 +135,7 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()
     slack.save_screenshots("home")
     for tab, expected in (
-        ("Positions", "GLNC"), ("Orders", "Cancel orders…"), ("Approvals", "No order waits"),
+        ("Positions", "GLNC"), ("Orders", "Cancel orders…"), ("Approvals", "No orders to approve"),
         ("Activity", "Newest orders"), ("Settings", "Role: admin"),
     ):  # fmt: skip
         home.get_by_role("button", name=tab, exact=True).click()

@@ -189,9 +189,7 @@ def _check_oms_key(values: Mapping[str, str]) -> str:
 def _check_statement_secret(values: Mapping[str, str]) -> str:
     secret = values.get("BOT_STATEMENT_SECRET", "")
     if secret and (len(secret) < 32 or not PRINTABLE.fullmatch(secret)):
-        return (
-            "BOT_STATEMENT_SECRET must be that of the OMS (32 printable characters or more), or be left out."
-        )
+        return "BOT_STATEMENT_SECRET must equal the OMS's (32 printable characters or more), or be left out."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Check views and messages against Slack's limits: those of slack_sdk's models, and some that it lacks."""
+"""Check views and messages against Slack's limits: slack_sdk's, and some that slack_sdk lacks."""
 
 import json
 from decimal import Decimal

@@ -106,7 +106,7 @@ def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -
 
 
 def get_switch_value(switch: KillSwitch) -> str:
-    """Return the value of an option: a portfolio's name, or that of all portfolios."""
+    """Return the value of an option: the name of a portfolio, or EVERYTHING for all portfolios."""
     return EVERYTHING if switch.scope == "tenant" else switch.name or ""
 
 

@@ -60,7 +60,7 @@ def describe_approval_event(event_type: str, payload: Mapping[str, Any]) -> str:
 
 
 def describe_summary(payload: Mapping[str, Any]) -> str:
-    """Return a line in mrkdwn that sums up the day of a portfolio. The time is that of each reader."""
+    """Return a line in mrkdwn that sums up a portfolio's day. Readers see the time in their time zone."""
     currency = escape(_get_text(payload, "currency"))
     trades = int(payload.get("trades") or 0)
     return (

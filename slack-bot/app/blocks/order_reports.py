@@ -25,9 +25,7 @@ NO_ORDERS = (
     "closed orders."
 )
 NO_TRADES = "No trade matches. `/trades` lists the newest ones, and `/trade` reports one."
-NO_APPROVALS = (
-    "No order waits for your decision. You get those that a portfolio's approval policy assigns to you."
-)
+NO_APPROVALS = "No orders to approve. Orders that an approval policy assigns to you appear here."
 NO_MATCHES = "No order matches. `/order` places one."
 MAX_APPROVALS = 20
 

@@ -17,7 +17,7 @@ class Banner:
 
 
 class BannerStore:
-    """The banner of each portfolio whose trading is stopped; the empty name is that of all portfolios.
+    """The banner of each portfolio whose trading is stopped; the empty name stands for all portfolios.
 
     If the database fails, the channel gets a new message instead of an edited one.
     """

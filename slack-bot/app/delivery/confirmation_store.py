@@ -114,7 +114,7 @@ class ConfirmationStore:
         )
 
     def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
-        """Return the confirmations to find in the OMS, oldest first. With `team`, only those of a workspace.
+        """Return the confirmations to find in the OMS, oldest first. With `team`, only of this workspace.
 
         This bot first takes over the confirmations of crashed bots.
         """

@@ -70,7 +70,7 @@ class PendingOrderStore:
         self._run_statement("DELETE FROM pending_orders WHERE key = ? AND owner = ?", key, self._bot)
 
     def list_unresolved(self, team: str | None = None) -> list[PendingOrder]:
-        """Return the orders to find in the OMS, oldest first. With `team`, only those of a workspace.
+        """Return the orders to find in the OMS, oldest first. With `team`, only of this workspace.
 
         This bot first takes over the orders of crashed bots.
         """

@@ -35,7 +35,7 @@ class PostedMessage:
     """A message of the bot. `subject_id` is the id of its order, issue or strategy.
 
     `user` is the person who placed the order.
-    `sequence` is that of the last change of the order that the message shows. `legs` are the exits that it
+    `sequence` is the number of the order's last change that the message shows. `legs` are the exits that it
     shows, by order id, as texts of their state.
     """
 

@@ -1,4 +1,4 @@
-"""Compare the scopes that Slack granted with those of the manifest."""
+"""Compare the scopes that Slack granted with the manifest."""
 
 import json
 import logging

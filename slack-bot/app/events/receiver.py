@@ -1,4 +1,4 @@
-"""Receive events over the webhook, and list those that were missed. Each event is handled once."""
+"""Receive events over the webhook, and list missed events. Each event is handled once."""
 
 import json
 import logging

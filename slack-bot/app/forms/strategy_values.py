@@ -132,7 +132,7 @@ class BacktestSummary:
 
 @dataclass(frozen=True)
 class BacktestRequest:
-    """A backtest to request. Both days are included, in UTC. No symbols: those of the strategy."""
+    """A backtest to request. Both days are included, in UTC. Without symbols, the strategy's are used."""
 
     strategy: str
     first_day: date

@@ -25,8 +25,8 @@ DEFAULT_IGNORABLE = (
 INVISIBLE = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]")
 SAME_MARKS = {
     "'": "`´ʹʻʼʽˈˊˋ‘’‚‛′‵＇｀",  # noqa: RUF001  # the characters are intended
-    '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # as above
-    "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # as above
+    '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # the characters are intended
+    "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # the characters are intended
 }
 UNIFIED = str.maketrans({mark: plain for plain, marks in SAME_MARKS.items() for mark in marks})
 PATHS = (".", "..")  # HTTP clients remove these from a path

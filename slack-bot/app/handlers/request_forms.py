@@ -76,7 +76,7 @@ def _create_opener(services: Services, open_view: OpenView) -> Handler:
 
 
 def get_action_origin(body: Body, context: BoltContext) -> RequestOrigin:
-    """Return the origin of a click. Its channel is that of the message. Raises `ForeignPerson`."""
+    """Return the origin of a click, with the channel of the message. Raises `ForeignPerson`."""
     origin = get_origin(body, context)
     channel = str((body.get("channel") or {}).get("id", ""))
     return RequestOrigin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)

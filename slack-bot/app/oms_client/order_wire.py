@@ -40,7 +40,7 @@ def serialize_order_ticket(
 
 
 def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: str) -> Json:
-    """Return the body of `PATCH /orders/{id}`: the terms of the form that differ from those of the order.
+    """Return the body of `PATCH /orders/{id}`: the terms of the form that differ from the order.
 
     Raises `OmsRejected` if none does.
     """

@@ -50,7 +50,7 @@ class OrderClient:
     def replace(
         self, person: Person, previous: Order, ticket: OrderTicket, *, key: str, request_id: str
     ) -> Order:
-        """Replace the terms that differ from those of the previous order. Return the new order."""
+        """Replace the terms that differ from the previous order. Return the new order."""
         body = serialize_changes(ticket, previous, client_order_id=key)
         return self._write_order(
             person, "PATCH", _build_path(previous.id), body, key=key, request_id=request_id

@@ -129,7 +129,7 @@ class PortfolioClient(PersonClient):
         return parse_rows(RiskLimit, self._read_json("/limits", {"limit": str(limit)}) or [])
 
     def list_switches(self) -> list[KillSwitch]:
-        """Return the kill switches: the tenant's first, then those that were ever set."""
+        """Return the tenant's kill switch first, then every switch that was ever set."""
         return parse_rows(KillSwitch, self._read_json("/kill-switch") or [])
 
     def list_approvals(self, *, limit: int) -> list[ApprovalSummary]:
@@ -216,7 +216,7 @@ class PortfolioClient(PersonClient):
     def set_switch(
         self, portfolio: str, state: str, exits: str, reason: str, *, idempotency_key: str
     ) -> KillSwitchResult:
-        """Set the kill switch of a portfolio, or that of the tenant if `portfolio` is empty."""
+        """Set the kill switch of a portfolio, or of the tenant if `portfolio` is empty."""
         body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
         body |= _drop_empty(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write_json("POST", "/kill-switch", body, idempotency_key))

@@ -1,7 +1,7 @@
 """Sign the statement with which the bot claims its workspace.
 
-It states that Slack named this workspace for the bot token, and that the bot uses this API key. The format is
-that of `workspace_statements` in the OMS.
+It states that Slack named this workspace for the bot token, and that the bot uses this API key. The OMS
+verifies it in `workspace_statements`.
 """
 
 import hashlib

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Bot:
     """The parts of a running bot.
 
-    `services` are those of the workspace whose token is in the environment. Without such a token, they only
+    `services` belong to the workspace whose token is in the environment. Without such a token, they only
     hold what all workspaces share.
     """
 

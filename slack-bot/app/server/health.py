@@ -104,7 +104,7 @@ class Health:
         """Return `ok` or `failing` for the bot, Slack and the OMS, and the age of the oldest result.
 
         A service without a result from the last 15 seconds is checked first. It is `failing` if the check
-        exceeds the timeout. `missing_scopes` are those of the manifest that Slack did not grant, if any.
+        exceeds the timeout. `missing_scopes` are scopes of the manifest that Slack did not grant.
         """
         self._wait_for_probes(
             [probe.refresh() for probe in self._probes.values() if probe.find_current_result() is None]

@@ -39,7 +39,7 @@ def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltRespon
 
 
 def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
-    """Return the Bolt app that receives requests of Socket Mode, and those that belong to no workspace."""
+    """Return the Bolt app that receives requests of Socket Mode, and requests that belong to no workspace."""
 
     def route(req: BoltRequest, next: NextMiddleware) -> BoltResponse:
         return route_request(workspaces, req) or next()

@@ -125,7 +125,7 @@ def _start_thread(name: str, target: Callable[[T], None], argument: T) -> thread
 
 
 def start_background_work(bot: Bot) -> None:
-    """Start the threads of the bot, and those of the workspace whose token is in the environment."""
+    """Start the threads of the bot and of the workspace whose token is in the environment."""
     first = bot.workspaces.first
     if first is not None:
         start_threads(first)

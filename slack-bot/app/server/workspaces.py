@@ -75,7 +75,7 @@ class WorkspaceRegistry:
         return entry.workspace
 
     def list_connected(self) -> list[Workspace]:
-        """Return the workspaces that have a bot token and an OMS key, without that of the environment."""
+        """Return the workspaces that have a bot token and an OMS key, without the environment's workspace."""
         try:
             teams = self._store.list_active_teams()
         except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""Describe failures of reads, and of forms other than those of trades and orders."""
+"""Describe failures of reads, and of forms other than the trade and order forms."""
 
 from app.blocks.messages import add_reference
 from app.blocks.text import escape

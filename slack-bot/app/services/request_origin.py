@@ -29,5 +29,5 @@ class RequestOrigin:
 
 
 def is_channel(conversation_id: str) -> bool:
-    """Return whether the id of a conversation is that of a channel, not of a direct message."""
+    """Return whether a conversation is a channel, not a direct message."""
     return conversation_id.startswith(CHANNEL_ID_PREFIXES)

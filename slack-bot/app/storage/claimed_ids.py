@@ -1,4 +1,4 @@
-"""Ids that one of the bots has claimed, such as those of deliveries that Slack repeats."""
+"""Ids that one of the bots has claimed, such as ids of deliveries, which Slack may repeat."""
 
 from app.storage.database import execute_or_log
 from app.storage.storage import Storage

@@ -51,7 +51,7 @@ def fire_alert(workspace: Workspace, event_id="E1", **changes):
 
 
 def list_sent_messages(workspace: Workspace):
-    """Return the channels and texts of the messages, after those that are due were sent."""
+    """Return the channels and texts of the messages, after sending all due messages."""
     deliver_notifications(workspace.bot.services)
     return [
         (call.body["channel"], call.body["text"])

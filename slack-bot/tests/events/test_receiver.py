@@ -1,4 +1,4 @@
-"""Events of the OMS arrive at the bot: signed, once each, also those that it missed."""
+"""Events of the OMS arrive at the bot: signed, once each, missed events included."""
 
 import base64
 import json

@@ -37,7 +37,7 @@ def announce_report(workspace: PortfolioWorkspace, event_id="E1", **changes):
 
 
 def list_uploads(workspace: PortfolioWorkspace, count=1):
-    """Return the completed uploads, after those that are due were started."""
+    """Return the completed uploads, after starting all due uploads."""
     deliver_notifications(workspace.bot.services)
     return [call.body for call in workspace.slack.wait_for("files.completeUploadExternal", count)]
 

@@ -15,7 +15,7 @@ class OrderContext(FormContext):
 
     `replaces`: the id of the order that the form changes, empty for a new order.
     `revision`: how often the bot has filled in entries.
-    `hidden`: entries that the form may not show, as (entry, text): those of other types, which return with
+    `hidden`: entries that the form may not show, as (entry, text): entries of other types, which return with
     their type, and the fixed terms of an order that is changed.
     `typed_in`: the channel of the command of a private order, whose `channel` is empty.
     """
@@ -40,7 +40,7 @@ class OrderContext(FormContext):
         return super()._list_values() | {name: value for name, value in order.items() if value}
 
     @classmethod
-    def _parse_values(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # as above
+    def _parse_values(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # typing has it from 3.12
         hidden = values.get("hidden")
         texts = hidden.items() if isinstance(hidden, dict) else ()
         parsed = super()._parse_values(values)

@@ -30,7 +30,7 @@ FIXED = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an ord
 def read_order_draft(state: FormState, context: OrderContext) -> OrderDraft:
     """Return the entries of a view's `state.values` as texts, without validation.
 
-    Entries that the form does not show are those that an earlier choice has hidden.
+    The form does not show entries that an earlier choice has hidden.
     """
     block_ids = {block_id.partition(fields.REVISION_MARK)[0]: block_id for block_id in state}
     texts = dict(context.hidden)

@@ -34,7 +34,7 @@ def build_button_handler(
 ) -> Callable[[Ack, Body, BoltContext], None]:
     """Return a handler that acknowledges a click and runs the action once. The button's value is passed on.
 
-    Without `workers`, those that open forms run it.
+    Without `workers`, the workers that open forms run it.
     """
     run = (workers or services.form_workers).submit
 

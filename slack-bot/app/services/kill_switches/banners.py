@@ -89,7 +89,7 @@ def _build_banner(
 
 
 def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
-    """Return the channel of the banner, else that of the request.
+    """Return the channel of the banner, else of the request.
 
     For requests of direct messages, return the channel for reports.
     """

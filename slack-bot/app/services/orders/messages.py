@@ -45,7 +45,7 @@ def publish_order(
 ) -> None:
     """Post the message of a new order in its channel, or to the person if there is none or Slack refuses.
 
-    `key` is that of the pending order, which is removed then. `hint` is added to the message.
+    `key` identifies the pending order, which is removed then. `hint` is added to the message.
     """
 
     def post() -> None:

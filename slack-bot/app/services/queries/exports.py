@@ -21,7 +21,7 @@ from app.services.request_failures import describe_read_failure
 log = logging.getLogger(__name__)
 
 MAX_EXPORT_BYTES = 10_000_000
-CURRENT_TABLES = frozenset({"risk"})  # tables without a period: their figures are those of now
+CURRENT_TABLES = frozenset({"risk"})  # tables without a period: they show current figures
 TITLES = {"pnl": "P&L", "risk": "Use of risk limits"}
 NO_TABLE = f"Name what to export: {', '.join(EXPORT_TABLES)}. Type it like `export trades 2026-11 in Growth`."
 NO_ROWS = "There is nothing to export: no rows match."

@@ -1,4 +1,4 @@
-"""Ids that are claimed once by all bots, such as those of deliveries that Slack repeats."""
+"""Ids that are claimed once by all bots, such as ids of deliveries, which Slack may repeat."""
 
 from collections.abc import Callable
 

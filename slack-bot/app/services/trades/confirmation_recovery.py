@@ -52,7 +52,7 @@ def run_recovery(services: Services) -> None:
 
 
 def recover_confirmations(services: Services, now: float) -> None:
-    """Look up every unresolved confirmation in the OMS, and send those of recorded trades."""
+    """Look up every unresolved confirmation in the OMS, and send the confirmations of recorded trades."""
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
     for unresolved in services.confirmations.list_unresolved(services.team):
