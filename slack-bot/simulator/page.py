@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 # Images come from this machine only: no message may load anything from elsewhere.
 IMAGES = "img-src 'self' data: http://127.0.0.1:* http://localhost:*"
-NOTHING = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-POLICY = f"default-src 'self'; {IMAGES}; {NOTHING}"
+FORBIDDEN_SOURCES = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = f"default-src 'self'; {IMAGES}; {FORBIDDEN_SOURCES}"
 
 
 def create_blueprint(folder: str) -> Blueprint:

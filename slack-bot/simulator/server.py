@@ -18,7 +18,7 @@ from simulator.config import Settings
 from simulator.web import create_app
 
 THREADS = 48
-STOP_SECONDS = 0.5
+STOP_TIMEOUT_SECONDS = 0.5
 LOOP_SECONDS = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -71,7 +71,7 @@ class Server:
         with self._stopping:
             self._stopped = True
         self.simulator.close()
-        self._wsgi.task_dispatcher.shutdown(timeout=STOP_SECONDS)  # type: ignore[arg-type] # the stub says int, waitress adds
+        self._wsgi.task_dispatcher.shutdown(timeout=STOP_TIMEOUT_SECONDS)  # type: ignore[arg-type] # the stub says int, waitress adds
         wasyncore.close_all(self._sockets)
 
     def run_until_signalled(self) -> None:

@@ -7,7 +7,7 @@ from app.blocks.text import Json, build_mrkdwn, build_plain_text
 from app.forms.numbers import format_plain
 from app.forms.ticket import MIN_AMOUNT
 
-LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
+DISPATCH_ON_TYPING = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
 
 
 def build_input(
@@ -53,7 +53,7 @@ def build_number_input(action_id: str, initial: str, largest: Decimal) -> Json:
         "is_decimal_allowed": True,
         "min_value": format_plain(MIN_AMOUNT),
         "max_value": format_plain(largest),
-    } | LIVE
+    } | DISPATCH_ON_TYPING
     return element | omit_empty("initial_value", initial)
 
 

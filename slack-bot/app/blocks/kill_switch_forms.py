@@ -21,7 +21,7 @@ from app.forms import action_ids
 from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_unconfirmed_cancel
 from app.forms.request_context import RequestContext
 
-EVERYTHING = "/"  # the value of the option that means all portfolios; not a portfolio's name
+ALL_PORTFOLIOS_VALUE = "/"  # the value of the option that means all portfolios; not a portfolio's name
 REDUCE = "reduce"
 HALT = "halt"
 HALT_EXITS = "halt_exits"
@@ -55,7 +55,7 @@ def build_halt_form(
 ) -> Json:
     """Return the form that stops trading. It states what stays open."""
     options = [
-        build_option("The whole desk", EVERYTHING),
+        build_option("The whole desk", ALL_PORTFOLIOS_VALUE),
         *(build_option(name, name) for name in portfolios[:99]),
     ]
     initial = next((item for item in options if chosen and item["value"] == chosen), options[0])
@@ -107,7 +107,7 @@ def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -
 
 def get_switch_value(switch: KillSwitch) -> str:
     """Return the value of an option: the name of a portfolio, or EVERYTHING for all portfolios."""
-    return EVERYTHING if switch.scope == "tenant" else switch.name or ""
+    return ALL_PORTFOLIOS_VALUE if switch.scope == "tenant" else switch.name or ""
 
 
 def _build_label(switch: KillSwitch) -> str:

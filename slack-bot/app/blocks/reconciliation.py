@@ -31,17 +31,17 @@ ACTIONS = {
     "watch": "Watch: leave it open, let the portfolio trade",
     "ignore": "Ignore it until a figure changes",
 }
-ALWAYS_POSSIBLE = ("watch", "ignore")
+ALWAYS_OFFERED_ACTIONS = ("watch", "ignore")
 SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
 CONNECTION_WORDS = {
     "connected": (":white_check_mark:", "is connected"),
     "down": (":red_circle:", "is down and being reconnected; new orders wait or are rejected"),
     "refused": (":red_circle:", "rejected the login"),
 }
-CORRECT = "An administrator must correct the connection."
-LOG_IN = "To log in, type `/desk login`."
-NOTHING = "nothing"
-STOPS = "Orders that open positions are denied until it is resolved."
+CORRECT_CONNECTION_HINT = "An administrator must correct the connection."
+LOG_IN_HINT = "To log in, type `/desk login`."
+NO_VALUE = "nothing"
+STOPPED_SENTENCE = "Orders that open positions are denied until it is resolved."
 
 
 def build_issue_card(payload: Mapping[str, Any]) -> Message:
@@ -57,7 +57,7 @@ def build_issue_card(payload: Mapping[str, Any]) -> Message:
     lines.append(f"Proposed: {escape(ACTIONS.get(proposed, proposed))}")
     lines.append(f"Owner: {format_person(str(payload.get('owned_by') or ''))}{_describe_watch(payload)}")
     if payload.get("severity") == "critical" and payload.get("action") != "watch":
-        lines.append(STOPS)
+        lines.append(STOPPED_SENTENCE)
     text = "\n".join(lines)
     value = build_issue_value(str(payload.get("issue_id") or ""), proposed)
     buttons = build_actions(
@@ -76,7 +76,7 @@ def describe_connection(payload: Mapping[str, Any]) -> str:
     line = f"{mark} *Broker {name}* {description}{f': {format_literal(reason)}' if reason else '.'}"
     if status != "refused":
         return line
-    return f"{line.removesuffix('.')}. {LOG_IN if broker == 'zerodha' else CORRECT}"
+    return f"{line.removesuffix('.')}. {LOG_IN_HINT if broker == 'zerodha' else CORRECT_CONNECTION_HINT}"
 
 
 def build_issue_value(issue_id: str, proposed_action: str) -> str:
@@ -92,7 +92,7 @@ def read_issue_value(value: str) -> tuple[str, str]:
 
 def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> Json:
     """Return the form that asks for an action and the reason."""
-    names = [name for name in (proposed, *ALWAYS_POSSIBLE) if name in ACTIONS]
+    names = [name for name in (proposed, *ALWAYS_OFFERED_ACTIONS) if name in ACTIONS]
     choices = {name: ACTIONS[name] for name in dict.fromkeys(names)}
     blocks = [
         build_section(f"Difference {format_code(issue_id)}. The audit log keeps what you choose, and why."),
@@ -115,7 +115,7 @@ def _describe_issue(payload: Mapping[str, Any]) -> str:
 
 
 def _format_figure(payload: Mapping[str, Any], name: str) -> str:
-    return escape(format_figure(str(payload.get(name) or NOTHING)))
+    return escape(format_figure(str(payload.get(name) or NO_VALUE)))
 
 
 def _describe_watch(payload: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ MAX_SYMBOLS_CHARACTERS = 500
 MAX_NAME_CHARACTERS = 100
 NOT_REGISTERED = " This strategy is installed but not registered. Enter symbols."
 SYMBOLS_EXAMPLE = "Example: AAPL, MSFT."
-IN_UTC = "UTC, inclusive."
+DATE_HINT = "UTC, inclusive."
 
 
 def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: RequestContext) -> Json:
@@ -68,7 +68,7 @@ def _build_strategy(names: Sequence[str], chosen: str) -> Json:
 
 def _build_day(block_id: str, label: str, day: date) -> Json:
     element = {"type": "datepicker", "initial_date": day.isoformat()}
-    return build_entry(block_id, label, element, hint=IN_UTC)
+    return build_entry(block_id, label, element, hint=DATE_HINT)
 
 
 def build_parameters_form(parameters: Sequence[StrategyParameter], context: RequestContext) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.blocks.inputs import (
-    LIVE,
+    DISPATCH_ON_TYPING,
     build_context_line,
     build_input,
     build_number_input,
@@ -35,7 +35,9 @@ SIDES = {Side.BUY: build_option("Buy", Side.BUY.value), Side.SELL: build_option(
 
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
-ASKING = "Nothing was sent yet. Please confirm below, or change the entry, and submit the form again."
+QUESTION_BANNER = (
+    "Nothing was sent yet. Please confirm below, or change the entry, and submit the form again."
+)
 
 
 def build_trade_form(
@@ -155,7 +157,7 @@ def _remove_old_price_question(blocks: list[Json], current_id: str) -> list[Json
 def build_question_form(ticket: Ticket, context: FormContext, questions: Sequence[Question]) -> Json:
     """Return the form of a ticket with all questions that need a confirmation. Entries are kept."""
     blocks = [block for question in questions for block in build_question_blocks(question)]
-    return build_trade_form(ticket.draft(), context, ASKING, blocks)
+    return build_trade_form(ticket.draft(), context, QUESTION_BANNER, blocks)
 
 
 def _build_entries(draft: Draft) -> list[Json]:
@@ -163,7 +165,7 @@ def _build_entries(draft: Draft) -> list[Json]:
     return [
         _build_entry(
             fields.SYMBOL,
-            build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE,
+            build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | DISPATCH_ON_TYPING,
             is_live=True,
         ),
         build_context_line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),

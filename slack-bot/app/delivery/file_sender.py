@@ -11,7 +11,7 @@ from app.config import is_loopback
 from app.delivery.slack_api import NO_RESPONSE_ERRORS, SlackApi, call_slack
 from app.errors import SlackRefused, SlackUnreachable
 
-UPLOAD_SECONDS = 30.0
+UPLOAD_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _post_content(url: str, content: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     request = Request(url, data=content, headers=headers, method="POST")  # noqa: S310 - the scheme is checked above
     try:
-        with opener.open(request, timeout=UPLOAD_SECONDS) as response:
+        with opener.open(request, timeout=UPLOAD_TIMEOUT_SECONDS) as response:
             status = response.status
     except NO_RESPONSE_ERRORS as error:
         raise SlackUnreachable(f"upload: {type(error).__name__}") from None

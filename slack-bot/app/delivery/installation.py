@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import SlackError
 
-FAILURE_SECONDS = 2.0  # a failed call is not repeated sooner
+FAILURE_LIFETIME_SECONDS = 2.0  # a failed call is not repeated sooner
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class InstallationCache:
         with self._lock:
             if self._installation is not None:
                 return self._installation
-            if self._failure and self._clock() < self._failed_at + FAILURE_SECONDS:
+            if self._failure and self._clock() < self._failed_at + FAILURE_LIFETIME_SECONDS:
                 raise self._failure
             return self._load_installation()
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 INVITE_HINT = (
     "I could not post this in <#{channel}>. To let me post there, type `/invite` and my name in that channel."
 )
-MAYBE_HINT = "Slack did not confirm whether this reached <#{channel}>."
+POSSIBLE_DELIVERY_HINT = "Slack did not confirm whether this reached <#{channel}>."
 
 
 class DeliveryClaim(Protocol):
@@ -109,7 +109,7 @@ class MessageSender:
             raise
         except SlackUnreachable as error:
             self._log_failure(to, "channel", error)
-            self._queue_direct(to, add_hint(message, MAYBE_HINT.format(channel=to.channel)))
+            self._queue_direct(to, add_hint(message, POSSIBLE_DELIVERY_HINT.format(channel=to.channel)))
         except SlackError as error:
             self._log_failure(to, "channel", error)
             self._send_to_response_url(to, message, in_channel=True)

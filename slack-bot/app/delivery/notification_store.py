@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
-CLAIM_SECONDS = 30.0  # after a crash or a failure, unsent notifications are sent again
+CLAIM_LEASE_SECONDS = 30.0  # after a crash or a failure, unsent notifications are sent again
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class NotificationClaim:
 
     def begin(self) -> bool:
         """Record that a call to Slack starts. Return False if another bot has taken the notification over."""
-        until = time.time() + CLAIM_SECONDS
+        until = time.time() + CLAIM_LEASE_SECONDS
         is_mine = self.store.extend(self.key, self.due_at, until)
         self.due_at = until
         return is_mine

@@ -96,7 +96,11 @@ class PendingBannerStore:
             )
             for state in BannerState
             for row in self._run_statement(
-                f"{_ADOPT} {where} {_RETURNING}", self._bot, _ADOPTED[state], self._get_team(), state.value
+                f"{_ADOPT} {where} {_RETURNING}",
+                self._bot,
+                _STATES_AFTER_ADOPTION[state],
+                self._get_team(),
+                state.value,
             )
             or []
         ]
@@ -131,7 +135,7 @@ _REMOVE_EARLIER = (
     "DELETE FROM owed_banners WHERE team = ? AND portfolio = ? AND is_end = 0 AND created_at < ?"
 )
 _ADOPT = "UPDATE owed_banners SET owner = ?, state = ? WHERE"
-_ADOPTED = dict.fromkeys(BannerState, BannerState.QUEUED.value) | {
+_STATES_AFTER_ADOPTION = dict.fromkeys(BannerState, BannerState.QUEUED.value) | {
     BannerState.INTENDED: BannerState.INTENDED.value
 }
 _RETURNING = "RETURNING key, portfolio, is_end, channel, member, request_id, content, created_at"

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=5)  # events of concurrent transactions arrive in another order than their times
 MAX_MISSED_EVENTS = 20_000
-RELOAD_SECONDS = 2.0  # another bot may have rotated the secret
-ROTATION_SECONDS = 60.0  # one bot rotates a secret in this time
+RELOAD_INTERVAL_SECONDS = 2.0  # another bot may have rotated the secret
+ROTATION_INTERVAL_SECONDS = 60.0  # one bot rotates a secret in this time
 
 
 class EventReceiver:
@@ -112,7 +112,7 @@ class EventReceiver:
 
     def _rotate_secret(self, api: EventApi) -> str:
         """Replace a lost secret. Of several bots that lost it, one does. Raises `OmsError`."""
-        slot = int(self._clock() / ROTATION_SECONDS)
+        slot = int(self._clock() / ROTATION_INTERVAL_SECONDS)
         if not ClaimedIds(self._services.storage).claim(f"rotate:{self._webhook_id}:{slot}"):
             raise OmsError("Another bot replaces the secret of the webhook.")
         return self._save_secret(api.rotate_secret(self._webhook_id))
@@ -120,7 +120,7 @@ class EventReceiver:
     def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
         if self._has_signature(headers, body):
             return True
-        if not self._webhook_id or self._clock() < self._reloaded_at + RELOAD_SECONDS:
+        if not self._webhook_id or self._clock() < self._reloaded_at + RELOAD_INTERVAL_SECONDS:
             return False
         self._reloaded_at = self._clock()
         self._secret = self._services.webhook_secrets.find(self._webhook_id) or self._secret

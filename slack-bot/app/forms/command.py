@@ -17,7 +17,7 @@ TRADE_LINE = re.compile(
     r"(?:\s*(?:@|\sat\s)\s*(?P<price>\S.*?))?(?:\s+in\s+(?P<portfolio>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
-IN = re.compile(r"\s+in\s", re.IGNORECASE)
+PORTFOLIO_SEPARATOR = re.compile(r"\s+in\s", re.IGNORECASE)
 EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
 POSITIONS_ADVICE = (
     "`/trade` only records trades. `/portfolio` and `/desk positions` show positions, `/trades` shows "
@@ -65,7 +65,7 @@ def _refuse_other_commands(line: str) -> None:
 
 def _normalize_line(line: str) -> str:
     """Return the line with plain punctuation. The portfolio name after `in` stays as it was typed."""
-    before = IN.search(line)
+    before = PORTFOLIO_SEPARATOR.search(line)
     name_start = before.end() if before else len(line)
     return normalize_punctuation(line[:name_start]) + line[name_start:]
 

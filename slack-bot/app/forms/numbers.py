@@ -24,7 +24,7 @@ WITH_CURRENCY = re.compile(rf"(?:(?:{CURRENCY})\s*)?(.*?)(?:\s*(?:{CURRENCY}))?"
 UNITS = re.compile(r"(.*?)\s*(?:shares?|units?)", re.IGNORECASE | re.DOTALL)
 
 _HAS_DECIMAL_COMMA: ContextVar[bool] = ContextVar("has_decimal_comma", default=False)
-_SWAPPED = str.maketrans(",.", ".,")
+_SEPARATOR_TABLE = str.maketrans(",.", ".,")
 
 
 class InvalidAmount(ValueError):
@@ -169,4 +169,4 @@ def _group_digits(whole: str) -> str:
 
 
 def _localize_separators(text: str) -> str:
-    return text.translate(_SWAPPED) if _HAS_DECIMAL_COMMA.get() else text
+    return text.translate(_SEPARATOR_TABLE) if _HAS_DECIMAL_COMMA.get() else text

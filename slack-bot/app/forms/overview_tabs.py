@@ -16,12 +16,12 @@ class Tab(StrEnum):
     SETTINGS = "settings"
 
 
-DECIDERS = ("trade", "approve", "risk")  # scopes of those who may decide on orders
+DECISION_SCOPES = ("trade", "approve", "risk")  # scopes of those who may decide on orders
 
 
 def list_tabs(member: Member) -> list[Tab]:
     """Return the tabs that a person sees: approvals only if the person may decide."""
-    return [tab for tab in Tab if tab is not Tab.APPROVALS or member.has_scope(*DECIDERS)]
+    return [tab for tab in Tab if tab is not Tab.APPROVALS or member.has_scope(*DECISION_SCOPES)]
 
 
 def parse_tab(text: str) -> Tab:

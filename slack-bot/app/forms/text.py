@@ -23,12 +23,12 @@ DEFAULT_IGNORABLE = (
     (0xE0000, 0xE0FFF),
 )
 INVISIBLE = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]")
-SAME_MARKS = {
+VARIANTS_BY_MARK = {
     "'": "`´ʹʻʼʽˈˊˋ‘’‚‛′‵＇｀",  # noqa: RUF001  # the characters are intended
     '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # the characters are intended
     "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # the characters are intended
 }
-UNIFIED = str.maketrans({mark: plain for plain, marks in SAME_MARKS.items() for mark in marks})
+MARK_TABLE = str.maketrans({mark: plain for plain, marks in VARIANTS_BY_MARK.items() for mark in marks})
 PATHS = (".", "..")  # HTTP clients remove these from a path
 LINE_BREAKS = re.compile(r"[\t\r\n]+")
 
@@ -76,7 +76,7 @@ def name_key(name: str) -> str:
     """
     folded = unicodedata.normalize("NFD", INVISIBLE.sub("", name)).casefold()
     composed = unicodedata.normalize("NFC", INVISIBLE.sub("", folded))
-    return " ".join(unicodedata.normalize("NFC", composed.translate(UNIFIED)).split())
+    return " ".join(unicodedata.normalize("NFC", composed.translate(MARK_TABLE)).split())
 
 
 def unescape(text: str) -> str:

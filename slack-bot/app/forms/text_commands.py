@@ -22,8 +22,8 @@ MAX_SYMBOLS = 10
 MIN_LIKENESS = 0.6
 LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]+)(?:\|([^<>]+))?>")
 MENTION = re.compile(r"<[@!#][^<>]*>")
-IN = re.compile(r"(?:^|\s)(?:in|of|for)\s+(\S.*)$", re.IGNORECASE | re.DOTALL)
-SHARE = re.compile(r"(?:^|\s)share$", re.IGNORECASE)
+PORTFOLIO_PATTERN = re.compile(r"(?:^|\s)(?:in|of|for)\s+(\S.*)$", re.IGNORECASE | re.DOTALL)
+SHARE_PATTERN = re.compile(r"(?:^|\s)share$", re.IGNORECASE)
 ORDER_ID = re.compile(r"O[0-9][0-9a-z]{9,30}", re.ASCII)
 HELP_WORDS = ("help", "?", "--help")
 
@@ -215,7 +215,7 @@ def _remove_mentions_and_links(text: str) -> str:
 
 
 def _split_share(arguments: str) -> tuple[str, bool]:
-    match = SHARE.search(arguments)
+    match = SHARE_PATTERN.search(arguments)
     return (arguments[: match.start()].strip(), True) if match else (arguments, False)
 
 
@@ -238,7 +238,7 @@ def _quote_word(word: str) -> str:
 def _parse_parts(command: TextCommand, arguments: str, now: datetime) -> TextCommand:
     """Return the command with its parts. They may come in any order, a portfolio comes last."""
     accepted = PARTS[command.verb]
-    if match := IN.search(arguments):
+    if match := PORTFOLIO_PATTERN.search(arguments):
         if Part.PORTFOLIO not in accepted:
             raise _build_error(command.verb, match[0].strip())
         command = replace(command, portfolio=_parse_portfolio(match[1]))

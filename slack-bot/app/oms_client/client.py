@@ -34,10 +34,10 @@ from app.oms_client.wire import (
     serialize_ticket,
 )
 
-WRITE_SECONDS = 16.0  # the OMS responds to a write within 15
-READ_SECONDS = 2.0
-DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
-CONNECT_SECONDS = 1.0
+WRITE_TIMEOUT_SECONDS = 16.0  # the OMS responds to a write within 15
+READ_TIMEOUT_SECONDS = 2.0
+DOWNLOAD_TIMEOUT_SECONDS = 15.0  # between two pieces of a file
+CONNECT_TIMEOUT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
 SLACK_STATUS_PATH = "/api/v1/slack-status"
 ON_BEHALF_OF = "X-On-Behalf-Of"
@@ -58,8 +58,8 @@ class OmsClient:
         self,
         settings: Settings,
         *,
-        write_seconds: float = WRITE_SECONDS,
-        read_seconds: float = READ_SECONDS,
+        write_seconds: float = WRITE_TIMEOUT_SECONDS,
+        read_seconds: float = READ_TIMEOUT_SECONDS,
         get_team: Callable[[], str] | None = None,
     ):
         """Connect to the OMS. `get_team` returns the workspace for whose people the key may act."""
@@ -71,7 +71,7 @@ class OmsClient:
         self._http = Connections(
             settings.oms_api_url,
             {"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
-            min(CONNECT_SECONDS, read_seconds, write_seconds),
+            min(CONNECT_TIMEOUT_SECONDS, read_seconds, write_seconds),
         )
 
     def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> PlaceResult:
@@ -278,7 +278,9 @@ class OmsClient:
     ) -> bytes | None:
         headers = {**headers, "Accept": "text/csv"}
         try:
-            response = self._http.download(path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes)
+            response = self._http.download(
+                path, params, headers, seconds=DOWNLOAD_TIMEOUT_SECONDS, limit=max_bytes
+            )
         except HttpError as error:
             raise OmsError(f"No complete response: {error}.") from None
         if response is not None and response.status_code != 200:

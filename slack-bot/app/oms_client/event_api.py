@@ -9,7 +9,7 @@ from app.config import Settings, is_loopback
 from app.errors import OmsError, UnreadableResponse
 from app.oms_client.wire import parse_error
 
-READ_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 10.0
 PAGE_ROWS = 1000
 WEBHOOK_NAME = "slack-bot"
 WEBHOOKS_PATH = "/api/v1/webhooks"
@@ -33,7 +33,7 @@ class EventApi:
         self._http = httpx.Client(
             base_url=settings.oms_api_url,
             headers={"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
-            timeout=httpx.Timeout(READ_SECONDS),
+            timeout=httpx.Timeout(READ_TIMEOUT_SECONDS),
             limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
             trust_env=not is_loopback(settings.oms_api_url),
         )

@@ -15,8 +15,8 @@ else:
         return method
 
 
-ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "waitress", "werkzeug", "urllib3")
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+QUIET_LOGGERS = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "waitress", "werkzeug", "urllib3")
 
 
 def configure_logging(log_format: str) -> None:
@@ -26,13 +26,13 @@ def configure_logging(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in QUIET:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def list_extra_values(record: logging.LogRecord) -> dict[str, object]:
     """Return the values that were passed as `extra`."""
-    return {name: value for name, value in vars(record).items() if name not in ORDINARY}
+    return {name: value for name, value in vars(record).items() if name not in STANDARD_ATTRIBUTES}
 
 
 def _format_instant(record: logging.LogRecord) -> str:

@@ -27,10 +27,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_CONNECTIONS = 1000
 THREADS = 64  # a submission uses one for a second at most
-STOP_SECONDS = 5.0
-SWITCH_SECONDS = 0.001  # how long a request waits for another thread that computes; Python's default is 0.005
+STOP_TIMEOUT_SECONDS = 5.0
+SWITCH_INTERVAL_SECONDS = (
+    0.001  # how long a request waits for another thread that computes; Python's default is 0.005
+)
 GARBAGE_THRESHOLDS = (50_000, 20, 20)  # allocations; the default 700 collects several times per burst
-RECONNECT_SECONDS = 5.0
+RECONNECT_INTERVAL_SECONDS = 5.0
 MAX_CHARTS_SECONDS = 5.0  # the first start on a machine also lists its fonts
 
 
@@ -94,7 +96,7 @@ def serve(bot: Bot) -> None:
     try:
         server.run()
     finally:
-        bot.stop(STOP_SECONDS)
+        bot.stop(STOP_TIMEOUT_SECONDS)
         log.info("Stopped")
 
 
@@ -112,7 +114,7 @@ def configure_interpreter() -> None:
     There are over 100,000 of these objects with the charts. A full collection scans them for 50 ms, in
     which no request is handled.
     """
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -148,7 +150,7 @@ def connect_forever(bot: Bot) -> None:
         else:
             log.info("Connected by Socket Mode")
             return
-        bot.services.stopping.wait(RECONNECT_SECONDS)
+        bot.services.stopping.wait(RECONNECT_INTERVAL_SECONDS)
 
 
 def _stop_on_signals() -> None:

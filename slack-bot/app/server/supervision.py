@@ -16,7 +16,7 @@ from app.services.settings.slack_statuses import run_status_sync
 from app.services.settings.workspace_claim import run_workspace_claim
 from app.services.state.overview_viewers import MAX_IDLE_SECONDS
 from app.services.trades.confirmation_recovery import run_recovery
-from app.storage.bot_registry import BEAT_SECONDS
+from app.storage.bot_registry import BEAT_INTERVAL_SECONDS
 from app.storage.claimed_ids import ClaimedIds
 from app.storage.database import DatabaseError
 from app.storage.encryption import DecryptionFailed
@@ -24,14 +24,14 @@ from app.storage.installations import InstalledWorkspace
 
 log = logging.getLogger(__name__)
 
-SUPERVISION_SECONDS = 2.0
+SUPERVISION_INTERVAL_SECONDS = 2.0
 CLEANING_BEATS = 1200  # about an hour
 
 
 def run_heartbeat(services: Services) -> None:
     """Record that this bot is alive until it stops. Remove old records now and then."""
     beats = 0
-    while not services.stopping.wait(BEAT_SECONDS):
+    while not services.stopping.wait(BEAT_INTERVAL_SECONDS):
         services.storage.bots.beat()
         beats += 1
         if beats % CLEANING_BEATS == 0:
@@ -50,7 +50,7 @@ def run_supervision(workspaces: WorkspaceRegistry, services: Services) -> None:
             started = start_new(workspaces.list_connected(), started)
         except Exception:  # one failure must not end the thread
             log.exception("Workspaces not supervised")
-        services.stopping.wait(SUPERVISION_SECONDS)
+        services.stopping.wait(SUPERVISION_INTERVAL_SECONDS)
 
 
 def start_new(connected: Sequence[Workspace], started: Sequence[Workspace]) -> list[Workspace]:

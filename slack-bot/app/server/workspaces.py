@@ -22,8 +22,8 @@ from app.storage.installations import InstalledWorkspace
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 2.0  # how long a bot may use an installation that another bot has changed
-STOP_SECONDS = 5.0
+CHECK_INTERVAL_SECONDS = 2.0  # how long a bot may use an installation that another bot has changed
+STOP_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class WorkspaceRegistry:
         """Return the workspace, None if the app is not installed in it."""
         installed_first = self.first is not None and self.first.services.team == team
         entry = self._entries.get(team)
-        if entry is None or self._clock() >= entry.checked_at + CHECK_SECONDS:
+        if entry is None or self._clock() >= entry.checked_at + CHECK_INTERVAL_SECONDS:
             with self._lock:
                 entry = self._refresh_entry(team, is_first=installed_first)
         return entry.workspace
@@ -157,4 +157,6 @@ class WorkspaceRegistry:
         """Stop the services of a workspace that was changed or removed."""
         if entry is not None and entry.workspace is not None and entry.workspace is not self.first:
             services = entry.workspace.services
-            threading.Thread(target=services.stop_workspace, args=(STOP_SECONDS,), daemon=True).start()
+            threading.Thread(
+                target=services.stop_workspace, args=(STOP_TIMEOUT_SECONDS,), daemon=True
+            ).start()

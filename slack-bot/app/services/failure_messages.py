@@ -32,7 +32,7 @@ UNKNOWN_ACTION = (
     "*Outcome unknown.* The trading system has not confirmed this. "
     "Please check the order before you try again."
 )
-MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
+POSSIBLE_REPEAT_HINT = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
     "This app is installed for a whole organization, which is not supported. Nothing was sent. "

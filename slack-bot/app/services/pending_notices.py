@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.blocks.messages import build_notice
 from app.delivery.message_sender import DeliveryClaim, Recipient
-from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.notification_store import CLAIM_LEASE_SECONDS, Notification
 from app.services.dependencies import Services
 
 PRIVATE_NOTICE = "note"  # about the person's own request: sent whatever the preferences
@@ -25,7 +25,7 @@ def store_notice(services: Services, to: Recipient, text: str, key: str) -> Reci
         event_type=PRIVATE_NOTICE,
         text=text,
         created_at=now,
-        due_at=now + CLAIM_SECONDS,
+        due_at=now + CLAIM_LEASE_SECONDS,
     )
     return replace(to, claim=services.notifications.add_and_claim(notice))
 
@@ -47,7 +47,7 @@ def store_thread_line(
         event_type=PRIVATE_NOTICE,
         text=text,
         created_at=now,
-        due_at=now + CLAIM_SECONDS,
+        due_at=now + CLAIM_LEASE_SECONDS,
         thread=thread,
     )
     return services.notifications.add_and_claim(line)

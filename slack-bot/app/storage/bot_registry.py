@@ -5,7 +5,7 @@ import secrets
 from app.storage.database import Database, execute_or_log
 
 LEASE_SECONDS = 15.0
-BEAT_SECONDS = 3.0
+BEAT_INTERVAL_SECONDS = 3.0
 
 
 class BotRegistry:

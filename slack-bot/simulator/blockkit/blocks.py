@@ -132,7 +132,7 @@ BLOCKS: dict[str, Shape] = {
     ),
 }
 # Other blocks of Slack. They are accepted without checks, and the page does not draw them.
-UNREAD = frozenset(
+UNCHECKED_TYPES = frozenset(
     {"video", "file", "table", "context_actions", "task_card", "plan", "alert", "card", "carousel"}
 )
 
@@ -143,5 +143,5 @@ def check_block(value: Any, at: str, findings: Findings) -> None:
     shape = BLOCKS.get(str(kind))
     if shape is not None:
         shape.check(value, at, findings)
-    elif kind not in UNREAD:
+    elif kind not in UNCHECKED_TYPES:
         findings.add(f"{at}/type", f"unsupported type: {kind}")

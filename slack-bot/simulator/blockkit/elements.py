@@ -74,8 +74,8 @@ CONVERSATION: dict[str, Check] = {"default_to_current_conversation": boolean, "f
 URLS: dict[str, Check] = {"response_url_enabled": boolean}
 OPTION_LISTS: dict[str, Check] = {"options": options.OPTIONS, "option_groups": options.OPTION_GROUPS}
 OPTION_RULES = (options.options_or_groups, *options.RULES)
-SOME_IDS = array(string(255), 1, 100)
-SOME_OPTIONS = array(options.OPTION, 1, 100)
+ID_LIST = array(string(255), 1, 100)
+OPTION_LIST = array(options.OPTION, 1, 100)
 
 _BUTTON = Shape(
     {"text": text(75)},
@@ -137,17 +137,17 @@ ELEMENTS: dict[str, Element] = {
     ),
     "channels_select": Element(Shape({}, {**PICKER, **URLS, "initial_channel": string(255)}), EVERYWHERE),
     "multi_static_select": Element(
-        Shape({}, {**MULTI, **OPTION_LISTS, "initial_options": SOME_OPTIONS}, OPTION_RULES), EVERYWHERE
+        Shape({}, {**MULTI, **OPTION_LISTS, "initial_options": OPTION_LIST}, OPTION_RULES), EVERYWHERE
     ),
     "multi_external_select": Element(
-        Shape({}, {**MULTI, "initial_options": SOME_OPTIONS, "min_query_length": integer(0, 1_000)}),
+        Shape({}, {**MULTI, "initial_options": OPTION_LIST, "min_query_length": integer(0, 1_000)}),
         EVERYWHERE,
     ),
-    "multi_users_select": Element(Shape({}, {**MULTI, "initial_users": SOME_IDS}), EVERYWHERE),
+    "multi_users_select": Element(Shape({}, {**MULTI, "initial_users": ID_LIST}), EVERYWHERE),
     "multi_conversations_select": Element(
-        Shape({}, {**MULTI, **CONVERSATION, "initial_conversations": SOME_IDS}), EVERYWHERE
+        Shape({}, {**MULTI, **CONVERSATION, "initial_conversations": ID_LIST}), EVERYWHERE
     ),
-    "multi_channels_select": Element(Shape({}, {**MULTI, "initial_channels": SOME_IDS}), EVERYWHERE),
+    "multi_channels_select": Element(Shape({}, {**MULTI, "initial_channels": ID_LIST}), EVERYWHERE),
     "checkboxes": Element(_build_choice_shape("initial_options", array(options.CHOICE, 1, 10)), EVERYWHERE),
     "radio_buttons": Element(_build_choice_shape("initial_option", options.CHOICE), EVERYWHERE),
     "plain_text_input": Element(_TEXT_INPUT, FORM_ONLY),
@@ -174,7 +174,9 @@ ELEMENTS: dict[str, Element] = {
     ),
 }
 # Other elements of Slack. They are accepted without checks, and the page does not draw them.
-UNREAD = frozenset({"file_input", "rich_text_input", "workflow_button", "feedback_buttons", "icon_button"})
+UNCHECKED_TYPES = frozenset(
+    {"file_input", "rich_text_input", "workflow_button", "feedback_buttons", "icon_button"}
+)
 
 
 def element_in(container: str) -> Check:
@@ -183,7 +185,7 @@ def element_in(container: str) -> Check:
     def check(value: Any, at: str, findings: Findings) -> None:
         kind = value.get("type") if isinstance(value, dict) else None
         element = ELEMENTS.get(str(kind))
-        if kind in UNREAD:
+        if kind in UNCHECKED_TYPES:
             return
         if element is None or container not in element.containers:
             findings.add(f"{at}/type", f"unsupported type: {kind}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.blocks.kill_switch_forms import EVERYTHING, HALT
+from app.blocks.kill_switch_forms import ALL_PORTFOLIOS_VALUE, HALT
 from app.forms.orders.approvals import DecisionContext
 from app.forms.request_context import RequestContext
 from app.forms.trade_buttons import ReversalContext
@@ -93,8 +93,8 @@ ENTRIES: dict[str, dict[str, str]] = {
     "backtest_form": {"strategy": "trend", "from": "2026-10-30", "to": "2026-11-28"},
     "close_form": {"position": POSITION},
     "cancel_form": {"orders": "O17952360655300000c5d8cbe8"},
-    "halt_form": {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"},
-    "resume_form": {"switch": EVERYTHING, "reason": "Good prices"},
+    "halt_form": {"scope": ALL_PORTFOLIOS_VALUE, "mode": HALT, "reason": "Bad prices"},
+    "resume_form": {"switch": ALL_PORTFOLIOS_VALUE, "reason": "Good prices"},
     "login_form": {"broker_connection": "zerodha", "request_token": "t"},
     "issue_form": {"issue_action": "ignore", "reason": "Known"},
     "decision_form": {"decision_reason": "Fine"},

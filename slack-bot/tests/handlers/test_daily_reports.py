@@ -105,9 +105,9 @@ def test_refused_report_waits_and_is_uploaded_without_a_mark(
     announce_report(reporting_workspace)
     assert len(list_uploads(reporting_workspace)) == 1
     wait_until(lambda: list_pending(reporting_workspace)[0].attempts == 0)
-    assert list_pending(reporting_workspace, time.time() + daily_reports.CLAIM_SECONDS - 60) == []
+    assert list_pending(reporting_workspace, time.time() + daily_reports.CLAIM_LEASE_SECONDS - 60) == []
     reporting_workspace.slack.default_responses.clear()
-    advance_clock(monkeypatch, daily_reports.CLAIM_SECONDS + 1)
+    advance_clock(monkeypatch, daily_reports.CLAIM_LEASE_SECONDS + 1)
     assert DUPLICATE not in list_uploads(reporting_workspace, 2)[1]["initial_comment"]
     wait_until(lambda: not list_pending(reporting_workspace))
 
@@ -119,7 +119,7 @@ def test_report_that_slack_may_have_is_repeated_with_a_mark(
     announce_report(reporting_workspace)
     assert DUPLICATE not in list_uploads(reporting_workspace)[0]["initial_comment"]
     reporting_workspace.bot.services.export_workers.submit("r", lambda: None).result()
-    advance_clock(monkeypatch, daily_reports.CLAIM_SECONDS + 1)
+    advance_clock(monkeypatch, daily_reports.CLAIM_LEASE_SECONDS + 1)
     assert DUPLICATE in list_uploads(reporting_workspace, 2)[1]["initial_comment"]
 
 
@@ -141,7 +141,7 @@ def test_oms_that_does_not_respond_delays_a_report_for_up_to_a_day(
     announce_report(reporting_workspace)
     deliver_notifications(reporting_workspace.bot.services)
     wait_until(lambda: list_pending(reporting_workspace)[0].attempts == 0)
-    advance_clock(monkeypatch, daily_reports.GIVE_UP_SECONDS + 1)
+    advance_clock(monkeypatch, daily_reports.MAX_DELIVERY_AGE_SECONDS + 1)
     deliver_notifications(reporting_workspace.bot.services)
     wait_until(lambda: not list_pending(reporting_workspace))
     assert reporting_workspace.slack.list_requests("files.completeUploadExternal") == []

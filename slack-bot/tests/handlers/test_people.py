@@ -15,7 +15,7 @@ from tests.limits import check_view
 from tests.views import get_banner, get_notice, get_reasons, index_blocks
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
-ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}
+OTHER_WORKSPACE_VIEW = {"view": factories.build_view(app_installed_team_id="T1")}
 
 
 def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
@@ -91,8 +91,8 @@ def test_confirmation_names_who_acted(workspace: Workspace):
 
 STRANGERS = [
     {"user": {"id": "U7", "team_id": "T2"}},
-    {"user": {"id": "U7", "team_id": "T2"}, "team": {"id": "T2", "domain": "theirs"}} | ELSEWHERE,
-    {"user": {"id": "U7", "team_id": "T2"}, "team": None} | ELSEWHERE,
+    {"user": {"id": "U7", "team_id": "T2"}, "team": {"id": "T2", "domain": "theirs"}} | OTHER_WORKSPACE_VIEW,
+    {"user": {"id": "U7", "team_id": "T2"}, "team": None} | OTHER_WORKSPACE_VIEW,
 ]
 NOBODY = [
     {"user": {"id": "U7"}},
@@ -146,7 +146,7 @@ def test_form_that_slack_opened_for_another_installation_shows_a_refusal(workspa
 
 
 def test_person_is_accepted_if_the_view_names_the_workspace_of_the_app(workspace: Workspace):
-    assert workspace.deliver(factories.build_submission() | {"team": None} | ELSEWHERE | {
+    assert workspace.deliver(factories.build_submission() | {"team": None} | OTHER_WORKSPACE_VIEW | {
         "view": factories.build_view(app_installed_team_id="T1", state={"values": factories.build_state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
 

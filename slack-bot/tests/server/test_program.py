@@ -212,8 +212,8 @@ def test_libraries_do_not_log_bodies(monkeypatch):
     level = root.level
     logs.configure_logging("json")
     root.setLevel(level)
-    assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET)
-    for name in logs.QUIET:
+    assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET_LOGGERS)
+    for name in logs.QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.blocks.kill_switch_forms import EVERYTHING, HALT
+from app.blocks.kill_switch_forms import ALL_PORTFOLIOS_VALUE, HALT
 from app.forms.request_context import RequestContext
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
@@ -78,7 +78,7 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
     try:
         (first, address), _ = programs
         slack.queue_responses("chat.postMessage", Response(slow=60.0))
-        entries = {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"}
+        entries = {"scope": ALL_PORTFOLIOS_VALUE, "mode": HALT, "reason": "Bad prices"}
         values = {
             block: {
                 "entry": {"type": "plain_text_input", "value": value, "selected_option": {"value": value}}

@@ -28,7 +28,7 @@ KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
 @pytest.fixture(autouse=True)
 def immediate_refresh(monkeypatch):
     """Compare with the store at each request."""
-    monkeypatch.setattr(workspaces_module, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(workspaces_module, "CHECK_INTERVAL_SECONDS", 0.0)
 
 
 @pytest.fixture

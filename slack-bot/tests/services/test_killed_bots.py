@@ -13,7 +13,7 @@ from app.forms.trade_buttons import ReversalContext
 from app.oms_client.daily_reports import DailyReport
 from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.kill_switches.banners import show_banner
-from app.services.notifications.daily_reports import CLAIM_SECONDS, store_report
+from app.services.notifications.daily_reports import CLAIM_LEASE_SECONDS, store_report
 from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.messages import refresh_open_orders
 from app.storage.sqlite import SqliteDatabase
@@ -85,7 +85,9 @@ def test_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method, 
     deliver_notifications(second.bot.services)
     assert len(first.slack.list_requests("files.getUploadURLExternal")) == 1, "the first bot is uploading"
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + CLAIM_SECONDS + 1)
+    monkeypatch.setattr(
+        "app.services.notifications.delivery.time.time", lambda: clock() + CLAIM_LEASE_SECONDS + 1
+    )
     deliver_notifications(second.bot.services)
     store = second.bot.services.notifications
     wait_until(lambda: not store.list_due(1e12))

@@ -81,12 +81,12 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
 
 @pytest.fixture
 def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
-    monkeypatch.setattr("app.services.notifications.delivery.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.pending_notices.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.brokers.issue_cards.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr("app.services.notifications.delivery.CLAIM_LEASE_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.pending_notices.CLAIM_LEASE_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.brokers.issue_cards.CLAIM_LEASE_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_LEASE_SECONDS", 0.2)
     monkeypatch.setattr("app.services.state.notification_pace.BURST_SECONDS", 0.0)
-    monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.delivery.notification_store.CLAIM_LEASE_SECONDS", 0.0)
     services = shared_bot.bot.services
     queues = (services.send_queue, services.overview_queue)  # a job of the test before may still store a row
     wait_until(lambda: not any(queue._waiting for queue in queues))
@@ -409,7 +409,7 @@ SITES = {
     "people": ("users.list", sync_people, "settings/slack_statuses"),
 }
 # Modules and methods whose failures the named tests cover, or that lose nothing when they fail.
-ELSEWHERE = {
+TEST_FILES_BY_MODULE = {
     "forms/response_deadline": "handlers/orders/test_approvals.py",
     "queries/chart_images": "handlers/test_chart_images.py",
     "trades/confirmation_recovery": "services/trades/test_confirmation_recovery.py",
@@ -421,7 +421,7 @@ ELSEWHERE = {
     "queries/text_requests": "handlers/test_text_commands.py",
     "trades/submission": "handlers/test_slow_submissions.py",
 }
-OTHER_METHODS = {
+TEST_FILES_BY_METHOD = {
     "api.test": "server/test_web.py",
     "auth.revoke": "server/test_oauth.py",
     "auth.test": "handlers/test_installation_check.py",
@@ -431,15 +431,15 @@ OTHER_METHODS = {
 }
 APP = Path(__file__).parents[2] / "app"
 CALL = re.compile(r"services\.(?:slack\.(?!installation|scopes|client)|file_sender\.|reply_sender\.)\w+\(")
-GIVEN_UP = {"reminder"}  # if Slack refuses it: the approvers still have the request
-REPEATABLE = {"429", "503", "no response"}
+UNREPEATED_SITES = {"reminder"}  # if Slack refuses it: the approvers still have the request
+REPEATABLE_FAILURES = {"429", "503", "no response"}
 
 
 COMBINATIONS = [
     (site, failure)
     for site in SITES
     for failure in FAILURES
-    if (SITES[site][0] != "upload" and site not in GIVEN_UP) or failure in REPEATABLE
+    if (SITES[site][0] != "upload" and site not in UNREPEATED_SITES) or failure in REPEATABLE_FAILURES
 ]
 
 
@@ -450,7 +450,7 @@ def test_failed_call_to_slack_is_repeated_or_reported(workspace: PortfolioWorksp
     wait_until(act(workspace))
 
 
-@pytest.mark.parametrize("failure", sorted(REPEATABLE))
+@pytest.mark.parametrize("failure", sorted(REPEATABLE_FAILURES))
 def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
     workspace.slack.queue_responses("views.update", FAILURES[failure])
     wait_until(fill_in_form(workspace))
@@ -471,11 +471,13 @@ def test_every_module_and_method_that_calls_slack_is_covered():
         for path in (APP / "services").rglob("*.py")
     }
     calling = {module for module, source in sources.items() if CALL.search(source)}
-    covered = {module for _, _, module in SITES.values()} | set(ELSEWHERE)
+    covered = {module for _, _, module in SITES.values()} | set(TEST_FILES_BY_MODULE)
     assert calling <= covered
     assert covered <= calling | {"message_sender", "reply_sender"}
     delivery = "".join(path.read_text() for path in (APP / "delivery").glob("*.py"))
     methods = set(re.findall(r"(?:call_slack|repeat_call)\(\s*\"([\w.]+)\"", delivery))
-    assert methods == {method for method, _, _ in SITES.values()} - {"respond", "upload"} | set(OTHER_METHODS)
-    test_files = {*ELSEWHERE.values(), *OTHER_METHODS.values()}
+    assert methods == {method for method, _, _ in SITES.values()} - {"respond", "upload"} | set(
+        TEST_FILES_BY_METHOD
+    )
+    test_files = {*TEST_FILES_BY_MODULE.values(), *TEST_FILES_BY_METHOD.values()}
     assert all((APP.parent / "tests" / name).is_file() for name in test_files)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 from app.blocks.inputs import (
-    LIVE,
+    DISPATCH_ON_TYPING,
     build_context_line,
     build_input,
     build_number_input,
@@ -12,7 +12,7 @@ from app.blocks.inputs import (
     omit_empty,
 )
 from app.blocks.text import Json, build_option, build_plain_text, build_section, escape
-from app.blocks.trade_form import ASKING, BANNER, SIDES, build_question_blocks
+from app.blocks.trade_form import BANNER, QUESTION_BANNER, SIDES, build_question_blocks
 from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.numbers import format_grouped, format_plain, is_whole_text
 from app.forms.orders import fields
@@ -28,7 +28,7 @@ TIMES = {
     time_in_force.value: build_option(name, time_in_force.value) for time_in_force, name in TIME_NAMES.items()
 }
 PREVIEW_PROMPT = "Fill in the entries above: price, charges, cash and limits are shown here."
-STOPS = ("HALTED", "REDUCING")  # codes of denials by a kill switch
+STOP_CODES = ("HALTED", "REDUCING")  # codes of denials by a kill switch
 STOP_HINT = "`/desk risk` shows who stopped it, and why."
 MAX_TRAIL_CHARACTERS = 20
 PROPOSAL_SEPARATOR = ":"  # between the entry and its text in the value of the proposal's button
@@ -77,7 +77,7 @@ def build_order_question_form(
 ) -> Json:
     """Return the form with all questions that need a confirmation. Entries are kept."""
     blocks = [block for question in questions for block in build_question_blocks(question)]
-    return build_order_form(draft, context, ASKING, blocks, lines)
+    return build_order_form(draft, context, QUESTION_BANNER, blocks, lines)
 
 
 def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
@@ -217,7 +217,8 @@ class _EntryBuilder:
         if entry != fields.TRAIL:
             return self.build_number(entry)
         element = (
-            build_text_input(fields.LIVE_ACTION, self._draft.trail, "2.50 or 5%", MAX_TRAIL_CHARACTERS) | LIVE
+            build_text_input(fields.LIVE_ACTION, self._draft.trail, "2.50 or 5%", MAX_TRAIL_CHARACTERS)
+            | DISPATCH_ON_TYPING
         )
         return self._build_input(
             entry, element, is_live=True, hint="Distance from the best price: per unit, or in %."
@@ -259,7 +260,7 @@ class _EntryBuilder:
 def format_denial(denial: Denial) -> str:
     """Return why an order was denied, in mrkdwn: the rule, the numbers, and what passes."""
     nearest = _format_nearest(denial)
-    if denial.code in STOPS:
+    if denial.code in STOP_CODES:
         passing = nearest if denial.largest_passing else ""
         return f"*Denied, because trading is stopped*: {escape(denial.message)}{passing} {STOP_HINT}"
     numbers = [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.blocks.messages import format_local_time
-from app.blocks.orders.form import STOPS, format_denial
+from app.blocks.orders.form import STOP_CODES, format_denial
 from app.blocks.text import escape
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.order import Check, PortfolioCash, Preview
@@ -29,7 +29,7 @@ def format_limits(checks: Iterable[Check]) -> str:
         (
             (check.largest_passing, check)
             for check in checks
-            if check.largest_passing is not None and (check.largest_passing or check.code not in STOPS)
+            if check.largest_passing is not None and (check.largest_passing or check.code not in STOP_CODES)
         ),
         key=lambda limit: limit[0],
     )

@@ -23,8 +23,8 @@ from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbo
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
 
 MAX_PERCENT = Decimal(100)
-HIDEABLE = (fields.LIMIT, fields.STOP, fields.TRAIL, fields.EXPIRES)
-FIXED = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an order that is changed
+HIDEABLE_FIELDS = (fields.LIMIT, fields.STOP, fields.TRAIL, fields.EXPIRES)
+FIXED_FIELDS = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an order that is changed
 
 
 def read_order_draft(state: FormState, context: OrderContext) -> OrderDraft:
@@ -42,7 +42,7 @@ def read_order_draft(state: FormState, context: OrderContext) -> OrderDraft:
 
 def hide_entries(draft: OrderDraft, context: OrderContext) -> OrderContext:
     """Return the context with the entries that the form may hide, or that cannot be changed."""
-    names = (*HIDEABLE, *(FIXED if context.replaces else ()))
+    names = (*HIDEABLE_FIELDS, *(FIXED_FIELDS if context.replaces else ()))
     texts = ((name, str(getattr(draft, name))) for name in names)
     return replace(context, hidden=tuple((name, text) for name, text in texts if text))
 

@@ -9,12 +9,12 @@ from typing import Any
 from app.blocks.messages import Message, add_hint
 from app.blocks.reconciliation import build_issue_card
 from app.delivery.message_sender import DeliveryClaim, send_with_claim
-from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.notification_store import CLAIM_LEASE_SECONDS, Notification
 from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.failure_messages import MAYBE_REPEATED
+from app.services.failure_messages import POSSIBLE_REPEAT_HINT
 from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) ->
 def send_card(services: Services, notification: Notification) -> None:
     """Send a card that Slack did not take, or that a bot left when it was killed. Raises `SlackError`."""
     card = build_issue_card(json.loads(notification.text))
-    hint = MAYBE_REPEATED if notification.attempts else ""
+    hint = POSSIBLE_REPEAT_HINT if notification.attempts else ""
     _show_card(services, notification.thread, notification.channel, card, hint)
 
 
@@ -73,7 +73,7 @@ def _store_card(
         event_type=CARD,
         text=json.dumps(payload),
         created_at=now,
-        due_at=now + CLAIM_SECONDS,
+        due_at=now + CLAIM_LEASE_SECONDS,
         thread=issue_id,
     )
     services.notifications.remove_replaced(card)

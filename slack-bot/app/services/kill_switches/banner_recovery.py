@@ -16,7 +16,7 @@ from app.services.trades.confirmation_recovery import NOT_RECORDED_AFTER_SECONDS
 log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 3600.0  # of a banner that is still posted
-CLOCK_SECONDS = 30.0  # by which the clocks of the bot and the OMS may differ
+MAX_CLOCK_SKEW_SECONDS = 30.0  # by which the clocks of the bot and the OMS may differ
 ALL_PORTFOLIOS = "tenant"
 
 
@@ -60,7 +60,7 @@ def _is_change_made(services: Services, pending: PendingBanner) -> bool:
         _is_of(switch, pending.portfolio)
         and switch.is_active == pending.is_end
         and switch.set_by == person.actor
-        and _is_set_since(switch, pending.created_at - CLOCK_SECONDS)
+        and _is_set_since(switch, pending.created_at - MAX_CLOCK_SKEW_SECONDS)
         for switch in switches
     )
 

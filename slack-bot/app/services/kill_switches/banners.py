@@ -126,7 +126,9 @@ def _post_banner(services: Services, pending: PendingBanner) -> None:
     if not services.pending_banners.set_state(pending.key, BannerState.POSTING):
         return  # another bot posts it
     message = (
-        add_hint(pending.message, failure_messages.MAYBE_REPEATED) if pending.is_repeat else pending.message
+        add_hint(pending.message, failure_messages.POSSIBLE_REPEAT_HINT)
+        if pending.is_repeat
+        else pending.message
     )
     try:
         if pending.channel:

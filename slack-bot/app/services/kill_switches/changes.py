@@ -1,7 +1,7 @@
 """Stop and resume trading, and keep a banner in the channel while trading is stopped."""
 
 from app.blocks.kill_switch_forms import (
-    EVERYTHING,
+    ALL_PORTFOLIOS_VALUE,
     FLATTEN,
     STATES,
     build_halt_banner,
@@ -30,7 +30,7 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
     if mode == FLATTEN and entries.get(action_ids.FLATTEN_OK) != "yes":
         raise InvalidEntries({action_ids.FLATTEN_OK: CONFIRM_FLATTEN})
     reason = _read_reason(submission)
-    portfolio = "" if scope == EVERYTHING else scope
+    portfolio = "" if scope == ALL_PORTFOLIOS_VALUE else scope
     state, exits = STATES[mode]
     client = create_client(services, submission.origin)
     actor = submission.origin.person.actor
@@ -60,7 +60,7 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
     if stopped[0].set_by == actor:
         raise InvalidEntries({action_ids.SWITCH: SAME_PERSON})
     reason = _read_reason(submission)
-    portfolio = "" if chosen == EVERYTHING else chosen
+    portfolio = "" if chosen == ALL_PORTFOLIOS_VALUE else chosen
     banner = build_resumed_banner(portfolio, actor, reason)
     with announce_switch(
         services, submission.origin, submission.context.channel, portfolio, banner, is_end=True

@@ -13,16 +13,16 @@ from app.delivery.notification_store import Notification
 from app.errors import OmsError, QueueFull, SlackError, SlackUnreachable, format_log_name
 from app.oms_client.daily_reports import DailyReport, download_report
 from app.services.dependencies import Services
-from app.services.failure_messages import MAYBE_REPEATED
+from app.services.failure_messages import POSSIBLE_REPEAT_HINT
 from app.services.queries.exports import MAX_EXPORT_BYTES, get_title
 from app.storage.claimed_ids import ClaimedIds
 
 log = logging.getLogger(__name__)
 
 REPORT = "report.ready"
-CLAIM_SECONDS = 300.0  # longer than an upload; what failed is tried again after it
-GIVE_UP_SECONDS = 24 * 3600.0
-ANNOUNCED_BEFORE = "The OMS generated this report again, so you may have an earlier copy."
+CLAIM_LEASE_SECONDS = 300.0  # longer than an upload; what failed is tried again after it
+MAX_DELIVERY_AGE_SECONDS = 24 * 3600.0
+REPEATED_REPORT_HINT = "The OMS generated this report again, so you may have an earlier copy."
 TOO_LARGE = (
     "{title} is larger than {megabytes} MB, which is the most that I send here. "
     "Download it from the OMS with `GET {path}`."
@@ -55,7 +55,7 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
 def start_uploads(services: Services, notifications: Iterable[Notification]) -> None:
     """Claim the reports that are due, and upload them on the threads for exports."""
     for pending in notifications:
-        if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
+        if not services.notifications.claim(pending, time.time() + CLAIM_LEASE_SECONDS):
             continue
         try:
             services.export_workers.submit(pending.key, _upload_or_postpone, services, pending)
@@ -72,7 +72,7 @@ def _upload_or_postpone(services: Services, pending: Notification) -> None:
         log.warning("Report not uploaded", extra=extra)
         if not isinstance(error, SlackUnreachable):  # nothing was posted
             services.notifications.retract(pending.key)
-        if time.time() - pending.created_at <= GIVE_UP_SECONDS:
+        if time.time() - pending.created_at <= MAX_DELIVERY_AGE_SECONDS:
             return
     services.notifications.remove(pending.key)
 
@@ -82,7 +82,7 @@ def _upload_report(services: Services, pending: Notification) -> None:
     report = DailyReport(**stored["report"])
     title = f"{get_title(report.report)}, {report.date}"
     content = download_report(services.oms, report, max_bytes=MAX_EXPORT_BYTES, request_id=pending.key)
-    hint = MAYBE_REPEATED if pending.attempts else "" if stored["is_new"] else ANNOUNCED_BEFORE
+    hint = POSSIBLE_REPEAT_HINT if pending.attempts else "" if stored["is_new"] else REPEATED_REPORT_HINT
     comment = f"*{escape(title)}* {hint}".rstrip()
     if content is None:
         megabytes = MAX_EXPORT_BYTES // 1_000_000

@@ -10,7 +10,7 @@ from itertools import filterfalse, groupby
 from app.blocks.messages import add_hint
 from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT
-from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.notification_store import CLAIM_LEASE_SECONDS, Notification
 from app.delivery.posted_messages import MessageKind
 from app.errors import (
     OmsError,
@@ -25,7 +25,7 @@ from app.forms.preferences import Mode
 from app.oms_client import Person
 from app.services.brokers.issue_cards import CARD, send_card
 from app.services.dependencies import Services
-from app.services.failure_messages import MAYBE_REPEATED
+from app.services.failure_messages import POSSIBLE_REPEAT_HINT
 from app.services.notifications.daily_reports import REPORT, start_uploads
 from app.services.notifications.reminders import REMINDER, send_reminder
 from app.services.settings.preferences import SUMMARY, load_preferences
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
-GIVE_UP_SECONDS = 24 * 3600.0
+MAX_DELIVERY_AGE_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 SendNotification = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
 SENDERS: dict[str, SendNotification] = {  # each sends a separate message
@@ -160,7 +160,7 @@ def _can_receive(services: Services, person: Person, notification: Notification)
         name = None
     except OmsError as error:
         log.info("Notification delayed", extra={"request_id": notification.key, "fault": str(error)})
-        if time.time() - notification.created_at > GIVE_UP_SECONDS:
+        if time.time() - notification.created_at > MAX_DELIVERY_AGE_SECONDS:
             services.notifications.remove(notification.key)
         return False
     if name is None:
@@ -171,7 +171,7 @@ def _can_receive(services: Services, person: Person, notification: Notification)
 def _send_all(services: Services, recipient: str, notifications: list[Notification]) -> None:
     if not services.notification_pace.is_ready(recipient):
         return
-    until = time.time() + CLAIM_SECONDS
+    until = time.time() + CLAIM_LEASE_SECONDS
     rows = _send_single(
         services,
         [notification for notification in notifications if services.notifications.claim(notification, until)],
@@ -180,7 +180,7 @@ def _send_all(services: Services, recipient: str, notifications: list[Notificati
         return
     message = build_notification([row.text for row in rows])
     if any(row.attempts for row in rows):
-        message = add_hint(message, MAYBE_REPEATED)
+        message = add_hint(message, POSSIBLE_REPEAT_HINT)
     try:
         channel = rows[0].channel or services.slack.open_direct_channel(rows[0].user)
         services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))
@@ -212,7 +212,7 @@ def _retry_or_give_up(services: Services, rows: list[Notification], error: Slack
         if _is_final(error) and notification.channel and notification.user:
             text = f"{notification.text}\n{INVITE_HINT.format(channel=notification.channel)}"
             services.notifications.redirect(notification, text, time.time())
-        elif _is_final(error) or time.time() - notification.created_at > GIVE_UP_SECONDS:
+        elif _is_final(error) or time.time() - notification.created_at > MAX_DELIVERY_AGE_SECONDS:
             services.notifications.remove(notification.key)
 
 
@@ -240,7 +240,7 @@ def _send_alone(services: Services, notification: Notification, send: SendNotifi
         extra = {"request_id": notification.key, "fault": format_log_name(error)}
         log.info("Notification delayed", extra=extra)
         services.notifications.retract(notification.key)
-        if time.time() - notification.due_at > GIVE_UP_SECONDS:
+        if time.time() - notification.due_at > MAX_DELIVERY_AGE_SECONDS:
             services.notifications.remove(notification.key)
     else:
         services.notifications.remove(notification.key)

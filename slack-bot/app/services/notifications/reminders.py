@@ -12,7 +12,7 @@ from app.delivery.posted_messages import MessageKind
 from app.forms.orders.order import AWAITING_APPROVAL
 from app.oms_client import Person
 from app.services.dependencies import Services
-from app.services.failure_messages import MAYBE_REPEATED
+from app.services.failure_messages import POSSIBLE_REPEAT_HINT
 
 REMINDER = "approval.reminder"
 
@@ -57,5 +57,5 @@ def send_reminder(services: Services, reminder: Notification) -> None:
     )
     if order is not None and order.status == AWAITING_APPROVAL:
         message = build_notice(reminder.text)
-        hint = MAYBE_REPEATED if reminder.attempts else ""
+        hint = POSSIBLE_REPEAT_HINT if reminder.attempts else ""
         services.slack.post(request.channel, add_hint(message, hint) if hint else message, request.ts)

@@ -81,7 +81,7 @@ def recover_approval_request(services: Services, pending: PendingOrder, now: flo
         services.pending_orders.remove(pending.key)
     else:
         queue_approval_message(
-            services, pending, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else ""
+            services, pending, order, hint=failure_messages.POSSIBLE_REPEAT_HINT if is_repeat else ""
         )
 
 

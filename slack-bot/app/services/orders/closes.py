@@ -16,7 +16,7 @@ from app.services.request_origin import RequestOrigin
 
 CLOSE_PREFIX = "close:"
 CLOSE_REASON = "Closed in Slack"
-CLOCK_SECONDS = 2.0  # by which the clocks of the bot and the OMS may differ
+MAX_CLOCK_SKEW_SECONDS = 2.0  # by which the clocks of the bot and the OMS may differ
 
 
 def close_at_market(
@@ -66,7 +66,7 @@ def find_close(services: Services, pending: PendingOrder) -> Order | None:
     """Return the closing order of a stored close: the person's oldest one since then without a message."""
     position = PositionKey.load(pending.key.partition("|")[2])
     person = Person(pending.team, pending.user)
-    since = datetime.fromtimestamp(pending.submitted_at - CLOCK_SECONDS, UTC)
+    since = datetime.fromtimestamp(pending.submitted_at - MAX_CLOCK_SKEW_SECONDS, UTC)
     closes = services.orders.list_own_since(
         person, position.portfolio_name, position.symbol, since, request_id=pending.request_id
     )

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from app.blocks.messages import Message, add_hint
-from app.delivery.message_sender import INVITE_HINT, MAYBE_HINT
+from app.delivery.message_sender import INVITE_HINT, POSSIBLE_DELIVERY_HINT
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited, SlackUnreachable
 from app.services.dependencies import Services
@@ -27,7 +27,7 @@ def post_message(
             extra = {"request_id": origin.request_id, "route": "channel", "fault": str(error)}
             log.warning("Message not delivered", extra=extra)
             is_unknown = isinstance(error, SlackUnreachable)
-            hint = (MAYBE_HINT if is_unknown else INVITE_HINT).format(channel=channel)
+            hint = (POSSIBLE_DELIVERY_HINT if is_unknown else INVITE_HINT).format(channel=channel)
     direct = services.slack.open_direct_channel(origin.user)
     return direct, services.slack.post(direct, add_hint(message, hint) if hint else message)
 

@@ -215,7 +215,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     _edit_message(services, updated, build_order_message(current), request_id)
     if lines:
         message = build_thread_message(lines)
-        message = add_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
+        message = add_hint(message, failure_messages.POSSIBLE_REPEAT_HINT) if may_repeat else message
         _post_in_thread(services, order_message, message, request_id)
     if current.id != order_id:
         services.posted_messages.save(

@@ -105,5 +105,5 @@ def _post_recovered_order(
         services.pending_orders.remove(pending.key)
         publish_approval(services, origin, order, pending.channel)
     else:
-        hint = failure_messages.MAYBE_REPEATED if is_repeat else ""
+        hint = failure_messages.POSSIBLE_REPEAT_HINT if is_repeat else ""
         publish_with_approval(services, origin, order, pending.channel, key=pending.key, hint=hint)

@@ -17,7 +17,7 @@ from app.services.request_origin import RequestOrigin
 
 MAX_FOUND = 50
 MAX_QUOTED = 10  # each takes two calls, unless a list had it a moment ago
-QUOTE_SECONDS = 1.0  # of the time in which Slack expects the options
+QUOTE_TIMEOUT_SECONDS = 1.0  # of the time in which Slack expects the options
 NOT_LISTED = "not listed"
 NO_INSTRUMENTS = "No instruments are listed. Type a symbol, such as AAPL."
 NO_MATCH = "No instrument matches."
@@ -68,7 +68,7 @@ def _build_options(
 ) -> Iterable[Json]:
     began = time.monotonic()
     for number, instrument in enumerate(instruments):
-        is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
+        is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_TIMEOUT_SECONDS
         quote_text = _describe_quote(services, origin, instrument.symbol) if is_quoted else ""
         texts = (instrument.symbol, quote_text, instrument.name)
         yield build_option(" · ".join(text for text in texts if text), instrument.symbol)

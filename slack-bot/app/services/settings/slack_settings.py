@@ -10,9 +10,9 @@ from app.services.state.slack_settings_cache import MAX_AGE_SECONDS
 
 log = logging.getLogger(__name__)
 
-REFRESH_SECONDS = 10.0  # so that a submission need not load the settings
+REFRESH_INTERVAL_SECONDS = 10.0  # so that a submission need not load the settings
 GROUPS_EVERY_SECONDS = 600.0  # in case an event is lost
-NOT_HERE = "Trading is allowed in {channels} only. Nothing was sent. Please type the command there."
+WRONG_CHANNEL = "Trading is allowed in {channels} only. Nothing was sent. Please type the command there."
 
 
 def require_trading_channel(services: Services, channel: str) -> None:
@@ -29,7 +29,7 @@ def find_channel_refusal(services: Services, channel: str) -> str:
     channels = services.slack_settings.get().channels
     if not channels or channel in channels:
         return ""
-    return NOT_HERE.format(channels=", ".join(f"<#{channel}>" for channel in sorted(channels)))
+    return WRONG_CHANNEL.format(channels=", ".join(f"<#{channel}>" for channel in sorted(channels)))
 
 
 def get_channel_portfolio(services: Services, channel: str) -> str:
@@ -75,4 +75,4 @@ def run_group_sync(services: Services) -> None:
                 next_at = time.monotonic() + MAX_AGE_SECONDS
             except Exception:  # one failure must not end the thread
                 log.exception("Roles of user groups not reported")
-        services.groups_changed.wait(REFRESH_SECONDS)
+        services.groups_changed.wait(REFRESH_INTERVAL_SECONDS)

@@ -12,14 +12,14 @@ from app.services.dependencies import Services
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 60
-SYNC_SECONDS = 3600.0
+SYNC_INTERVAL_SECONDS = 3600.0
 DEACTIVATED = "deactivated"
 
 
 def run_status_sync(services: Services) -> None:
     """Report whose status changed while the bot was down, and every hour in case an event is lost."""
     while not services.stopping.is_set():
-        wait = SYNC_SECONDS
+        wait = SYNC_INTERVAL_SECONDS
         try:
             report_changes(services)
         except SlackRateLimited as limit:

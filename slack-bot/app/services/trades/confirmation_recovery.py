@@ -88,7 +88,7 @@ def _recover_confirmation(services: Services, unresolved: UnresolvedConfirmation
         if trade is not None and services.slack.find_posted(pending.channel, message, pending.submitted_at):
             claim.finish()
             return
-        message = add_hint(message, failure_messages.MAYBE_REPEATED)
+        message = add_hint(message, failure_messages.POSSIBLE_REPEAT_HINT)
     extra = {"request_id": pending.request_id, "key": pending.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)
     if trade is None:

@@ -11,7 +11,7 @@ from app.blocks.messages import Message, add_hint, build_notice
 from app.blocks.text import Json, build_section, format_literal, truncate
 from app.blocks.trade_buttons import build_reversal_form
 from app.delivery.message_sender import DeliveryClaim, send_with_claim
-from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.notification_store import CLAIM_LEASE_SECONDS, Notification
 from app.errors import OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.submission import get_entry
 from app.forms.trade_buttons import MAX_TEXT_CHARACTERS, REASON, ReversalContext, read_again_value
@@ -19,7 +19,7 @@ from app.oms_client import Person
 from app.services import failure_messages
 from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.failure_messages import MAYBE_REPEATED
+from app.services.failure_messages import POSSIBLE_REPEAT_HINT
 from app.services.forms.views import open_view
 from app.services.request_origin import RequestOrigin
 from app.services.trades.form import open_form
@@ -108,7 +108,7 @@ def send_reversal(services: Services, notification: Notification) -> None:
     context = ReversalContext.load(str(values["context"]))
     message = _build_message(context, person.user, str(values["reason"]))
     if not services.slack.edit_message(context.channel, context.ts, message):
-        hint = MAYBE_REPEATED if notification.attempts else ""
+        hint = POSSIBLE_REPEAT_HINT if notification.attempts else ""
         services.slack.post(context.channel, add_hint(message, hint) if hint else message)
 
 
@@ -132,7 +132,7 @@ def _store_reversal(
             event_type=REVERSAL,
             text=json.dumps(values),
             created_at=now,
-            due_at=now + CLAIM_SECONDS,
+            due_at=now + CLAIM_LEASE_SECONDS,
         )
     )
 

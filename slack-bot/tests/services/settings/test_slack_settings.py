@@ -129,7 +129,7 @@ def test_change_of_a_group_is_reported_at_once(workspace: Workspace):
 
 
 def test_roles_that_an_administrator_sets_are_applied_at_once(workspace: Workspace, monkeypatch):
-    monkeypatch.setattr("app.services.settings.slack_settings.REFRESH_SECONDS", 0.02)
+    monkeypatch.setattr("app.services.settings.slack_settings.REFRESH_INTERVAL_SECONDS", 0.02)
     services = workspace.bot.services
     thread = threading.Thread(target=run_group_sync, args=(services,))
     thread.start()
