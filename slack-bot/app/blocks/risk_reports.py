@@ -1,4 +1,4 @@
-"""Build the replies that show risk, kill switches and quotes."""
+"""Build the replies that show risk and kill switches."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,24 +14,13 @@ from app.blocks.amounts import (
 )
 from app.blocks.messages import format_local_time
 from app.blocks.order_reports import format_person
-from app.blocks.replies import Reply, build_sentence_reply
+from app.blocks.replies import Reply
 from app.blocks.tables import Table
 from app.blocks.text import build_section, escape, format_literal, truncate
-from app.forms.day_change import DayChange, format_day_change
-from app.forms.numbers import format_money
-from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
-from app.forms.price import format_duration
+from app.forms.portfolio_values import ExposureSummary, KillSwitch, RiskLimit
 
 MAX_LISTED_LIMITS = 30
 MAX_REASON_CHARACTERS = 200
-
-
-class QuoteLine(NamedTuple):
-    """A symbol with its quote and how it changed today, None if not known."""
-
-    symbol: str
-    quote: QuoteDetail | None
-    change: DayChange | None = None
 
 
 class RiskReport(NamedTuple):
@@ -95,19 +84,3 @@ def describe_switch(switch: KillSwitch) -> str:
     since = f", {format_local_time(switch.set_at)}" if switch.set_at else ""
     reason = f": {format_literal(truncate(switch.reason, MAX_REASON_CHARACTERS))}" if switch.reason else ""
     return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
-
-
-def build_quotes_reply(quotes: Sequence[QuoteLine]) -> Reply:
-    """Return quotes, a line for each symbol."""
-    return build_sentence_reply("\n".join(map(_describe_quote, quotes)))
-
-
-def _describe_quote(line: QuoteLine) -> str:
-    quote = line.quote
-    if quote is None:
-        return f"*{escape(line.symbol)}* has no quote."
-    sides = [("bid", quote.bid), ("ask", quote.ask), ("last", quote.last)]
-    prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
-    age = format_duration(quote.age_seconds)
-    parts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
-    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in parts if fact)}"

@@ -11,6 +11,7 @@ from app.blocks import (
     overview_view,
     portfolio_reports,
     position_views,
+    quote_reports,
     risk_reports,
 )
 from app.forms.day_change import DayChange
@@ -30,9 +31,9 @@ LIMITS = [
 ]
 QUOTE = QuoteDetail("AAPL", Decimal("174.90"), Decimal("175.10"), Decimal(175), 2.5, "manual")
 SYMBOL_QUOTES = [
-    risk_reports.QuoteLine("AAPL", QUOTE, DayChange(Decimal("1.25"), Decimal("0.71"))),
-    risk_reports.QuoteLine("NONE", None),
-    risk_reports.QuoteLine(
+    quote_reports.QuoteLine("AAPL", QUOTE, DayChange(Decimal("1.25"), Decimal("0.71"))),
+    quote_reports.QuoteLine("NONE", None),
+    quote_reports.QuoteLine(
         values.LONG_SYMBOL,
         QuoteDetail(values.LONG_SYMBOL, None, None, Decimal(values.LARGE), 400_000, "a-price-source"),
     ),
@@ -116,7 +117,7 @@ def _list_risk_pictures() -> Iterator[Picture]:
         build(build_report("USD", values.EXPOSURES, [], [])),
         build(build_report("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
     )
-    build_quotes = risk_reports.build_quotes_reply
+    build_quotes = quote_reports.build_quotes_reply
     yield from draw_reply(
         "quotes", build_quotes, build_quotes(SYMBOL_QUOTES[1:2]), build_quotes(SYMBOL_QUOTES)
     )

@@ -16,8 +16,9 @@ from app.blocks.portfolio_reports import (
     build_profit_reply,
 )
 from app.blocks.preference_forms import build_settings_reply
+from app.blocks.quote_reports import QuoteLine, build_quotes_reply
 from app.blocks.replies import Reply, build_sentence_reply
-from app.blocks.risk_reports import QuoteLine, RiskReport, build_quotes_reply, build_risk_reply
+from app.blocks.risk_reports import RiskReport, build_risk_reply
 from app.blocks.strategy_reports import build_strategies_reply
 from app.blocks.text import format_literal
 from app.errors import OmsError, format_log_name
