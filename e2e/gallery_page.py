@@ -116,7 +116,7 @@ def load_pictures(surface: str) -> list[Json]:
 def open_gallery(page: Page) -> Iterator[Gallery]:
     """Start the simulator and open its page."""
     triggers: list[str] = []
-    bot = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(triggers))
+    bot = ThreadingHTTPServer(("127.0.0.1", 0), _build_handler(triggers))
     thread = threading.Thread(target=bot.serve_forever, args=(0.02,))
     thread.start()
     ports = dict(zip(run.PORTS, find_free_ports(len(run.PORTS)), strict=True))
@@ -138,7 +138,7 @@ def open_gallery(page: Page) -> Iterator[Gallery]:
         thread.join()
 
 
-def _handler_for(triggers: list[str]) -> type[BaseHTTPRequestHandler]:
+def _build_handler(triggers: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """A bot that accepts each request, and records the triggers of commands."""
 

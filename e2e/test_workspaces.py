@@ -37,7 +37,7 @@ def send_request(deployment, key, method, path, **body):
     return response.raise_for_status().json()
 
 
-def trade_and_order(slack, deployment, key):
+def place_trade_and_order(slack, deployment, key):
     """Report a trade and place an order in the workspace of another tenant."""
     book, symbol = f"Partner {secrets.token_hex(3)}", "SLPART"
     send_request(deployment, key, "POST", "/portfolios", name=book)
@@ -86,7 +86,7 @@ def test_second_workspace_installs_the_app_and_belongs_to_a_separate_tenant(
         slack.type("/desk help")
         expect(slack.find_private_message("Your role is").first).to_be_visible(timeout=30_000)
         assert KIM not in deployment.people(), "she is a user of the other tenant"
-        trade_and_order(slack, deployment, tenant["api_key"])
+        place_trade_and_order(slack, deployment, tenant["api_key"])
     finally:
         slack.page.get_by_test_id("controls").click()
         administration.get_by_role("button", name="Uninstall from Partner Fund").click()

@@ -133,7 +133,7 @@ def _run_with_faults(
 ) -> Response:
     workspace_state = simulator.workspace_state
     with workspace_state.change():
-        fault = workspace_state.faults.take_call_fault(name)
+        fault = workspace_state.faults.pop_call_fault(name)
         entry = workspace_state.request_log.add_call(
             at=workspace_state.clock.now(), method=name, arguments=parameters, status=None, response=None
         )

@@ -47,7 +47,7 @@ class EventQueue:
             self._add_attempt(Attempt(now, next(self._numbers), envelope))
         return event_id
 
-    def put_if_subscribed(self, name: str, inner: dict[str, Any], team: Team = HOME) -> None:
+    def add_if_subscribed(self, name: str, inner: dict[str, Any], team: Team = HOME) -> None:
         """Queue an event if the manifest subscribes to it."""
         if name in self._state.manifest.bot_events:
             self.put(inner, team)

@@ -62,12 +62,12 @@ class Faults:
         self.calls: list[CallFault] = []
         self.deliveries: list[DeliveryFault] = []
 
-    def take_call_fault(self, method: str) -> CallFault | None:
+    def pop_call_fault(self, method: str) -> CallFault | None:
         """Return the fault for this call, and count it down."""
         matching = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
         return self._count_down(self.calls, matching)
 
-    def take_delivery_fault(self) -> DeliveryFault | None:
+    def pop_delivery_fault(self) -> DeliveryFault | None:
         """Return the fault for this delivery, and count it down."""
         return self._count_down(self.deliveries, self.deliveries[0] if self.deliveries else None)
 

@@ -81,7 +81,7 @@ class RequestSender:
 
     def _deliver(self, request: Request, signature: dict[str, str]) -> Reply:
         with self._state.change():
-            fault = self._state.faults.take_delivery_fault()
+            fault = self._state.faults.pop_delivery_fault()
             entry = self._log_delivery(request, signature)
         if fault and fault.delay_seconds:
             self.closing.wait(fault.delay_seconds)

@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from tests.fake_orders import ORDER_CALLS, FakeOrders, cash_json, name_order_call
+from tests.fake_orders import ORDER_CALLS, FakeOrders, build_cash_json, name_order_call
 from tests.fakes import FakeServer, Request, Response, build_problem, build_trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
@@ -104,7 +104,9 @@ class FakeOms(FakeServer):
         if name == "portfolios":
             typed = call.query.get("q", "").casefold()
             names = [each for each in self._seen_by(person) if typed in each.casefold()]
-            return Response(body=[cash_json(each) for each in names] if "detail" in call.query else names)
+            return Response(
+                body=[build_cash_json(each) for each in names] if "detail" in call.query else names
+            )
         if name == "quoted_price":
             quote = self.quotes.get(call.path.rpartition("/")[2])
             return Response(body=quote) if quote else build_problem(404, "No quote.", kind="not-found")
@@ -130,8 +132,8 @@ class FakeOms(FakeServer):
             portfolio, symbol = call.path.split("/", 5)[4:]
             holding = self.holdings.get((portfolio, symbol))
             return Response(body=holding) if holding else build_problem(404, "No position.", kind="not-found")
-        portfolio_name = self._portfolio_named(call.path.rpartition("/")[2], person)
-        body: dict[str, Any] = cash_json(portfolio_name or "") | {"positions": {}}
+        portfolio_name = self._find_portfolio(call.path.rpartition("/")[2], person)
+        body: dict[str, Any] = build_cash_json(portfolio_name or "") | {"positions": {}}
         return (
             Response(body=body) if portfolio_name else build_problem(404, "No portfolio.", kind="not-found")
         )
@@ -175,7 +177,7 @@ class FakeOms(FakeServer):
     def _seen_by(self, person: str) -> list[str]:
         return [name for name in self.portfolios if name in self.narrowed.get(person, self.portfolios)]
 
-    def _portfolio_named(self, portfolio: str, person: str) -> str | None:
+    def _find_portfolio(self, portfolio: str, person: str) -> str | None:
         traded = [trade["portfolio_name"] for trade in self.trades.values()]
         visible_names = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
         return next((each for each in visible_names if each.casefold() == portfolio.casefold()), None)

@@ -70,7 +70,7 @@ class FakeOrders:
                 return build_problem(
                     409, "This key was used for another request.", kind="idempotency-key-reused"
                 )
-            return self._stored(order_id, 201)
+            return self._build_stored_response(order_id, 201)
         order = self.add(call.body, person)
         self.keys[key] = (call.body, order["id"])
         if self.denial:
@@ -78,9 +78,9 @@ class FakeOrders:
             self.move(order["id"], "DENIED", person)
         else:
             self.move(order["id"], self.next_status, person)
-        return Response(drop=True) if self.is_response_lost else self._stored(order["id"], 201)
+        return Response(drop=True) if self.is_response_lost else self._build_stored_response(order["id"], 201)
 
-    def _stored(self, order_id: str, status: int) -> Response:
+    def _build_stored_response(self, order_id: str, status: int) -> Response:
         order = self.orders[order_id]
         if order["status"] != "DENIED":
             return Response(status, order)
@@ -93,18 +93,18 @@ class FakeOrders:
         order_id = f"O{17636544000000000 + len(self.orders)}a"
         fixed = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional", "reason")
         legs = [
-            self._leg(f"{order_id}{role[0]}", role, body, **{price: body[role][price]})
+            self._build_leg(f"{order_id}{role[0]}", role, body, **{price: body[role][price]})
             for role, price in (("stop_loss", "stop_price"), ("take_profit", "limit_price"))
             if body.get(role)
         ]
-        order = order_json(order_id, body, person) | {name: body.get(name) for name in fixed}
+        order = build_order_json(order_id, body, person) | {name: body.get(name) for name in fixed}
         self.orders[order_id] = order | {"legs": legs, "events": [], "fills": []} | more
         return self.orders[order_id]
 
-    def _leg(self, order_id: str, role: str, body: dict[str, Any], **prices: str) -> dict[str, Any]:
+    def _build_leg(self, order_id: str, role: str, body: dict[str, Any], **prices: str) -> dict[str, Any]:
         side = "SELL" if body["side"] == "BUY" else "BUY"
         kind = "STOP" if role == "stop_loss" else "LIMIT"
-        leg = order_json(order_id, body | {"side": side, "type": kind}, "")
+        leg = build_order_json(order_id, body | {"side": side, "type": kind}, "")
         return leg | {"role": role, "status": "HELD", "time_in_force": "GTC"} | prices
 
     def _preview_order(self, call: Request, _person: str) -> Response:
@@ -184,7 +184,7 @@ class FakeOrders:
         return Response(201, {"success": True})
 
 
-def order_json(order_id: str, body: dict[str, Any], person: str) -> dict[str, Any]:
+def build_order_json(order_id: str, body: dict[str, Any], person: str) -> dict[str, Any]:
     return {
         "id": order_id,
         "status": "INITIALIZED",
@@ -210,7 +210,7 @@ def order_json(order_id: str, body: dict[str, Any], person: str) -> dict[str, An
     }
 
 
-def cash_json(name: str) -> dict[str, Any]:
+def build_cash_json(name: str) -> dict[str, Any]:
     return {
         "portfolio_name": name,
         "base_currency": "USD",
@@ -219,7 +219,7 @@ def cash_json(name: str) -> dict[str, Any]:
     }
 
 
-def denial_json(**changes: Any) -> dict[str, Any]:
+def build_denial_json(**changes: Any) -> dict[str, Any]:
     values = {
         "code": "MAX_ORDER_QUANTITY",
         "message": "An order may have at most 40 units.",

@@ -51,7 +51,7 @@ class FakeServer:
         self.default_responses: dict[str, Response] = {}
         self.changed = threading.Condition()
         self.released = threading.Event()
-        self._httpd = _Httpd(("127.0.0.1", 0), _handler_for(self))
+        self._httpd = _Httpd(("127.0.0.1", 0), _build_handler(self))
         self.url = f"http://127.0.0.1:{self._httpd.server_port}"
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -210,7 +210,7 @@ class _Httpd(ThreadingHTTPServer):
         """Ignore clients that close the connection: some tests do."""
 
 
-def _handler_for(server: FakeServer) -> type[BaseHTTPRequestHandler]:
+def _build_handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True

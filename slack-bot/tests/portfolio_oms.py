@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from tests.fake_oms import FakeOms, person_of
-from tests.fake_orders import cash_json
+from tests.fake_orders import build_cash_json
 from tests.fakes import Request, Response, build_problem
 
 SCOPES = {
@@ -283,7 +283,7 @@ class PortfolioOms(FakeOms):
         if call.method == "GET":
             rows = self.rows.get(path)
             if path == "/portfolios" and "detail" in call.query:
-                rows = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
+                rows = [build_cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
             return build_problem(404, "Not found.", kind="not-found") if rows is None else Response(body=rows)
         key = call.headers["idempotency-key"]
         self.changes.setdefault(key, (call.method, path, call.body))

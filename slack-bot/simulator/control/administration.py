@@ -40,7 +40,7 @@ def _set_status(simulator: Simulator, body: Body) -> Json:
         (state.deactivated.discard if body.flag("active") else state.deactivated.add)(person.id)
         profile = describe_person(state, person)
         team = state.installations.get_team(person)
-    simulator.events.put_if_subscribed("user_change", {"type": "user_change", "user": profile}, team)
+    simulator.events.add_if_subscribed("user_change", {"type": "user_change", "user": profile}, team)
     return {"user": person.id, "deleted": profile["deleted"]}
 
 
@@ -66,7 +66,7 @@ def _set_member(simulator: Simulator, body: Body) -> Json:
         "removed_users": [] if is_added else [person.id],
         "removed_users_count": int(not is_added),
     }
-    simulator.events.put_if_subscribed("subteam_members_changed", inner)
+    simulator.events.add_if_subscribed("subteam_members_changed", inner)
     return {"group": group.id, "members": sorted(group.members)}
 
 
@@ -78,7 +78,7 @@ def _uninstall_app(simulator: Simulator, team: Team) -> Json:
     with state.change():
         state.installations.uninstall(team)
         state.update_bot_membership()
-    simulator.events.put_if_subscribed("app_uninstalled", {"type": "app_uninstalled"}, team)
+    simulator.events.add_if_subscribed("app_uninstalled", {"type": "app_uninstalled"}, team)
     return {"team": team.id}
 
 

@@ -97,5 +97,5 @@ def open_app_page(actor: Actor) -> Outcome:
     channel = actor.channel("dm")
     inner = {"type": "app_home_opened", "user": actor.person.id, "channel": channel.id, "tab": "home"}
     team = actor.workspace_state.installations.get_team(actor.person)
-    actor.events.put_if_subscribed("app_home_opened", inner, team)
+    actor.events.add_if_subscribed("app_home_opened", inner, team)
     return {"outcome": "opened"}

@@ -52,12 +52,12 @@ def _post_message(actor: Actor, channel: Channel, text: str, thread_ts: str | No
     scope = "message." + kinds.get(channel.kind, "channels")
     team = _get_app_team(actor, channel)
     if channel.has_bot:
-        actor.events.put_if_subscribed(
+        actor.events.add_if_subscribed(
             scope, inner | {"channel_type": kinds.get(channel.kind, "channel")}, team
         )
     # Slack sends no mention of the app in a direct message with it.
     if channel.kind != "im" and f"<@{workspace.BOT_USER_ID}>" in message.text:
-        actor.events.put_if_subscribed("app_mention", inner | {"type": "app_mention"}, team)
+        actor.events.add_if_subscribed("app_mention", inner | {"type": "app_mention"}, team)
     return {"outcome": "said", "ts": message.ts}
 
 

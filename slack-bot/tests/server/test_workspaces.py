@@ -67,7 +67,7 @@ def find_workspace(workspace: Workspace, team: str) -> Any:
     return workspace.bot.workspaces.find(team)
 
 
-def secrets_used(workspace: Workspace) -> tuple[set[str], set[str]]:
+def list_used_secrets(workspace: Workspace) -> tuple[set[str], set[str]]:
     tokens = {call.headers["authorization"].removeprefix("Bearer ") for call in workspace.slack.calls}
     keys = {call.headers["x-api-key"] for call in workspace.oms.calls}
     return tokens, keys
@@ -94,7 +94,7 @@ def test_each_workspace_is_served_with_its_own_token_and_key(three_workspaces: W
         )
         assert response.get_json() == {"response_action": "clear"}
         three_workspaces.slack.wait_for("chat.postMessage")
-        assert secrets_used(three_workspaces) == ({TOKENS[team]}, {KEYS[team]})
+        assert list_used_secrets(three_workspaces) == ({TOKENS[team]}, {KEYS[team]})
         assert set(three_workspaces.oms.people) == {f"slack:{team}:U1"}
 
 
@@ -142,7 +142,7 @@ def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Works
     assert three_workspaces.bot.services.installations.save_oms_key("T3", "t" * 40)
     response = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
     assert response == {"response_action": "clear"}
-    assert secrets_used(three_workspaces)[1] == {"t" * 40}
+    assert list_used_secrets(three_workspaces)[1] == {"t" * 40}
 
 
 @pytest.mark.parametrize(

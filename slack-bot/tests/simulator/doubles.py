@@ -146,7 +146,7 @@ class Page:
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
             response = connection.getresponse()
-            return response.status, _decoded(response.read())
+            return response.status, _decode_body(response.read())
         finally:
             connection.close()
 
@@ -195,7 +195,7 @@ class Page:
         return self.get("/control/log")[1]
 
 
-def _decoded(body: bytes) -> Any:
+def _decode_body(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:

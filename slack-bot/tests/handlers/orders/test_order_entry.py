@@ -12,7 +12,7 @@ from app.forms.orders.ticket import OrderDraft
 from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
-from tests.fake_orders import denial_json
+from tests.fake_orders import build_denial_json
 from tests.fakes import Response, build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
@@ -34,7 +34,7 @@ def submit_form(workspace: Workspace, values=None, **changes):
     return workspace.submit(values or LIMIT, callback_id="order_form", **changes)
 
 
-def opened_view(workspace: Workspace):
+def get_opened_view(workspace: Workspace):
     return workspace.slack.wait_for("views.open")[-1].body["view"]
 
 
@@ -44,7 +44,7 @@ def get_element(view, block_id):
 
 def test_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace):
     workspace.type(LINE, "/order")
-    view = opened_view(workspace)
+    view = get_opened_view(workspace)
     check_view(view)
     entries = ("quantity", "limit_price", "stop_loss", "take_profit")
     assert get_element(view, "symbol")["initial_option"]["value"] == "MSFT"
@@ -62,7 +62,7 @@ def test_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace)
 
 def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
     workspace.type("buy 50 MSFT at 1e3 limitt", "/order")
-    banner = get_banner(opened_view(workspace))
+    banner = get_banner(get_opened_view(workspace))
     assert "“at 1e3”: Write the number out, without an exponent" in banner
     assert "“limitt”: symbol is already MSFT" in banner
 
@@ -194,7 +194,7 @@ def test_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
 
 
 def test_denial_names_rule_and_numbers_and_offers_a_passing_quantity_as_a_button(workspace: Workspace):
-    workspace.oms.orders.denial = denial_json()
+    workspace.oms.orders.denial = build_denial_json()
     body = submit_form(workspace)
     view = body["view"]
     check_view(view)
@@ -248,13 +248,13 @@ def test_denial_offers_whole_units_for_an_order_in_whole_units(asked, passing, o
 
 
 def test_denied_price_is_offered_at_the_limit(workspace: Workspace):
-    workspace.oms.orders.denial = denial_json(largest_passing=None, nearest_price="405.00")
+    workspace.oms.orders.denial = build_denial_json(largest_passing=None, nearest_price="405.00")
     button = index_blocks(submit_form(workspace))["proposal"]["elements"][0]
     assert button["value"] == "limit_price:405"
 
 
 def test_denial_has_no_button_if_no_quantity_passes(workspace: Workspace):
-    workspace.oms.orders.denial = denial_json(largest_passing="0")
+    workspace.oms.orders.denial = build_denial_json(largest_passing="0")
     body = submit_form(workspace)
     assert "No quantity is allowed." in get_banner(body["view"])
     assert "proposal" not in index_blocks(body)
@@ -381,7 +381,7 @@ def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace:
 
 
 def test_denied_form_keeps_its_lines_and_groups_digits_of_numbers(workspace: Workspace):
-    workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
+    workspace.oms.orders.denial = build_denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
     lines = [
         {
             "type": "context",

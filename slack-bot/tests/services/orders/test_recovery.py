@@ -15,7 +15,7 @@ from app.storage.connection import open_database
 from app.storage.storage import create_storage
 from support.conditions import wait_until
 from tests.conftest import Workspace
-from tests.fake_orders import denial_json
+from tests.fake_orders import build_denial_json
 from tests.fakes import Response
 from tests.order_factories import build_order_state
 from tests.services.orders.pending_orders import ORDER_BODY, ORDER_KEY, PENDING_ORDER
@@ -63,7 +63,7 @@ def test_order_that_was_not_placed_is_reported_to_its_user_with_the_reason(
 ):
     if status:
         order_id = add_pending_order(workspace, status)
-        workspace.oms.orders.orders[order_id]["denial"] = denial_json()
+        workspace.oms.orders.orders[order_id]["denial"] = build_denial_json()
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
     recover_orders(workspace.bot.services, 1030.0)
     body = workspace.slack.wait_for("chat.postMessage")[0].body
