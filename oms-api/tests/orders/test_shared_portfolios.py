@@ -16,7 +16,7 @@ from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.orders.queries import orders as order_queries
 from app.orders.rules.values import StopLoss, TakeProfit
 from app.orders.service.batch_state.portfolio_loading import create_cache_update
@@ -173,7 +173,7 @@ def take_step(harness, name, kind, symbol, side, price):
 
 
 def record_trade(harness, name, symbol, side, price):
-    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    origin = CommandOrigin(harness.tenant, "key", None, harness.now, None, None)
     valued = compute_trade_value(Decimal(3), None, Decimal(price))
     return RecordTrade(origin, symbol, "", Side(side), valued, name, name_key(name), None)
 

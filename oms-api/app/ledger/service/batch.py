@@ -18,7 +18,7 @@ from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.ledger.service.ledger_cache import LedgerCache, LockedLedgers
 from app.ledger.service.pending_rows import PendingRows
 from app.ledger.service.portfolio_state import (
@@ -199,7 +199,7 @@ class LedgerBatch:
         return "" if loaded is None else loaded.exchange or ""
 
     def append(
-        self, portfolio: PortfolioState, origin: Origin, entry: TradeEntry, after: Position
+        self, portfolio: PortfolioState, origin: CommandOrigin, entry: TradeEntry, after: Position
     ) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
         portfolio_key = portfolio.key
@@ -230,7 +230,7 @@ class LedgerBatch:
         """Add an event to the outbox that is not about a trade."""
         self._pending.outbox_items.append(event)
 
-    def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
+    def append_cash(self, portfolio: PortfolioState, origin: CommandOrigin, entry: CashEntry) -> CashRow:
         """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
         if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)

@@ -15,7 +15,7 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import resolve_schedule
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.money import DIGITS, PLACES, ZERO, format_fixed
 from app.timestamps import Timestamp, format_timestamp
 
@@ -217,7 +217,12 @@ def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | 
 
 
 def build_trade_row(
-    state: PortfolioState, origin: Origin, at: Timestamp, entry: TradeEntry, before: Position, after: Position
+    state: PortfolioState,
+    origin: CommandOrigin,
+    at: Timestamp,
+    entry: TradeEntry,
+    before: Position,
+    after: Position,
 ) -> TradeRow:
     """Return the row of a trade, which continues the hash chain of its portfolio."""
     fields = (
