@@ -29,7 +29,7 @@ from app.ids import SortableIds
 from app.jobs.service import Lease
 from app.ledger.queries.reading import load_portfolio_summary
 from app.ledger.rules.cash import CashKind
-from app.ledger.rules.equity import OpenPosition
+from app.ledger.rules.equity import PositionToValue
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import CommandOrigin
@@ -119,7 +119,7 @@ class CarryService:
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         summary = load_portfolio_summary(connection, *key)
         statement = load_statement_at_instant(connection, key.tenant_id, summary, at)
-        groups: dict[str, list[OpenPosition]] = {}
+        groups: dict[str, list[PositionToValue]] = {}
         for position in list_statement_positions(key.tenant_id, statement):
             if position.quantity < 0:
                 groups.setdefault(position.currency or position.base_currency, []).append(position)

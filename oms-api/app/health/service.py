@@ -52,7 +52,7 @@ def list_portfolio_values(
             continue
         set_tenant_scope(connection, [tenant.id])
         books = load_portfolios_by_name(connection, tenant.id, [name_key(name) for name in portfolio_names])
-        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, positions) for book, positions in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
         portfolio_values += [
             PortfolioGauges(slug, statement.summary.name, statement.summary.base_currency, values[number])

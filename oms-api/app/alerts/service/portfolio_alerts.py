@@ -66,7 +66,7 @@ class PortfolioAlerts:
         books = load_portfolios_by_name(
             connection, tenant_id, [portfolio.name_key for portfolio in portfolios]
         )
-        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, positions) for book, positions in books.values()}
         valued = value_statements(connection, self._valuer, tenant_id, statements, now)
         baselines = read_loss_baselines(connection, tenant_id, list(statements))
         self._controls.refresh(connection, [tenant_id], now)

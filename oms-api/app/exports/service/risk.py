@@ -51,8 +51,8 @@ def value_portfolios(
     summaries = list_portfolio_summaries(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     keys = [name_key(summary.name) for summary in summaries]
     statements = {
-        summary.id: PortfolioStatement(summary, holdings)
-        for summary, holdings in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
+        summary.id: PortfolioStatement(summary, positions)
+        for summary, positions in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
     }
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {

@@ -25,7 +25,7 @@ _AMOUNTS = ("quantity", "cost", "realized_pnl", "charges")
 _EXTREMES = Extremes._fields
 _COLUMNS = ("sequence", "until", *_AMOUNTS, *_EXTREMES)
 _ROW = ("sequence", "created_at", "kind", "price", "charges")
-_HOLDING = ("position_quantity", "position_cost", "position_realized_pnl")
+_POSITION_AFTER_COLUMNS = ("position_quantity", "position_cost", "position_realized_pnl")
 
 
 class RecordedPosition(NamedTuple):
@@ -87,7 +87,7 @@ def list_rows_since(
 ) -> dict[PositionKey, list[LedgerRow]]:
     """Return, by position, its rows of the ledger after a sequence, in their order."""
     keys: list[BulkRow] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
-    columns = _KEY + _ROW + _HOLDING
+    columns = _KEY + _ROW + _POSITION_AFTER_COLUMNS
     rows: dict[PositionKey, list[LedgerRow]] = {}
     for matching_row in load_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
         sequence, at, kind, price, charges, *replay_amounts = matching_row[4:]
@@ -155,7 +155,7 @@ def _parse_record(values: tuple[Any, ...]) -> PositionRecord:
 
 
 def _serialize_record(record: PositionRecord) -> BulkRow:
-    amounts = (*map(format_fixed, record.holding), format_fixed(record.charges))
+    amounts = (*map(format_fixed, record.position), format_fixed(record.charges))
     extremes = (
         [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))
     )

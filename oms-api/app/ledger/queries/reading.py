@@ -58,7 +58,7 @@ class PortfolioSummary(NamedTuple):
     when_broker_down: str = "refuse"
 
 
-class Holding(NamedTuple):
+class StatementPosition(NamedTuple):
     """A position of a portfolio. Amounts are canonical text.
 
     `currency` and `local_cost` are None if it trades in the portfolio's currency. `last_sequence` is its last
@@ -168,19 +168,19 @@ def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
 
 def load_portfolios_by_name(
     connection: Connection, tenant_id: int, name_keys: Sequence[str]
-) -> dict[str, tuple[PortfolioSummary, list[Holding]]]:
+) -> dict[str, tuple[PortfolioSummary, list[StatementPosition]]]:
     """Return the existing portfolios by name key, each with its positions by symbol, including flat ones.
 
     One statement reads all.
     """
-    summaries: dict[str, tuple[PortfolioSummary, list[Holding]]] = {}
+    summaries: dict[str, tuple[PortfolioSummary, list[StatementPosition]]] = {}
     width = len(PortfolioSummary._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
-    for name_key, *row in connection.execute(_SUMMARIES_WITH_HOLDINGS, names):
+    for name_key, *row in connection.execute(_SUMMARIES_WITH_POSITIONS, names):
         if name_key not in summaries:
             summaries[name_key] = (PortfolioSummary._make(row[:width]), [])
         if row[width] is not None:
-            summaries[name_key][1].append(Holding._make(row[width:]))
+            summaries[name_key][1].append(StatementPosition._make(row[width:]))
     return summaries
 
 
@@ -227,9 +227,9 @@ def load_sequence_at(
     return low
 
 
-def load_holdings(
+def load_positions_at(
     connection: Connection, tenant_id: int, summary: PortfolioSummary, sequence: int
-) -> list[Holding]:
+) -> list[StatementPosition]:
     """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
     last = (
@@ -250,7 +250,7 @@ def load_holdings(
         .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == summary.id)
         .order_by(Trade.symbol, Trade.product)
     )
-    return [Holding._make(row) for row in connection.execute(statement)]
+    return [StatementPosition._make(row) for row in connection.execute(statement)]
 
 
 def list_portfolio_summaries(
@@ -356,7 +356,7 @@ _SUMMARY_COLUMNS = (
     Portfolio.broker_connection,
     Portfolio.when_broker_down,
 )
-_HOLDING_COLUMNS = (
+_POSITION_COLUMNS = (
     PositionRow.symbol,
     PositionRow.product,
     _cast_to_text(PositionRow.quantity),
@@ -367,8 +367,8 @@ _HOLDING_COLUMNS = (
     PositionRow.last_sequence,
 )
 _NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)
-_SUMMARIES_WITH_HOLDINGS = (
-    select(Portfolio.name_key, *_SUMMARY_COLUMNS, *_HOLDING_COLUMNS)
+_SUMMARIES_WITH_POSITIONS = (
+    select(Portfolio.name_key, *_SUMMARY_COLUMNS, *_POSITION_COLUMNS)
     .outerjoin(
         PositionRow,
         (PositionRow.tenant_id == Portfolio.tenant_id) & (PositionRow.portfolio_id == Portfolio.id),

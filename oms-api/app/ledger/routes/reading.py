@@ -272,10 +272,10 @@ def _serialize_trade(trade: ListedTrade) -> dict[str, Any]:
 
 def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _format_position_name(holding.symbol, holding.product): _serialize_amounts(
-            holding.quantity, holding.cost, holding.realized_pnl
+        _format_position_name(position.symbol, position.product): _serialize_amounts(
+            position.quantity, position.cost, position.realized_pnl
         )
-        for holding in statement.holdings
+        for position in statement.positions
     }
     charges = service.compute_total_charges(statement)
     net = Decimal(statement.summary.realized_pnl) - charges

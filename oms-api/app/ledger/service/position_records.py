@@ -14,7 +14,7 @@ from app.jobs.service import Lease
 from app.ledger.queries import position_records as queries
 from app.ledger.queries.position_records import RecordedPosition
 from app.ledger.rules.keys import PositionKey, RateKey
-from app.ledger.rules.marks import MarkedPosition
+from app.ledger.rules.marks import ListedPosition, MarkedPosition
 from app.ledger.rules.position_extremes import (
     LedgerRow,
     PositionRecord,
@@ -89,7 +89,10 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
+    keys = {
+        marked_position.position.name_key: _build_key(tenant_id, marked_position.position)
+        for marked_position in marked_positions
+    }
     positions = queries.load_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -100,10 +103,10 @@ def add_records(
     records |= compute_records(connection, market, missing, now)
     completed = []
     for marked_position in marked_positions:
-        record, extremes = records[keys[marked_position.holding.name_key]], None
-        if marked_position.holding.quantity:
+        record, extremes = records[keys[marked_position.position.name_key]], None
+        if marked_position.position.quantity:
             extremes = extend_extremes(
-                record.extremes, record.holding, marked_position.mark.price, marked_position.rate
+                record.extremes, record.position, marked_position.mark.price, marked_position.rate
             )
         completed.append(marked_position._replace(charges=record.charges, extremes=extremes))
     return completed
@@ -215,9 +218,9 @@ def _get_record_to_extend(
         return record
     opened_at, previous = now, ZERO
     for row in rows:
-        if previous * row.holding.quantity <= 0:
+        if previous * row.position.quantity <= 0:
             opened_at = row.at
-        previous = row.holding.quantity
+        previous = row.position.quantity
     until = get_bar_start(opened_at if previous else now, Interval.MINUTE)
     return PositionRecord(0, until, PositionState(), ZERO, None)
 
@@ -253,6 +256,5 @@ def _get_no_rate(_: datetime) -> None:
     return None
 
 
-def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
-    held_position = position.holding
-    return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)
+def _build_key(tenant_id: int, position: ListedPosition) -> PositionKey:
+    return PositionKey(tenant_id, position.portfolio_id, position.symbol, position.product)

@@ -95,12 +95,12 @@ class ProfitExplainer(NamedTuple):
         self, portfolios: Iterable[PortfolioSummary]
     ) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(portfolio.name) for portfolio in portfolios]
-        portfolios_with_holdings = (
+        portfolios_with_positions = (
             load_portfolios_by_name(self.connection, self.tenant_id, keys) if keys else {}
         )
         statements = {
-            key: PortfolioStatement(*summary_and_holdings)
-            for key, summary_and_holdings in portfolios_with_holdings.items()
+            key: PortfolioStatement(*summary_and_positions)
+            for key, summary_and_positions in portfolios_with_positions.items()
         }
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):

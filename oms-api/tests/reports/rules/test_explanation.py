@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
+from app.ledger.rules.equity import CurrencyValue, Marks, PositionToValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.money import ZERO, multiply
 from app.performance.rules.currencies import format_currencies, parse_currencies
@@ -115,7 +115,7 @@ def test_positions_are_summed_by_portfolio_and_currency():
 
     def held(portfolio, symbol, quantity, currency, sequence=1):
         local = None if currency is None else Decimal(1)
-        return OpenPosition(
+        return PositionToValue(
             portfolio, symbol, "", Decimal(quantity), Decimal(80), currency, local, sequence, "INR"
         )
 

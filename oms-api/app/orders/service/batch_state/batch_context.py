@@ -156,8 +156,8 @@ class BatchContext:
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
-                    self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+                    symbol_product_keys = exposure.by_symbol.get(quote.symbol, ())
+                    self.order_store.dirty.setdefault(portfolio_key, set()).update(symbol_product_keys)
 
     def find_symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
         """Return the symbol's instrument and quote with its prices and mark."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.timestamps import Timestamp
 
@@ -45,14 +45,14 @@ class PortfolioOpenOrders:
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 
-    def remove_missing(self, stored: Mapping[str, object]) -> set[HoldingKey]:
+    def remove_missing(self, stored: Mapping[str, object]) -> set[SymbolProductKey]:
         """Remove the orders that are not among the stored open ones. Return their positions."""
         missing = [order for order_id, order in self.orders.items() if order_id not in stored]
         for order in missing:
             del self.orders[order.id]
             self.by_symbol[order.symbol].pop(order.id)
             self.row_versions.pop(order.id, None)
-        return {order.holding_key for order in missing}
+        return {order.symbol_product_key for order in missing}
 
     def list_outdated(self, stored: Mapping[str, str | None]) -> list[str]:
         """Return the ids of the stored open orders that differ from these: by id, the versions of their rows.
@@ -66,7 +66,7 @@ class PortfolioOpenOrders:
             if not version or cached_versions.get(order_id) != version
         ]
 
-    def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[HoldingKey]:
+    def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[SymbolProductKey]:
         """Put orders that were read, with the versions of their rows. Return their positions."""
         is_sorted = True
         changed = set()
@@ -74,7 +74,7 @@ class PortfolioOpenOrders:
             is_sorted = is_sorted and (order.id in self.orders or order.id > next(reversed(self.orders), ""))
             self.put(order)
             self.note_row_version(order.id, stored[order.id])
-            changed.add(order.holding_key)
+            changed.add(order.symbol_product_key)
         if not is_sorted:
             orders_by_age = dict(sorted(self.orders.items()))
             self.orders, self.by_symbol = orders_by_age, {}

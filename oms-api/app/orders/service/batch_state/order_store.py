@@ -7,7 +7,7 @@ import orjson
 
 from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import renew_stamp
 from app.orders.errors import NoSuchOrder
@@ -45,7 +45,7 @@ class OrderStore:
         self.executions: list[ExecutionRow] = []  # not written yet
         self.change_count = 0  # the number of changes
         # The positions that changed since the exposures were computed.
-        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
+        self.dirty: dict[PortfolioKey, set[SymbolProductKey]] = {}
 
     @property
     def portfolio_keys(self) -> Set[PortfolioKey]:
@@ -283,7 +283,7 @@ class OrderStore:
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
-            self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
+            self.dirty.setdefault(portfolio_key, set()).add(order.symbol_product_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders

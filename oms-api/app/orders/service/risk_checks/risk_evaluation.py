@@ -172,7 +172,7 @@ def _sum_others(
     The book of the current valuation is reused if the position has no open orders.
     """
     exposure = compute_exposure(context, order.portfolio_key)
-    valuation = exposure.valuations.get(order.holding_key)
+    valuation = exposure.valuations.get(order.symbol_product_key)
     totals = exposure.total if valuation is None else subtract_totals(exposure.total, valuation.totals)
     if valuation is not None and valuation.book.position and not valuation.book.orders:
         return valuation.book, totals
