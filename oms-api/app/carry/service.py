@@ -27,7 +27,7 @@ from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.errors import OmsError
 from app.ids import SortableIds
 from app.jobs.service import Lease
-from app.ledger.queries.reading import load_portfolio_summary
+from app.ledger.queries.portfolios import load_portfolio_summary
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import PositionToValue
 from app.ledger.rules.keys import PortfolioKey

@@ -16,8 +16,8 @@ from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.batch_statements import FILL, parse_fill_row
 from app.ledger.queries.corporate_actions import load_all_actions
-from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
+from app.ledger.queries.trades import list_period_conditions
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
     ACTION_ROWS,

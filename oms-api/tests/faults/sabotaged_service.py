@@ -19,7 +19,7 @@ from app.config import Settings
 from app.group_commit import GroupCommit
 from app.group_commit.writing import BatchWriter
 from app.ledger.queries import batch_statements as queries
-from app.ledger.queries import reading
+from app.ledger.queries import portfolios
 from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
@@ -168,13 +168,13 @@ def slow_commit(number: int) -> None:
 
 def slow_reads(number: int) -> None:
     """Take `number` milliseconds for each list of portfolios, a connection in hand."""
-    list_portfolio_summaries = reading.list_portfolio_summaries
+    list_portfolio_summaries = portfolios.list_portfolio_summaries
 
     def slow(*arguments: Any) -> Any:
         time.sleep(number / 1000)
         return list_portfolio_summaries(*arguments)
 
-    replace_attribute(reading, "list_portfolio_summaries", slow)
+    replace_attribute(portfolios, "list_portfolio_summaries", slow)
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.jobs.service import Lease
-from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.orders.service.batch_state.loss_baselines import read_loss_baselines

@@ -11,7 +11,7 @@ from app.day_close.rules.statements import DayStatement, StatementCell, Statemen
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import StatementPosition, load_portfolio_summary, load_sequence_at
+from app.ledger.queries.portfolios import StatementPosition, load_portfolio_summary, load_sequence_at
 from app.ledger.rules.cash import CashRow
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity

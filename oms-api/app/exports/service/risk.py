@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, ExportSource, Page
-from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
+from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements

@@ -18,12 +18,12 @@ from app.exports.service.charges import build_charge_export
 from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
 from app.exports.service.risk import build_risk_export
 from app.ledger.queries.cash import CashCursor
-from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import (
+from app.ledger.queries.portfolios import (
     PortfolioSummary,
     list_portfolio_summaries,
     load_portfolios_by_name,
 )
+from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import serialize_marked_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
-from app.ledger.queries import reading as queries
+from app.ledger.queries import portfolios as queries
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import ListedTrade, PortfolioSummary, StatementPosition
+from app.ledger.queries.portfolios import PortfolioSummary, StatementPosition
+from app.ledger.queries.trades import ListedTrade, find_trade
 from app.ledger.rules.cash import compute_moved_amount
 from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.rules.settings import SESSIONS_OFF
@@ -42,7 +43,7 @@ def load_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade:
     """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
-    trade = queries.find_trade(connection, tenant_id, trade_id, portfolios)
+    trade = find_trade(connection, tenant_id, trade_id, portfolios)
     if trade is None:
         raise NoSuchTrade(trade_id)
     return trade

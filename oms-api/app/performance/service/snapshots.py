@@ -21,7 +21,7 @@ from app.events.service.outbox import build_event_insert
 from app.jobs.rules.schedule import get_slot
 from app.jobs.service import Lease
 from app.ledger.models import PositionRow
-from app.ledger.queries.reading import load_portfolio_summary
+from app.ledger.queries.portfolios import load_portfolio_summary
 from app.ledger.queries.valuation import list_positions_to_value, sum_flows
 from app.ledger.rules.equity import NO_EXPOSURE, PortfolioExposure, PositionToValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey

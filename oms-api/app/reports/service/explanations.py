@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import (
+from app.ledger.queries.portfolios import (
     PortfolioSummary,
     list_portfolio_summaries,
     load_portfolios_by_name,
