@@ -108,9 +108,11 @@ def answer_before_commit(number: int) -> None:
 
 def drop_every(number: int) -> None:
     """Sabotage: leave every `number`th row out of the ledger."""
-    insert_trades, calls = queries.insert_trades, count(1)
+    build_trade_insert, calls = queries.build_trade_insert, count(1)
     replace_attribute(
-        queries, "insert_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number])
+        queries,
+        "build_trade_insert",
+        lambda rows: build_trade_insert([row for row in rows if next(calls) % number]),
     )
 
 

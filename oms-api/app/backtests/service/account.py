@@ -26,8 +26,8 @@ from app.ledger.rules.accounting import (
     Position,
     apply_fill,
     build_fill,
+    choose_fill_currency,
     convert_amount,
-    find_fill_currency,
 )
 from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO, multiply
@@ -215,7 +215,7 @@ class BacktestAccount:
         if not self._has_currencies:
             return None
         listed_currency = instrument.currency if instrument.is_listed else None
-        return find_fill_currency(position, listed_currency, self._currency_rates.base)
+        return choose_fill_currency(position, listed_currency, self._currency_rates.base)
 
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.

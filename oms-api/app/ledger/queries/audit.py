@@ -13,10 +13,10 @@ from app.database import Amount, Instant, load_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.batch_statements import FILL, parse_fill_row
+from app.ledger.queries.batch_statements import FILL_COLUMNS, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.reversals import build_unreversed_trade_condition
 from app.ledger.rules.accounting import Fill, Position, replay_fills
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.keys import LedgerRowKey, PortfolioKey
@@ -298,9 +298,9 @@ _EARLIEST_UNDONE = (
     .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
 )
 _UNREVERSED_FILLS = (
-    select(*FILL)
+    select(*FILL_COLUMNS)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
-    .where(is_unreversed(_END), Trade.trade_id != bindparam("trade_id"))
+    .where(build_unreversed_trade_condition(_END), Trade.trade_id != bindparam("trade_id"))
     .order_by(Trade.sequence)
 )
 _REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(

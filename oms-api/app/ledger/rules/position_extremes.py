@@ -28,7 +28,7 @@ class Extremes(NamedTuple):
     max_drawdown: Decimal
 
 
-class PositionState(NamedTuple):
+class PositionAfterRow(NamedTuple):
     """A position as a row of the ledger leaves it."""
 
     quantity: Decimal = ZERO
@@ -44,7 +44,7 @@ class LedgerRow(NamedTuple):
     is_trade: bool
     price: Decimal
     charges: Decimal
-    position: PositionState
+    position: PositionAfterRow
 
 
 class PositionRecord(NamedTuple):
@@ -56,7 +56,7 @@ class PositionRecord(NamedTuple):
 
     sequence: int
     until: datetime
-    position: PositionState
+    position: PositionAfterRow
     charges: Decimal
     extremes: Extremes | None
 
@@ -111,7 +111,7 @@ def extend_record(
 
 
 def extend_extremes(
-    extremes: Extremes | None, position: PositionState, price: Decimal, rate: Decimal | None
+    extremes: Extremes | None, position: PositionAfterRow, price: Decimal, rate: Decimal | None
 ) -> Extremes:
     """Return the extremes extended by a price of an open position; None starts new ones."""
     value = multiply(position.quantity, price)
@@ -140,7 +140,7 @@ def _list_steps(
 
 
 def _apply_row(
-    extremes: Extremes | None, before: PositionState, row: LedgerRow, rate: Decimal | None
+    extremes: Extremes | None, before: PositionAfterRow, row: LedgerRow, rate: Decimal | None
 ) -> Extremes | None:
     """Return the extremes after a row of the ledger. The price of a reversal is not one of the market.
 
@@ -166,7 +166,7 @@ def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> 
     return extremes._replace(highest_price=highest, lowest_price=lowest)
 
 
-def _list_bar_prices(bar: Bar, position: PositionState) -> tuple[Decimal, ...]:
+def _list_bar_prices(bar: Bar, position: PositionAfterRow) -> tuple[Decimal, ...]:
     """Return the prices of a bar in the order that makes the largest drawdown."""
     if position.quantity > 0:
         return bar.high, bar.low, bar.close

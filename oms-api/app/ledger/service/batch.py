@@ -14,7 +14,7 @@ from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries import batch_statements as queries
-from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.accounting import FLAT, Position, choose_fill_currency
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
@@ -191,7 +191,7 @@ class LedgerBatch:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         loaded = self._instruments.get(key.instrument_key) if self._instruments else None
         listed_currency = None if loaded is None else loaded.listed_currency
-        return find_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
+        return choose_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -270,9 +270,11 @@ class LedgerBatch:
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
-        self._ledgers.written |= pending.changed_portfolios.union(pending.list_moved())
+        self._ledgers.written |= pending.changed_portfolios.union(
+            pending.list_portfolios_with_cash_movements()
+        )
         execute_writes(
-            self.connection, *pending.list_writes(self.portfolios, self._positions), *further_writes
+            self.connection, *pending.build_writes(self.portfolios, self._positions), *further_writes
         )
 
     def create_cache_update(self) -> Callable[[], None]:

@@ -78,7 +78,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     differences = [difference for difference in differences if difference[1]]
     if differences:
         _write_projections(connection, build_portfolio_projection(portfolio, state), positions, expected)
-    execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
+    execute_writes(connection, queries.build_orders_version_update([(create_stamp(), *key)]))
     return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
 
@@ -117,8 +117,8 @@ def _write_projections(
     execute_writes(
         connection,
         queries.build_position_upsert([row for row in expected if row not in stored]),
-        queries.update_portfolios([(*projected, portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
+        queries.build_portfolio_update([(*projected, portfolio.tenant_id, portfolio.id)]),
+        queries.build_moved_cash_update([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in expected}
     for row in positions:

@@ -31,8 +31,8 @@ from app.reports.rules.explanation import (
     ExplainedDay,
     Explanation,
     ExplanationReport,
+    choose_end_rate,
     explain_day,
-    find_end_rate,
     list_currencies,
 )
 from app.reports.service.rates import TenantRates
@@ -131,7 +131,7 @@ class ProfitExplainer(NamedTuple):
         rates: dict[str, Decimal] = {}
         for currency in list_currencies(period.start, period.end, trades):
             quoted_rate = self._find_rate(currency, portfolio.base_currency, period.bounds.end)
-            rate = find_end_rate(currency, period.end, quoted_rate, trades)
+            rate = choose_end_rate(currency, period.end, quoted_rate, trades)
             if rate is not None:
                 rates[currency] = rate
         return explain_day(period.start, period.end, rates, trades, movements)

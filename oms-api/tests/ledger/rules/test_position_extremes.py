@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from app.ledger.rules.position_extremes import (
     Extremes,
     LedgerRow,
+    PositionAfterRow,
     PositionRecord,
-    PositionState,
     PriceHistory,
     PricePoint,
     extend_record,
@@ -23,7 +23,7 @@ from app.money import ZERO
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-NEW = PositionRecord(0, NOON, PositionState(), ZERO, None)
+NEW = PositionRecord(0, NOON, PositionAfterRow(), ZERO, None)
 
 
 def to_instant(seconds):
@@ -36,7 +36,7 @@ def to_decimals(*numbers):
 
 def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_trade=True):
     """Return a ledger row that sets the position to `quantity` by a trade at `price`."""
-    state = before or PositionState()
+    state = before or PositionAfterRow()
     cost, realized = state.cost + (quantity - state.quantity) * price, state.realized_pnl
     if state.quantity * quantity < 0 or abs(quantity) < abs(state.quantity):  # closes: at average cost
         kept_quantity = quantity if state.quantity * quantity > 0 else 0
@@ -45,7 +45,7 @@ def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_tra
         cost = quantity * price if state.quantity * quantity < 0 else state.cost - released
     return LedgerRow(
         *(sequence, to_instant(seconds), is_trade, Decimal(price), Decimal(charges)),
-        PositionState(*to_decimals(quantity, cost, realized)),
+        PositionAfterRow(*to_decimals(quantity, cost, realized)),
     )
 
 
@@ -131,7 +131,7 @@ def test_reversal_changes_the_position_without_a_new_extreme():
 
 def test_drawdown_is_in_the_currency_of_the_portfolio():
     opened = LedgerRow(
-        1, to_instant(10), True, Decimal(200), ZERO, PositionState(*to_decimals(10, 167000, 0))
+        1, to_instant(10), True, Decimal(200), ZERO, PositionAfterRow(*to_decimals(10, 167000, 0))
     )
     record = extend_record(
         NEW, [opened], build_history((20, 210), (30, 190), rate=Decimal("83.5")), to_instant(50)
@@ -158,7 +158,7 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
 @example([50, 100], [(60, 15)], [1], True)  # a price at the instant of the last extension
 def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
-    rows, position = [], PositionState()
+    rows, position = [], PositionAfterRow()
     for number, quantity in enumerate(targets):
         if quantity != position.quantity:
             rows.append(build_row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, position))
