@@ -17,7 +17,7 @@ import app.main
 from app import clock
 from app.config import Settings
 from app.group_commit import GroupCommit
-from app.group_commit.writing import BatchWriter
+from app.group_commit.batch_writer import BatchWriter
 from app.ledger.queries import batch_statements as queries
 from app.ledger.queries import portfolios
 from app.ledger.service import batch
@@ -97,7 +97,7 @@ def answer_before_commit(number: int) -> None:
         transaction = connection.begin()
         while batch := self._take_batch():
             result = self._writer._handler.handle(connection, [item.command for item in batch], {})
-            self._answer_items(batch, result.outcomes)
+            self._resolve_commands(batch, result.outcomes)
             answered += len(batch)
             if answered < number:
                 transaction.commit()
@@ -141,7 +141,7 @@ def forget_keys(_: int) -> None:
             committed = unanswered + list(zip(batch, result.outcomes, strict=True))
             unanswered = [entry for entry in committed if isinstance(entry[0].command, RecordTrade)][-1:]
             answered = [entry for entry in committed if entry not in unanswered]
-            self._answer_items([item for item, _ in answered], [outcome for _, outcome in answered])
+            self._resolve_commands([item for item, _ in answered], [outcome for _, outcome in answered])
 
     replace_attribute(OrderBatchHandler, "handle", forgetting)
     replace_attribute(GroupCommit, "_write_batches", run)
