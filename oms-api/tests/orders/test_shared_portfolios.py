@@ -115,13 +115,13 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared_databa
     harness.list_instrument("AAPL", "NASDAQ")
     harness.publish_quote("99", "101", "100")
     harness.place_order(name, type="LIMIT", limit_price="90")
-    stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
-    before = harness.query(stamp)
+    query = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
+    before = harness.query(query)
     assert harness.place_order(name, quantity="1").status == "FILLED"
     assert harness.place_order(name, quantity="1.5").status == "DENIED"
-    assert harness.query(stamp) == before
+    assert harness.query(query) == before
     harness.place_order(name, type="LIMIT", limit_price="90", quantity="2")
-    assert harness.query(stamp) != before
+    assert harness.query(query) != before
 
 
 def record_query_results(monkeypatch, module, name, results):

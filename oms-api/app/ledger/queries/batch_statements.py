@@ -258,10 +258,10 @@ def build_portfolio_update(rows: Sequence[BulkRow]) -> BulkWrite:
     return build_update(PORTFOLIOS, PROJECTED_COLUMNS, ("tenant_id", "id"), rows)
 
 
-def build_portfolio_and_version_update(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that updates projections and stamps of portfolios.
+def build_portfolio_update_with_version(rows: Sequence[BulkRow]) -> BulkWrite:
+    """Return the statement that updates the projections and the versions of the open orders of portfolios.
 
-    A row is as in `build_portfolio_update`, with the stamp and the fee totals before tenant id and id.
+    A row is as in `build_portfolio_update`, with the version and the fee totals before tenant id and id.
     """
     return build_update(
         PORTFOLIOS, (*PROJECTED_COLUMNS, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows
@@ -269,7 +269,7 @@ def build_portfolio_and_version_update(rows: Sequence[BulkRow]) -> BulkWrite:
 
 
 def build_orders_version_update(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that sets new stamps, which invalidate the cached state of the portfolios."""
+    """Return the statement that sets new versions of open orders, which invalidate cached portfolios."""
     return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 

@@ -260,9 +260,9 @@ class LedgerBatch:
             for row in self._pending.cash_movements
         ) or queries.has_cash_movement(self.connection, *key)
 
-    def set_orders_stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
-        """Set the orders stamp of a locked portfolio whose orders changed."""
-        self.portfolios[portfolio_key].orders_stamp = stamp
+    def set_open_orders_version(self, portfolio_key: PortfolioKey, version: str) -> None:
+        """Set the version of the open orders of a locked portfolio, because they changed."""
+        self.portfolios[portfolio_key].open_orders_version = version
         self._pending.changed_portfolios.add(portfolio_key)
 
     def flush(self, *further_writes: BulkWrite) -> None:

@@ -57,7 +57,7 @@ class PendingRows:
             queries.build_position_upsert(
                 [_build_position_row(row, positions[key]) for key, row in self.last_trades.items()]
             ),
-            queries.build_portfolio_and_version_update(
+            queries.build_portfolio_update_with_version(
                 [_build_portfolio_values(portfolios[key]) for key in self.changed_portfolios]
             ),
             queries.build_cash_update(
@@ -105,7 +105,7 @@ def _build_portfolio_values(state: PortfolioState) -> BulkRow:
     amounts = (format_fixed(state.cash), format_fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
-    return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
+    return (*amounts, *counts, *chain, state.open_orders_version, state.fee_totals, state.tenant_id, state.id)
 
 
 def _build_cash_values(state: PortfolioState) -> BulkRow:

@@ -25,7 +25,7 @@ from app.ledger.rules.projections import (
     check_positions,
 )
 from app.ledger.rules.verification import Finding
-from app.ledger.service.portfolio_state import create_stamp
+from app.ledger.service.portfolio_state import create_open_orders_version
 from app.ledger.service.verification import (
     Discrepancy,
     build_replay,
@@ -65,7 +65,8 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
 
     Raises LedgerCorrupted.
 
-    A new stamp is always written, because a process may have cached wrong values although the rows are right.
+    A new version of the open orders is always written, because a process may have cached wrong values
+    although the rows are right.
     """
     queries.lock_portfolios(connection, [(*key, None)])
     portfolio = audit.load_portfolio_row(connection, *key)
@@ -78,7 +79,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     differences = [difference for difference in differences if difference[1]]
     if differences:
         _write_projections(connection, build_portfolio_projection(portfolio, state), positions, expected)
-    execute_writes(connection, queries.build_orders_version_update([(create_stamp(), *key)]))
+    execute_writes(connection, queries.build_orders_version_update([(create_open_orders_version(), *key)]))
     return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
 

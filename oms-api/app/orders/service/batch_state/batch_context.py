@@ -228,7 +228,7 @@ class BatchContext:
 
     def flush(self) -> None:
         """Write all changes of the batch."""
-        self.order_store.renew_stamps()
+        self.order_store.renew_open_orders_versions()
         self.ledger.flush(*self.order_store.list_writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.audit_entries:

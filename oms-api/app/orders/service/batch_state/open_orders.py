@@ -15,22 +15,22 @@ NEVER = "9999"  # later than any instant, as text
 class PortfolioOpenOrders:
     """The open orders of a portfolio by id and by symbol.
 
-    `stamp` is the stamp of the portfolio's row that they belong to. `row_versions` are the versions of the
-    rows that they were read from or written to, where they are known. No order expires before `first_end`, so
-    that a search for expired orders can stop early.
+    `version` is the version of the open orders in the portfolio's row. `row_versions` are the versions of the
+    rows that the orders were read from or written to, if they are known. No order expires before
+    `earliest_ends_at`, so that a search for expired orders can stop early.
     """
 
-    stamp: str = ""
+    version: str = ""
     orders: dict[str, Order] = field(default_factory=dict)
     by_symbol: dict[str, dict[str, None]] = field(default_factory=dict)
     row_versions: dict[str, str] = field(default_factory=dict)
-    first_end: str = NEVER
+    earliest_ends_at: str = NEVER
 
     def copy(self) -> "PortfolioOpenOrders":
         """Return a copy that can change independently."""
         by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items() if ids}
         return PortfolioOpenOrders(
-            self.stamp, dict(self.orders), by_symbol, dict(self.row_versions), self.first_end
+            self.version, dict(self.orders), by_symbol, dict(self.row_versions), self.earliest_ends_at
         )
 
     def put(self, order: Order) -> None:
@@ -40,8 +40,8 @@ class PortfolioOpenOrders:
         if order.status not in FINAL_STATUSES:
             self.orders[order.id] = order
             self.by_symbol.setdefault(order.symbol, {})[order.id] = None
-            if order.ends_at is not None and order.ends_at < self.first_end:
-                self.first_end = order.ends_at
+            if order.ends_at is not None and order.ends_at < self.earliest_ends_at:
+                self.earliest_ends_at = order.ends_at
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 
@@ -89,11 +89,13 @@ class PortfolioOpenOrders:
 
     def list_overdue(self, at: Timestamp) -> list[Order]:
         """Return the orders that expire at `at` (canonical text) or before, oldest first."""
-        if self.first_end > at:
+        if self.earliest_ends_at > at:
             return []
         overdue = [order for order in self.orders.values() if order.ends_at and order.ends_at <= at]
         if not overdue:  # the orders that expire first are no longer open
-            self.first_end = min((order.ends_at or NEVER for order in self.orders.values()), default=NEVER)
+            self.earliest_ends_at = min(
+                (order.ends_at or NEVER for order in self.orders.values()), default=NEVER
+            )
         return overdue
 
 

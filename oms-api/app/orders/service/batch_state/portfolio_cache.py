@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
-from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_epoch
+from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_repair_version
 from app.market_data.rules.values import Quote
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
@@ -152,7 +152,7 @@ class PortfolioCache:
     """Cached portfolios of one writer thread.
 
     A value is used only in the session with the database in which it was cached, because a fail-over can lose
-    a commit, and only in the same epoch of the portfolio (see `renew_stamp`).
+    a commit, and only with the same repair version (see `get_repair_version`).
     """
 
     def __init__(self) -> None:
@@ -182,12 +182,12 @@ class PortfolioCache:
     def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
         """Return the current open orders of a locked portfolio if they are cached. Do not change them."""
         cached = self._portfolios.get(state.key, get_version(connection, state))
-        if cached is None or cached.open_orders.stamp != state.orders_stamp:
+        if cached is None or cached.open_orders.version != state.open_orders_version:
             return None
         return cached.open_orders
 
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
-    """Return the version of a cached portfolio: the session of the connection and the epoch of the orders."""
+    """Return the version of a cached portfolio: the session of the connection, and the repair version."""
     session: str = connection.info.get(_SESSION) or connection.info.setdefault(_SESSION, secrets.token_hex(8))
-    return f"{session} {get_epoch(state.orders_stamp)}"
+    return f"{session} {get_repair_version(state.open_orders_version)}"

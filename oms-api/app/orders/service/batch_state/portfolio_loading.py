@@ -63,10 +63,10 @@ def _load_open_orders(
     """
     loaded, outdated = dict(cached), []
     for portfolio_key, cached_orders in cached.items():
-        stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
-        if cached_orders.stamp != stamp:
+        version = context.ledger.get_portfolio(portfolio_key).open_orders_version
+        if cached_orders.version != version:
             loaded[portfolio_key] = cached_orders.copy()
-            loaded[portfolio_key].stamp = stamp
+            loaded[portfolio_key].version = version
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)
     return _read_changes(context, loaded, outdated) if outdated else {}
