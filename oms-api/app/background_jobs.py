@@ -20,7 +20,7 @@ from app.group_commit import GroupCommit
 from app.http.opaque_ids import OpaqueIds
 from app.jobs.service import Job, JobRunner, RunHistory
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.position_records import PositionRecords
+from app.ledger.service.position_records import PositionRecordUpdater
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
@@ -114,7 +114,7 @@ def create_jobs(
         Job(
             "position records",
             timedelta(seconds=settings.mark_interval_seconds),
-            PositionRecords(engine, market, now).update,
+            PositionRecordUpdater(engine, market, now).update,
         ),
         Job("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
         Job("prune ticks", PRUNE_PERIOD, ticks.prune),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.database import forbid_full_sorts
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.reading import list_period_conditions
+from app.ledger.queries.trades import list_period_conditions
 from app.money import ZERO
 from app.orders.models import Execution
 

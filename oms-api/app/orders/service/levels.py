@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import ExitPrices, HeldPosition, PositionNameKey
+from app.ledger.rules.marks import ExitPrices, ListedPosition, PositionNameKey
 from app.orders.queries.order_views import list_open_orders_by_symbol
 from app.orders.rules.exit_levels import compute_exit_levels
 from app.orders.rules.values import Order
 
 
 def find_exits(
-    connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]
+    connection: Connection, tenant_id: int, positions: Sequence[ListedPosition]
 ) -> dict[PositionNameKey, ExitPrices]:
     """Return the exit levels of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}

@@ -15,7 +15,7 @@ from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_statements import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
@@ -259,10 +259,12 @@ class OrderService:
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _build_origin(self, request: AuthenticatedRequest, operation: str, *values: str | None) -> Origin:
+    def _build_origin(
+        self, request: AuthenticatedRequest, operation: str, *values: str | None
+    ) -> CommandOrigin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
         caller = request.caller
-        return Origin(
+        return CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=None,

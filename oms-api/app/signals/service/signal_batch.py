@@ -12,7 +12,7 @@ from app.errors import Invalid, OmsError, Unavailable
 from app.group_commit import CommitCheck
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.metrics import SignalMetrics
 from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import Order
@@ -167,7 +167,7 @@ def _build_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:
 
 
 def build_signal(
-    request: SignalRequest, plan: SignalPlan, origin: Origin, portfolio_id: int, symbol: str
+    request: SignalRequest, plan: SignalPlan, origin: CommandOrigin, portfolio_id: int, symbol: str
 ) -> Signal:
     """Return a signal that was received and not acted on."""
     return Signal(

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.errors import NotAwaitingApproval, NotOverridable, PriceMoved
 from app.orders.queries import approvals as queries
@@ -226,7 +226,7 @@ def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
     }
 
 
-def _build_actor(origin: Origin) -> Actor:
+def _build_actor(origin: CommandOrigin) -> Actor:
     name = get_actor(origin)
     return Actor(name, name, origin.source)
 
@@ -270,7 +270,7 @@ def load_override(context: BatchContext, denied: Order) -> bool:
     return loaded[denied.key]
 
 
-def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
+def _copy_order(context: BatchContext, denied: Order, origin: CommandOrigin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = format_timestamp(origin.at)
     order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, denied.id)

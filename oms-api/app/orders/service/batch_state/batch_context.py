@@ -18,7 +18,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -156,8 +156,8 @@ class BatchContext:
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
-                    self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+                    symbol_product_keys = exposure.by_symbol.get(quote.symbol, ())
+                    self.order_store.dirty.setdefault(portfolio_key, set()).update(symbol_product_keys)
 
     def find_symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
         """Return the symbol's instrument and quote with its prices and mark."""
@@ -193,14 +193,14 @@ class BatchContext:
         """Return the position in the order's symbol and product."""
         return self.ledger.get_position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
-    def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+    def sees(self, origin: CommandOrigin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
         return (
             origin.portfolios is None
             or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
         )
 
-    def get_visible_order(self, origin: Origin, order_id: str) -> Order:
+    def get_visible_order(self, origin: CommandOrigin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, order.portfolio_key):
@@ -228,7 +228,7 @@ class BatchContext:
 
     def flush(self) -> None:
         """Write all changes of the batch."""
-        self.order_store.renew_stamps()
+        self.order_store.renew_open_orders_versions()
         self.ledger.flush(*self.order_store.list_writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.audit_entries:

@@ -19,7 +19,7 @@ from app.ledger.queries.reversals import find_adoption
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import TradeKey, is_adoption_key
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.reversals import (
     build_reversal_entry,
     get_reversal_inputs,
@@ -153,7 +153,9 @@ def _get_trade(context: BatchContext, trade_key: TradeKey) -> TradeRow:
     return context.ledger.originals[trade_key]
 
 
-def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, reason: str) -> TradeRow:
+def append_reversal(
+    context: BatchContext, origin: CommandOrigin, original: TradeRow, reason: str
+) -> TradeRow:
     """Append the reversal of a loaded trade, and return it.
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
@@ -217,12 +219,12 @@ def reverse_adoption(
     if adoption is None:
         return
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
+    origin = CommandOrigin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
     reason = f"The adopted position contained {execution_id}, which is booked now."
     try:
         reversal = append_reversal(context, origin, adoption, reason)
     except Conflict as error:
         _LOG.warning("the adoption %s was not reversed: %s", adoption.trade_id, error.detail)
         return
-    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.holding_key)
+    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.symbol_product_key)
     reduce_competing_orders(context, reversal, at)

@@ -21,7 +21,7 @@ from app.brokers.rules.values import (
 from app.costs.errors import RateUnknown
 from app.errors import Conflict, NotFound
 from app.ledger.errors import AmountTooLarge, NoRate
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionKey
@@ -185,7 +185,7 @@ def _book_charges(context: BatchContext, order: Order, event: Charged, at: Times
 def _reverse_execution(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
     order = find_order_of_execution(context, order, event.execution_id)
-    origin = Origin(
+    origin = CommandOrigin(
         tenant_id=order.tenant_id,
         source=order.broker,
         user_label=None,

@@ -7,7 +7,7 @@ from typing import Any
 from app.brokers.rules.rejections import simulate_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import NotAtBroker
 from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import EXIT_ROLES
@@ -191,7 +191,7 @@ def send_order(
 
 
 def build_placement(
-    context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
+    context: BatchContext, origin: CommandOrigin, portfolio_key: PortfolioKey, symbol: str
 ) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.find_instrument(origin.tenant_id, symbol).exchange
@@ -209,7 +209,7 @@ def build_placement(
 
 def build_order(
     context: BatchContext,
-    origin: Origin,
+    origin: CommandOrigin,
     portfolio_key: PortfolioKey,
     ticket: Ticket,
     links: OrderLinks = NO_LINKS,

@@ -104,7 +104,7 @@ def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrad
     if isinstance(outcome, RecordedTrade):
         apply_trade_to_orders(context, outcome)
         row = outcome.row
-        context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
+        context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.symbol_product_key)
     return outcome
 
 

@@ -115,15 +115,17 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
 
 
 def _load_restored_exits(context: BatchContext, actions: Iterable[OrderAction]) -> None:
-    """Load the exits that trades to reverse ended, and the exits that a late fill restores."""
+    """Load the exits that trades to reverse ended, and the exits that a late fill restores or sends."""
     exits: list[Order] = []
+    successors: list[Order] = []  # the orders that the fills are booked on
     for row in context.ledger.originals.values():
         if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
             exits += load_recent_exits(context, row.position_key, row.created_at)
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, Executed):
             successor = find_successor(context, order)
+            successors.append(successor)
             if order.role is Role.ENTRY and find_anomaly(order, successor, command.event) is not None:
                 exits += load_recent_exits(context, order.position_key, successor.created_at)
-    context.order_store.load_relatives(exits)
+    context.order_store.load_relatives([*exits, *successors])
     load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])

@@ -1,7 +1,6 @@
-"""Routes that read trades and portfolios."""
+"""Routes that list portfolios, and get one with its positions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,28 +18,23 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.edge import WILDCARD_SEGMENT, AsyncDirectRoute
 from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
-from app.http.fields import SearchText, Side
+from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
-from app.http.lists import Count, Cursor, PageLimit, Period, QueryTime, is_plain_integer, parse_instant
-from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.lists import Cursor, PageLimit, is_plain_integer, parse_instant
+from app.http.pages import DEFAULT_LIMIT
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import Authentication, ReadBooksCaller
-from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import load_symbol
-from app.instruments.schemas import Symbol
+from app.identity.rules.access import Operation
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.queries import reading as queries
-from app.ledger.queries.reading import ListedTrade, TradeFilter
+from app.ledger.queries import portfolios as queries
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.schemas import (
     PortfolioOut,
     SummaryOut,
-    TradeOut,
     serialize_position,
-    serialize_trade,
     serialize_value,
 )
 from app.ledger.service import portfolio_statements as service
@@ -51,50 +45,9 @@ from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
 
 router = APIRouter()
-
 PORTFOLIO_PATH = f"/api/v1/portfolio/{WILDCARD_SEGMENT}"
 MAX_NAME_LENGTH = 400
-# Names of lists in cursors. Within a portfolio, trades are sorted by sequence.
-_BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
-
-
-class TradeQuery(Period):
-    """Filters of the list of trades, and its page."""
-
-    limit: PageLimit = DEFAULT_LIMIT
-    skip: Annotated[
-        Count,
-        Field(
-            ge=0,
-            le=MAX_SKIP,
-            description="Number of items to skip; use `cursor` for pages far from the first",
-        ),
-    ] = 0
-    cursor: Cursor | None = None
-    symbol: Symbol | None = None
-    portfolio: SearchText | None = None
-    side: Side | None = None
-    user: SearchText | None = None
-    actor: SearchText | None = Field(
-        None, description="The person who acted: all trades of that person, including fills of orders"
-    )
-    since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
-    until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
-    idempotency_key: SearchText | None = None
-
-    def filter(self, caller: Caller) -> TradeFilter:
-        """Return the filter without the page, limited to the portfolios that the caller may see."""
-        return TradeFilter(
-            portfolios=caller.portfolios,
-            symbol=self.symbol,
-            portfolio_name_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
-            side=self.side,
-            user_id=self.user,
-            actor=self.actor,
-            since=self.since,
-            until=self.until,
-            idempotency_key=self.idempotency_key,
-        )
+_LIST = "portfolios"  # in cursors
 
 
 class MomentQuery(RequestModel):
@@ -112,38 +65,6 @@ class PortfolioQuery(RequestModel):
     detail: bool = False
     limit: PageLimit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-
-
-@router.get("/trades", summary="List trades", tags=["trades"], **document_responses(200, list[TradeOut]))
-async def list_trades(
-    caller: ReadBooksCaller, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
-) -> Response:
-    """List trades, newest first."""
-    tenant_id, filters = caller.tenant_id, query.filter(caller)
-    list_name = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    page = pages.open(tenant_id, list_name, query)
-
-    def read(connection: Connection) -> list[ListedTrade]:
-        resolved = filters
-        if filters.symbol is not None:
-            resolved = replace(filters, symbol=load_symbol(connection, tenant_id, filters.symbol))
-        return queries.list_trades(connection, tenant_id, resolved, page.count, query.skip, page.start)
-
-    listed_trades = await readers.run(read, tenant_id)
-    return page.build_response(
-        listed_trades, _serialize_trade, lambda last: queries.get_cursor_position(last, filters)
-    )
-
-
-@router.get(
-    "/trades/{trade_id}", summary="Get a trade", tags=["trades"], **document_responses(200, TradeOut, 404)
-)
-async def get_trade(
-    caller: ReadBooksCaller, trade_id: Annotated[SearchText, Path()], readers: ReadersDep
-) -> Response:
-    """Get one trade."""
-    listed_trade = await readers.read(caller.tenant_id, service.load_trade, trade_id, caller.portfolios)
-    return build_json_response(_serialize_trade(listed_trade))
 
 
 @router.get(
@@ -198,7 +119,7 @@ async def list_portfolios(
 ) -> Response:
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
-    page = pages.open(tenant_id, _PORTFOLIOS, query)
+    page = pages.open(tenant_id, _LIST, query)
     summaries = await readers.read(
         tenant_id, queries.list_portfolio_summaries, part, page.count, page.start, caller.portfolios
     )
@@ -266,16 +187,12 @@ def parse_portfolio_name(text: str) -> str:
     return name
 
 
-def _serialize_trade(trade: ListedTrade) -> dict[str, Any]:
-    return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
-
-
 def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _format_position_name(holding.symbol, holding.product): _serialize_amounts(
-            holding.quantity, holding.cost, holding.realized_pnl
+        _format_position_name(position.symbol, position.product): _serialize_amounts(
+            position.quantity, position.cost, position.realized_pnl
         )
-        for holding in statement.holdings
+        for position in statement.positions
     }
     charges = service.compute_total_charges(statement)
     net = Decimal(statement.summary.realized_pnl) - charges

@@ -6,15 +6,15 @@ import pytest
 
 from app.errors import Conflict, NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit import GroupCommit, queue
-from tests.group_commit.note_writer import NoteHandler, Sizes, read_notes, run_writer, submit_all
+from tests.group_commit.note_writer import NoteHandler, RecordedSizes, read_notes, run_writer, submit_all
 from tests.support.conditions import WAIT_SECONDS
 
 
 def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
-    handler, gauges = NoteHandler(), Sizes()
+    handler, metrics = NoteHandler(), RecordedSizes()
     handler.gate.clear()
     works = ["wait", *map(str, range(50))]
-    with run_writer(engine, handler, gauges=gauges) as writer:
+    with run_writer(engine, handler, metrics=metrics) as writer:
 
         def release():
             assert handler.entered.wait(WAIT_SECONDS)
@@ -31,7 +31,7 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
         assert handler.batches == [["wait"], works[1:]]
         assert read_notes(engine) == works
-    assert gauges.sizes == [1, 50]
+    assert metrics.sizes == [1, 50]
 
 
 def test_batch_size_is_limited(engine):
@@ -78,7 +78,7 @@ def test_commands_of_a_thread_are_written_together_and_refused_one_by_one(engine
 
 
 def test_thread_does_not_wait_without_end(engine, monkeypatch):
-    monkeypatch.setattr(queue, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "RESPONSE_TIMEOUT_SECONDS", 0.01)
     handler = NoteHandler()
     handler.gate.clear()
     with run_writer(engine, handler) as writer:
@@ -148,7 +148,7 @@ def test_transient_failure_costs_one_more_transaction(engine):
 
 
 def test_retries_have_a_deadline(engine, monkeypatch):
-    monkeypatch.setattr("app.group_commit.writing.RETRY_SECONDS", -1.0)
+    monkeypatch.setattr("app.group_commit.batch_writer.MAX_RETRY_SECONDS", -1.0)
     with run_writer(engine, NoteHandler()) as writer:
 
         async def run():

@@ -18,19 +18,20 @@ from app.group_commit.handler import BatchHandler, BatchResult, RetainedState
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
 
-RECOVERY_SECONDS = 6.0
-RETRY_SECONDS = 5.0  # maximum time to retry parts of a failed batch
-PLAN_SECONDS = 10.0  # maximum age of cached query plans
+MAX_RECOVERY_SECONDS = 6.0
+MAX_RETRY_SECONDS = 5.0  # of the parts of a failed batch
+MAX_PLAN_AGE_SECONDS = 10.0  # of cached query plans
 _RECOVERY_PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
 
 
 class LostAtCommit(Exception):
-    """Raised when the connection is lost during COMMIT. `transaction_id` is that of the transaction."""
+    """Raised when the connection is lost during COMMIT. `transaction_id` identifies the transaction."""
 
     def __init__(self, result: BatchResult[Any], transaction_id: str | None) -> None:
         super().__init__()
-        self.result, self.transaction_id = result, transaction_id
+        self.result = result
+        self.transaction_id = transaction_id
 
 
 class StillRunning(Exception):
@@ -38,7 +39,7 @@ class StillRunning(Exception):
 
 
 class BatchWriter(Generic[CommandT, OutcomeT]):
-    """Write batches through one connection; for one thread.
+    """Writes batches through one connection, in one thread.
 
     `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
     lock, the commands of that group are refused and the others go on.
@@ -55,8 +56,8 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         self._get_lock_group = lock_group
         self._contention = LockContention()
         self._connection: Connection | None = None
-        self._retained: RetainedState = {}  # what the handler keeps between the attempts at a batch
-        self._planned_at = 0.0
+        self._retained: RetainedState = {}  # values of the handler, kept between the attempts at a batch
+        self._plans_discarded_at = 0.0
 
     def write(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write the commands. Groups that recently waited for a lock are written separately."""
@@ -90,8 +91,8 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
 
     def _write_by_lock_group(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write each lock group in its own transaction, which waits only briefly for locks."""
-        deadline = time.monotonic() + RETRY_SECONDS
-        outcomes: list[OutcomeT | OmsError] = [_refuse_as_slow()] * len(commands)
+        deadline = time.monotonic() + MAX_RETRY_SECONDS
+        outcomes: list[OutcomeT | OmsError] = [_build_timeout_error()] * len(commands)
         groups: dict[Hashable, list[int]] = {}
         for index, command in enumerate(commands):
             groups.setdefault(self._get_lock_group(command), []).append(index)
@@ -105,7 +106,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
 
     def _write_lock_group(self, lock_group: Hashable, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         if self._contention.is_closed(lock_group):
-            return [_refuse_as_locked()] * len(commands)
+            return [_build_lock_error()] * len(commands)
         try:
             outcomes = self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
@@ -122,11 +123,11 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
         if _is_connection_lost(error):
-            return self._refuse_as_lost(commands)
+            return self._build_lost_connection_errors(commands)
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(commands)})
-            return [_refuse_as_locked()] * len(commands)
-        return self._write_halves(commands, time.monotonic() + RETRY_SECONDS)
+            return [_build_lock_error()] * len(commands)
+        return self._write_halves(commands, time.monotonic() + MAX_RETRY_SECONDS)
 
     def _write_halves(self, commands: list[CommandT], deadline: float) -> list[OutcomeT | OmsError]:
         """Retry the commands; if they fail again, try each half on its own, in the given order.
@@ -136,16 +137,16 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         full disk cost time: commands not reached by `deadline` are refused.
         """
         if time.monotonic() > deadline:
-            return [_refuse_as_slow()] * len(commands)
+            return [_build_timeout_error()] * len(commands)
         try:
             return self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
             if _is_connection_lost(error):
-                return self._refuse_as_lost(commands)
+                return self._build_lost_connection_errors(commands)
             if len(commands) == 1:
-                return self._build_refusals(error)
+                return self._build_errors(error)
         middle = len(commands) // 2
         return [
             *self._write_halves(commands[:middle], deadline),
@@ -153,18 +154,18 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         ]
 
     @staticmethod
-    def _refuse_as_lost(commands: list[CommandT]) -> list[OutcomeT | OmsError]:
+    def _build_lost_connection_errors(commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         _LOG.warning("database lost before commit", extra={"items": len(commands)})
         return [
             NotPlaced("The database cannot be reached, and this was not recorded; send it again in a moment.")
         ] * len(commands)
 
     @staticmethod
-    def _build_refusals(error: Exception) -> list[OutcomeT | OmsError]:
+    def _build_errors(error: Exception) -> list[OutcomeT | OmsError]:
         if isinstance(error, OmsError):  # a refusal that needed a rollback
             return [error]
         if is_row_locked(error) or is_file_locked(error):
-            return [_refuse_as_locked()]
+            return [_build_lock_error()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [
@@ -183,7 +184,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                 self._renew_plans(connection)
                 if has_short_lock_timeout:
                     set_short_lock_timeout(connection)
-                take_transaction_number(connection)  # that of an earlier transaction
+                take_transaction_number(connection)  # drop the number of an earlier transaction
                 result = self._handler.handle(connection, commands, self._retained)
                 self._commit_transaction(transaction.commit, result, take_transaction_number(connection))
         except LostAtCommit:
@@ -207,9 +208,9 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
     def _renew_plans(self, connection: Connection) -> None:
         """Drop the connection's query plans from time to time, because tables grow."""
         now = time.monotonic()
-        if now - self._planned_at > PLAN_SECONDS:
+        if now - self._plans_discarded_at > MAX_PLAN_AGE_SECONDS:
             discard_plans(connection)
-            self._planned_at = now
+            self._plans_discarded_at = now
 
     def _is_stuck(self) -> bool:
         """Return whether the transaction is still open. SQLAlchemy leaves it open when COMMIT is refused."""
@@ -232,7 +233,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         _LOG.warning(
             "connection lost at commit; looking for what was recorded", extra={"items": len(outcomes)}
         )
-        deadline = time.monotonic() + RECOVERY_SECONDS
+        deadline = time.monotonic() + MAX_RECOVERY_SECONDS
         while time.monotonic() < deadline:
             try:
                 if self._is_committed(lost_commit):
@@ -285,11 +286,11 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                 _LOG.debug("a broken connection did not close", exc_info=True)
 
 
-def _refuse_as_slow() -> NotPlaced:
+def _build_timeout_error() -> NotPlaced:
     return NotPlaced("The database is too slow, and this was not recorded; send it again in a moment.")
 
 
-def _refuse_as_locked() -> NotPlaced:
+def _build_lock_error() -> NotPlaced:
     return NotPlaced("Another session holds a lock, and this was not recorded; send it again in a moment.")
 
 
