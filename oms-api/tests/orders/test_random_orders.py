@@ -263,7 +263,7 @@ class Lives(RuleBasedStateMachine):
                 portfolio_key = PortfolioKey(self.harness.tenant, portfolio_id)
                 entry = self.harness.handler._services.portfolios._portfolios._entries.get(portfolio_key)
                 cached_orders = None if entry is None else entry[1].open_orders
-                if cached_orders is not None and cached_orders.stamp == stamp:
+                if cached_orders is not None and cached_orders.version == stamp:
                     stored_orders = {
                         order.id: order for order in list_open_orders(connection, [portfolio_key])
                     }

@@ -25,8 +25,8 @@ from app.orders.rules.values import Order
 _CHUNK = 10_000
 
 
-class OpenPosition(NamedTuple):
-    """An open position, or a part of it. `quantity` is signed."""
+class PositionToClose(NamedTuple):
+    """An open position to close, or a part of it. `quantity` is signed."""
 
     portfolio_id: int
     portfolio: str
@@ -35,7 +35,9 @@ class OpenPosition(NamedTuple):
     quantity: Decimal
 
 
-def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[OpenPosition]:
+def list_positions_to_close(
+    connection: Connection, tenant_id: int, name_key: str | None
+) -> list[PositionToClose]:
     """Return the open positions of one portfolio, or of all portfolios if `name_key` is None."""
     is_same_portfolio = (PORTFOLIOS.c.tenant_id == POSITIONS.c.tenant_id) & (
         PORTFOLIOS.c.id == POSITIONS.c.portfolio_id
@@ -49,7 +51,7 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
     )
     if name_key is not None:
         statement = statement.where(PORTFOLIOS.c.name_key == name_key)
-    return [OpenPosition._make(row) for row in connection.execute(statement) if row[4]]
+    return [PositionToClose._make(row) for row in connection.execute(statement) if row[4]]
 
 
 def list_portfolio_names_with_open_orders(

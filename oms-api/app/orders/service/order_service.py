@@ -28,7 +28,6 @@ from app.orders.service.commands import (
     ClosePosition,
     CorrectExecution,
     DecideApproval,
-    OrderRequest,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
@@ -36,6 +35,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    UserCommand,
     WriterCommand,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -234,18 +234,18 @@ class OrderService:
         """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
         await self.matcher.publish(tenant_id, quote)
 
-    async def _submit_for_orders(self, command: OrderRequest) -> OrderResult:
+    async def _submit_for_orders(self, command: UserCommand) -> OrderResult:
         outcome = await self._submit(command)
         assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
-    async def _submit(self, command: OrderRequest) -> Outcome:
+    async def _submit(self, command: UserCommand) -> Outcome:
         try:
             return await self.writer.submit(command)
         except OmsError as error:
             raise await self.enrich_error(command, error) from None
 
-    async def enrich_error(self, command: OrderRequest, error: OmsError) -> OmsError:
+    async def enrich_error(self, command: UserCommand, error: OmsError) -> OmsError:
         """Return the error of a command. The error of an unknown portfolio lists the nearest names.
 
         The names are read here and not in the writer, so that a wrong name does not delay other commands.

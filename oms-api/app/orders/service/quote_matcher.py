@@ -17,7 +17,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.orders import count_open_orders
-from app.orders.rules.quote_portions import split_by_order_count
+from app.orders.rules.batching import split_keys_by_order_count
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import FinishQuote, MatchQuote
@@ -80,7 +80,7 @@ class QuoteMatcher:
             order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
-            for portion in split_by_order_count(order_counts, MAX_MATCHES):
+            for portion in split_keys_by_order_count(order_counts, MAX_MATCHES):
                 by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
                 for key, portfolio_key in portion:
                     by_symbol.setdefault(key, []).append(portfolio_key)

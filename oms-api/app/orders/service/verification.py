@@ -22,10 +22,10 @@ from app.orders.rules.event_verification import (
     list_portfolio_names,
 )
 from app.orders.rules.execution_verification import (
-    ExecutionEvent,
-    find_execution_event_differences,
+    ExecutionHistoryNote,
+    find_execution_note_differences,
     find_trade_differences,
-    list_execution_events,
+    list_execution_notes,
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
@@ -48,7 +48,7 @@ class _Link(NamedTuple):
     order: Order
     filled: FilledAmounts
     executions: list[ExecutionRow]
-    execution_events: list[ExecutionEvent]
+    execution_notes: list[ExecutionHistoryNote]
 
 
 class _Chains:
@@ -137,7 +137,7 @@ class _OrderVerification:
             self._add_findings(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
         link = _Link(
-            order, filled_amounts, [execution.row for execution in executions], list_execution_events(history)
+            order, filled_amounts, [execution.row for execution in executions], list_execution_notes(history)
         )
         forgets = loses_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
@@ -165,7 +165,7 @@ class _OrderVerification:
 
     def _collect_executions(self, link: _Link) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
-        links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_events else [link]
+        links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_notes else [link]
         return {row.execution_id: row for link in links for row in link.executions}
 
     def _iterate_published_events(self) -> Iterator[PublishedEvent]:
@@ -230,9 +230,9 @@ class _Groups:
 def _check_filled_amounts(order: Order, filled_amounts: FilledAmounts, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
-    execution_events = [event for link in links for event in link.execution_events]
+    execution_notes = [event for link in links for event in link.execution_notes]
     findings = check_fills(order, filled_amounts) + check_overfill(order, filled_amounts)
-    return findings + list(find_execution_event_differences(rows, execution_events))
+    return findings + list(find_execution_note_differences(rows, execution_notes))
 
 
 def _parse_payload(payload: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch_state.open_orders import RecentOrders
-from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
+from app.orders.service.commands import CommandNamingOrder, ReviewApprovals, get_order_key
 from app.orders.service.internal_commands import ExpireOrders
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import LatchSubject
@@ -157,11 +157,11 @@ class LoadedState:
         )
         return sorted({portfolio_key for keys in keys_by_symbol for portfolio_key in keys})
 
-    def has_order(self, command: CommandOnOrder) -> bool:
+    def has_order(self, command: CommandNamingOrder) -> bool:
         """Return whether the command's order was found."""
         return get_order_key(command) in self.portfolios_by_order
 
-    def require_order(self, command: CommandOnOrder) -> None:
+    def require_order(self, command: CommandNamingOrder) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         if not self.has_order(command):
             raise NoSuchOrder(command.order_id)

@@ -45,7 +45,7 @@ class OrderStore:
         self.executions: list[ExecutionRow] = []  # not written yet
         self.change_count = 0  # the number of changes
         # The positions that changed since the exposures were computed.
-        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
+        self.positions_to_revalue: dict[PortfolioKey, set[HoldingKey]] = {}
 
     @property
     def portfolio_keys(self) -> Set[PortfolioKey]:
@@ -209,24 +209,24 @@ class OrderStore:
         """The orders that the batch created or changed, as they are after it."""
         return [self._orders[key] for key in self._changed]
 
-    def renew_stamps(self) -> None:
-        """Give a new stamp to the portfolios whose open orders changed.
+    def renew_versions(self) -> None:
+        """Set a new version of the open orders of each portfolio whose open orders changed.
 
         An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
-            stamp = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
-            self.open_orders[portfolio_key].stamp = stamp
-            self._ledger.set_orders_stamp(portfolio_key, stamp)
+            version = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
+            self.open_orders[portfolio_key].version = version
+            self._ledger.set_orders_stamp(portfolio_key, version)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
         return key not in self._new or self._orders[key].status not in FINAL_STATUSES
 
-    def note_row_version(self, version: str | None) -> None:
-        """Note the version of the rows of changed orders, after they were written."""
+    def set_row_version(self, version: str | None) -> None:
+        """Set the version of the rows of the changed orders, after they were written."""
         for order in self.changed:
-            self.open_orders[order.portfolio_key].note_row_version(order.id, version)
+            self.open_orders[order.portfolio_key].set_row_version(order.id, version)
 
     def list_writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
@@ -283,7 +283,7 @@ class OrderStore:
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
-            self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
+            self.positions_to_revalue.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders

@@ -41,7 +41,7 @@ class RecentValues(Generic[KeyT, ValueT]):
         self._cache: VersionedCache[KeyT, TimedValue[ValueT]] = VersionedCache(MAX_VALUES)
 
     def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
-        """Return the value of the key, which is read if it is not known."""
+        """Return the value of the key. Read it if no recent value of this version is cached."""
         recent = self._cache.get(key, version)
         if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
             recent = TimedValue(read(), now)
@@ -54,32 +54,32 @@ MAX_PRICES = 100_000
 _SESSION = "cache_session"
 
 
-class PositionValuation(NamedTuple):
-    """The book of a position, and its totals."""
+class PositionRisk(NamedTuple):
+    """The exposure of a position with its open orders, and its totals."""
 
     book: SymbolExposure
     totals: ExposureTotals
 
 
 @dataclass(slots=True)
-class PortfolioExposure:
-    """The valuations of a portfolio's positions, and their sum.
+class PortfolioRisk:
+    """The exposures of a portfolio's positions and open orders, and their sum.
 
-    `by_symbol` are the keys of the valued positions. `foreign` are those in another currency than the
-    portfolio's. Between batches, `stale` are the positions that changed after the last valuation, and
-    `prices_version` and `marks_version` are the versions of the prices and of the marks of people at that
-    time.
+    `by_symbol` has the keys of the valued positions. `foreign` has the positions in another currency than the
+    portfolio's. Between batches, `positions_to_revalue` are the positions that changed after the last
+    valuation. `prices_version` and `marks_version` are the versions of the prices and of the mark overrides
+    at the last valuation.
     """
 
     marks_version: str = ""
     prices_version: int = 0
-    valuations: dict[HoldingKey, PositionValuation] = field(default_factory=dict)
+    valuations: dict[HoldingKey, PositionRisk] = field(default_factory=dict)
     by_symbol: dict[str, set[HoldingKey]] = field(default_factory=dict)
     foreign: set[HoldingKey] = field(default_factory=set)
-    stale: set[HoldingKey] = field(default_factory=set)
+    positions_to_revalue: set[HoldingKey] = field(default_factory=set)
     total: ExposureTotals = NO_EXPOSURE
 
-    def put(self, holding_key: HoldingKey, valuation: PositionValuation) -> None:
+    def put(self, holding_key: HoldingKey, valuation: PositionRisk) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
         previous = self.valuations.pop(holding_key, None)
         before = NO_EXPOSURE if previous is None else previous.totals
@@ -97,7 +97,7 @@ class PortfolioExposure:
 
     def list_symbols(self) -> set[str]:
         """Return the symbols of the portfolio's positions and open orders, and of some earlier ones."""
-        return self.by_symbol.keys() | {holding_key.symbol for holding_key in self.stale}
+        return self.by_symbol.keys() | {holding_key.symbol for holding_key in self.positions_to_revalue}
 
 
 class PriceVersions:
@@ -108,7 +108,7 @@ class PriceVersions:
         self.version = 0  # of the newest change
 
     def update(self, key: tuple[int, str], quote: Quote | None, instrument: Instrument) -> None:
-        """Note the current quote and instrument. Unchanged ones are the same objects as before."""
+        """Set the current quote and instrument. They are unchanged if they are the same objects as before."""
         entry = self._entries.get(key)
         if entry is not None and entry[0] is quote and entry[1] is instrument:
             return
@@ -117,8 +117,8 @@ class PriceVersions:
         self.version += 1
         self._entries[key] = quote, instrument, self.version
 
-    def list_repriced(self, tenant_id: int, exposure: PortfolioExposure) -> set[HoldingKey]:
-        """Return the positions that were valued with another quote or instrument than the current ones."""
+    def list_repriced(self, tenant_id: int, exposure: PortfolioRisk) -> set[HoldingKey]:
+        """Return the positions whose quote or instrument changed after their valuation."""
         repriced: set[HoldingKey] = set()
         if exposure.prices_version < self.version:
             for symbol, holding_keys in exposure.by_symbol.items():
@@ -130,16 +130,17 @@ class PriceVersions:
 
 @dataclass(slots=True)
 class CachedPortfolio:
-    """A portfolio as a committed transaction left it.
+    """A portfolio after a committed transaction.
 
-    `positions` are those after the trade `last_sequence`, whose hash is `last_hash`; -1 if none are cached.
+    `positions` are the positions after the trade with the sequence number `last_sequence` and the hash
+    `last_hash`. The number is -1 if no position is cached.
     """
 
     positions: PositionsByKey = field(default_factory=dict)
     last_sequence: int = -1
     last_hash: str = ""
     open_orders: PortfolioOpenOrders = field(default_factory=PortfolioOpenOrders)
-    exposure: PortfolioExposure | None = None
+    exposure: PortfolioRisk | None = None
 
     def precedes(self, state: PortfolioState) -> bool:
         """Return whether the ledger of the locked portfolio continues the cached one."""
@@ -176,13 +177,13 @@ class PortfolioCache:
         return cached
 
     def put(self, portfolio_key: PortfolioKey, version: str, portfolio: CachedPortfolio) -> None:
-        """Cache a portfolio after the commit that left it so. `version` is that of `get_version`."""
+        """Cache a portfolio after a commit. `version` is the result of `get_version`."""
         self._portfolios.put(portfolio_key, version, portfolio)
 
     def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
         """Return the current open orders of a locked portfolio if they are cached. Do not change them."""
         cached = self._portfolios.get(state.key, get_version(connection, state))
-        if cached is None or cached.open_orders.stamp != state.orders_stamp:
+        if cached is None or cached.open_orders.version != state.orders_stamp:
             return None
         return cached.open_orders
 

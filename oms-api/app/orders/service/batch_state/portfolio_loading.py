@@ -27,7 +27,7 @@ def load_portfolios(
         exposure = context.exposures.get(key)
         if exposure is not None:
             repriced = context.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
-            context.order_store.dirty[key] = exposure.stale | repriced
+            context.order_store.positions_to_revalue[key] = exposure.positions_to_revalue | repriced
     _load_switches(context, {key.tenant_id for key in keys})
     context.loaded.has_sessions = context.loaded.has_sessions or any(
         context.get_enforcement(key) is not Enforcement.OFF for key in keys
@@ -50,7 +50,7 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
         changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
     for key, portfolio in cached_portfolios.items():
         if portfolio.exposure is not None and portfolio.exposure.marks_version == context.marks_version:
-            portfolio.exposure.stale |= changed.get(key, set())
+            portfolio.exposure.positions_to_revalue |= changed.get(key, set())
             context.exposures[key] = portfolio.exposure
 
 
@@ -63,10 +63,10 @@ def _load_open_orders(
     """
     loaded, outdated = dict(cached), []
     for portfolio_key, cached_orders in cached.items():
-        stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
-        if cached_orders.stamp != stamp:
+        version = context.ledger.get_portfolio(portfolio_key).orders_stamp
+        if cached_orders.version != version:
             loaded[portfolio_key] = cached_orders.copy()
-            loaded[portfolio_key].stamp = stamp
+            loaded[portfolio_key].version = version
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)
     return _read_changes(context, loaded, outdated) if outdated else {}
@@ -154,7 +154,7 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
     for portfolio_key in context.order_store.portfolio_keys:
         state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
-            exposure.stale = context.order_store.dirty.get(portfolio_key, set())
+            exposure.positions_to_revalue = context.order_store.positions_to_revalue.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         cached_portfolio = CachedPortfolio(

@@ -12,7 +12,7 @@ from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.loaded_state import compute_optional_mark
-from app.orders.service.batch_state.portfolio_cache import PortfolioExposure, PositionValuation
+from app.orders.service.batch_state.portfolio_cache import PortfolioRisk, PositionRisk
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
     find_trading_currency,
@@ -22,11 +22,11 @@ from app.risk.rules.exposure import NO_PRICES, build_symbol_exposure, compute_to
 from app.risk.rules.values import CandidateOrder, Prices, SymbolExposure, WorkingOrder
 
 
-def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioExposure:
+def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioRisk:
     """Return the portfolio's exposure after revaluing the positions that changed."""
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[portfolio_key] = PortfolioExposure()
+        exposure = context.exposures[portfolio_key] = PortfolioRisk()
         positions = context.ledger.get_positions(portfolio_key)
         holding_keys_to_revalue = {
             key.holding_key for key, position in positions.items() if position.quantity
@@ -34,9 +34,9 @@ def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> Port
         holding_keys_to_revalue |= {
             order.holding_key for order in context.order_store.list_open_orders(portfolio_key)
         }
-        context.order_store.dirty.pop(portfolio_key, None)
+        context.order_store.positions_to_revalue.pop(portfolio_key, None)
     else:
-        holding_keys_to_revalue = context.order_store.dirty.pop(portfolio_key, set())
+        holding_keys_to_revalue = context.order_store.positions_to_revalue.pop(portfolio_key, set())
         if exposure.foreign:
             holding_keys_to_revalue |= {
                 key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
@@ -66,7 +66,7 @@ def build_book(
 
 
 def _has_new_rate(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioRisk, holding_key: HoldingKey
 ) -> bool:
     position = context.ledger.get_position(PositionKey(*portfolio_key, *holding_key))
     rate = find_portfolio_valuation_rate(context, portfolio_key, holding_key.symbol, position)
@@ -74,7 +74,7 @@ def _has_new_rate(
 
 
 def _update_valuation(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioRisk, holding_key: HoldingKey
 ) -> None:
     symbol, product = holding_key
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
@@ -82,7 +82,7 @@ def _update_valuation(
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
-    exposure.put(holding_key, PositionValuation(book, compute_totals(book)))
+    exposure.put(holding_key, PositionRisk(book, compute_totals(book)))
 
 
 def list_working_orders(
@@ -143,7 +143,8 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
         positions = context.ledger.get_positions(key)
         if key in context.exposures:
             position_keys = [
-                PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())
+                PositionKey(*key, *holding_key)
+                for holding_key in context.order_store.positions_to_revalue.get(key, ())
             ]
             positions = {
                 position_key: context.ledger.get_position(position_key) for position_key in position_keys

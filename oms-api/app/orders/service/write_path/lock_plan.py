@@ -1,4 +1,7 @@
-"""Find the portfolios that a batch must lock, and the orders that its commands name, before locking."""
+"""Plan the locks of a batch: find the portfolios and the orders that its commands need.
+
+The requests' keys and client order ids are locked here. The ledger then locks the portfolios.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +19,10 @@ from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,
-    CommandOnOrder,
+    CommandNamingOrder,
+    CommandNamingPortfolio,
     OrderCommand,
     PlaceOrder,
-    PortfolioRequest,
     ReplaceOrder,
     ReviewApprovals,
     get_order_key,
@@ -40,8 +43,11 @@ from app.risk.queries.losses import list_portfolios_with_loss_limits
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
 
-def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
-    """Return a new state with the portfolios that the commands need, by name and by key."""
+def plan_locks(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
+    """Return a new state with the portfolios to lock, by name and by key, and the orders to load.
+
+    Lock the idempotency keys and the client order ids of the requests.
+    """
     loaded = LoadedState()
     _add_names(loaded, commands)
     _find_recorded_orders(connection, loaded, commands)
@@ -60,7 +66,7 @@ def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderComm
 
 def _add_names(loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, PortfolioRequest):
+        if isinstance(command, CommandNamingPortfolio):
             loaded.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
         elif isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             loaded.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
@@ -100,7 +106,7 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
 
 
 def _find_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
-    order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
+    order_commands = [command for command in commands if isinstance(command, CommandNamingOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
     _add_orders(loaded, queries.load_portfolio_keys(connection, sorted(order_keys)))
 

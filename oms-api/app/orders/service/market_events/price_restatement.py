@@ -59,7 +59,7 @@ def _restate_quote(
     restated = Quote(key.symbol, bid, ask, last, None, None, command.origin.at, source)
     context.loaded.stored_quotes[key] = restated
     context.apply_quote(key.tenant_id, restated)
-    context.writes += build_quote_restatement(key, restated)
+    context.extra_writes += build_quote_restatement(key, restated)
 
 
 def _restate_mark(
@@ -83,7 +83,7 @@ def _restate_mark(
         set_at=at,
     )
     context.loaded.stored_marks[key] = updated
-    context.writes.append(build_override_upsert(key.tenant_id, updated))
+    context.extra_writes.append(build_override_upsert(key.tenant_id, updated))
     entry = AuditEntry(
         key.tenant_id,
         at=at,
