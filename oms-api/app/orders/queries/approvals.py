@@ -30,16 +30,17 @@ def load_approval_requests(connection: Connection, keys: Sequence[OrderKey]) -> 
 
 
 def list_waiting_requests(
-    connection: Connection, tenant_id: int, portfolio_keys: frozenset[str] | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_name_keys: frozenset[str] | None, limit: int, after: str
 ) -> list[ApprovalRequest]:
-    """Return the requests of waiting orders, oldest first.
+    """Return at most `limit` requests of waiting orders, oldest first.
 
-    `portfolio_keys` are the name keys of the portfolios to search; None searches all.
+    `portfolio_name_keys` are the portfolios to search; None searches all. `after` is the id of the last order
+    of the previous page, empty for the first page.
     """
-    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id)
-    if portfolio_keys is not None:
+    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.id > after)
+    if portfolio_name_keys is not None:
         statement = statement.join(PORTFOLIOS, ORDER_OF_PORTFOLIO)
-        statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
+        statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_name_keys)))
     rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
     return [_parse_request(row) for row in rows]
 

@@ -15,6 +15,7 @@ from app.orders.queries import orders as queries
 from app.orders.queries.due_orders import list_intraday_portfolios
 from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import OrderKey
+from app.orders.service.approval.approval_review import list_requests_to_review
 from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
@@ -124,10 +125,7 @@ def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequ
             loaded.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
             loaded.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
-            origin = command.origin
-            requests = approvals.list_waiting_requests(
-                connection, origin.tenant_id, origin.portfolios, command.limit
-            )
+            requests = list_requests_to_review(connection, command)
             loaded.approvals_to_review[command] = requests
             _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})
         elif isinstance(command, CheckLosses):
