@@ -21,7 +21,7 @@ from app.strategies.errors import (
     StrategyHasNoCode,
     StrategyIsRunning,
     TooManyStrategies,
-    refuse_field,
+    build_field_error,
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import STRATEGIES, VERSIONS, ListedStrategy
@@ -186,7 +186,7 @@ def _require_matching_portfolio(
     kind = queries.load_portfolio_kind(connection, caller.tenant_id, portfolio.id)
     if kind != mode:
         message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
-        raise refuse_field("mode", message, "not_of_the_portfolio")
+        raise build_field_error("mode", message, "not_of_the_portfolio")
     return PortfolioOfMode(portfolio.id, portfolio.name)
 
 

@@ -46,7 +46,7 @@ class SymbolState(NamedTuple):
 def build_symbol_state(
     instrument: Instrument, quote: Quote | None, override: MarkOverride | None
 ) -> SymbolState:
-    """Return the state of a symbol. `override` is the mark that a person set."""
+    """Return the state of a symbol. `override` is the price of the mark override."""
     tradable = TradedInstrument(
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
@@ -102,7 +102,7 @@ class LoadedState:
     last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
     last_rates: dict[PositionKey, Decimal | None] = field(default_factory=dict)  # see `currency_conversion`
     stored_quotes: dict[InstrumentKey, Quote | None] = field(default_factory=dict)  # see `restate_prices`
-    stored_marks: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
+    stored_mark_overrides: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
     closing_quotes: dict[OrderKey, Quote | None] = field(default_factory=dict)  # see `match_at_close`
     # Executions of earlier batches by (tenant id, symbol, time of the quote).
     consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = field(default_factory=dict)

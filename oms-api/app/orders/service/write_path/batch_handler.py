@@ -88,7 +88,7 @@ class OrderBatchHandler:
         ]
         if arrived_quotes:
             context.extra_writes += build_quote_writes(arrived_quotes, context.loaded.deferred_quote_times)
-        context.extra_writes += context.signals.list_writes() if context.signals else []
+        context.extra_writes += context.signals.build_writes() if context.signals else []
         is_recorded = build_commit_check(context, outcomes, arrived_quotes)
         context.flush()
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
@@ -126,7 +126,7 @@ def build_commit_check(
     trade_check = ledger.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check
-    signal_check = context.signals.find_commit_check() if context.signals else None
+    signal_check = context.signals.build_commit_check() if context.signals else None
     if signal_check is not None:
         return signal_check
     if arrived:
