@@ -18,15 +18,24 @@ from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
 MAX_ENDED_ORDERS = 2000
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
-_NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
-_SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
-_SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
-_IS_UNDONE = REQUESTS.c.completed_at.is_(None)
+_NEW_COLUMNS = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
+_SENDING_COLUMNS = (
+    "tenant_id",
+    "connection",
+    "order_id",
+    "kind",
+    "status",
+    "attempts",
+    "created_at",
+    "sent_at",
+)
+_SELECTED_COLUMNS = [REQUESTS.c[name] for name in BrokerRequest._fields]
+_INCOMPLETE_CONDITION = REQUESTS.c.completed_at.is_(None)
 
 
 def build_request_insert(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that inserts new requests. The values of a row are those of the columns `_NEW`."""
-    return build_insert(REQUESTS, _NEW, rows)
+    """Return the statement that inserts new requests. A row has the columns `_NEW_COLUMNS`."""
+    return build_insert(REQUESTS, _NEW_COLUMNS, rows)
 
 
 def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
@@ -39,12 +48,12 @@ def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite
         (tenant_id, connection, order_id, kind, status, 1, at, at)
         for tenant_id, connection, order_id, at in rows
     ]
-    return build_insert(REQUESTS, _SENDING, complete_rows)
+    return build_insert(REQUESTS, _SENDING_COLUMNS, complete_rows)
 
 
-def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
+def list_incomplete_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
     """Return the undone requests of a broker connection, oldest first."""
-    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
+    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _INCOMPLETE_CONDITION)
     return _select_requests(connection, *conditions)
 
 
@@ -139,7 +148,7 @@ def _is_submission(order_ids: Collection[str]) -> ColumnElement[bool]:
 
 
 def _select_requests(connection: Connection, *conditions: Any) -> list[BrokerRequest]:
-    rows = connection.execute(select(*_SELECTED).where(*conditions).order_by(REQUESTS.c.id))
+    rows = connection.execute(select(*_SELECTED_COLUMNS).where(*conditions).order_by(REQUESTS.c.id))
     return [_parse(row) for row in rows]
 
 

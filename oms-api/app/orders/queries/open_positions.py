@@ -22,7 +22,7 @@ from app.orders.queries.tables import (
 from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
-_CHUNK = 10_000
+_CHUNK_ROWS = 10_000
 
 
 class PositionToClose(NamedTuple):
@@ -86,16 +86,16 @@ def load_net_executed_quantities(
     )
     nets: dict[PositionKey, Decimal] = defaultdict(lambda: ZERO)
     # Summed in Python, because SQLite would sum in floating point.
-    for *key, side, quantity in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+    for *key, side, quantity in connection.execute(statement, execution_options={"yield_per": _CHUNK_ROWS}):
         nets[PositionKey(tenant_id, *key)] += quantity if side == "BUY" else -quantity
     return nets
 
 
-_POSITION = (
+_POSITION_COLUMNS = (
     "portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl",
     "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
 )  # fmt: skip
-_IS_POSITION, _IS_ORDER = 0, 1
+_POSITION_ROW, _ORDER_ROW = 0, 1
 
 
 class FirmBooks(NamedTuple):
@@ -112,26 +112,26 @@ def load_firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     One statement reads both: between two statements a fill could be counted in neither. Each portfolio is
     joined once with its positions and once with its open orders.
     """
-    kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_IS_POSITION, _IS_ORDER)))
+    kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_POSITION_ROW, _ORDER_ROW)))
     kind = kinds.subquery("kinds").c.kind
     columns = [PORTFOLIOS.c.id, PORTFOLIOS.c.base_currency, kind]
-    columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
+    columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION_COLUMNS]
     columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
     is_open_position = and_(
-        kind == _IS_POSITION, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO
+        kind == _POSITION_ROW, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO
     )
-    is_open_order = and_(kind == _IS_ORDER, *_build_portfolio_conditions(ORDERS), IS_OPEN)
+    is_open_order = and_(kind == _ORDER_ROW, *_build_portfolio_conditions(ORDERS), IS_OPEN)
     source = PORTFOLIOS.join(kind.table, literal(value=True))
     source = source.outerjoin(POSITIONS, is_open_position).outerjoin(ORDERS, is_open_order)
     statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
     books = FirmBooks({}, {}, [])
     for portfolio_id, base, row_kind, *values in connection.execute(statement):
         books.base_currencies[portfolio_id] = base
-        position, order = values[: len(_POSITION)], values[len(_POSITION) :]
-        if row_kind == _IS_POSITION and position[0] is not None:
+        position, order = values[: len(_POSITION_COLUMNS)], values[len(_POSITION_COLUMNS) :]
+        if row_kind == _POSITION_ROW and position[0] is not None:
             key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
             books.positions[key] = parse_position(position[3:])
-        elif row_kind == _IS_ORDER and order[0] is not None:
+        elif row_kind == _ORDER_ROW and order[0] is not None:
             books.orders.append(parse_order_row(tuple(order)))
     return books
 

@@ -33,7 +33,7 @@ from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
+RESPONSE_TIMEOUT_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
 RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
 RESUME_PERIOD_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        answer_seconds: float = ANSWER_SECONDS,
+        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
-        self._answer_seconds = answer_seconds
+        self._timeout_seconds = timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -92,7 +92,7 @@ class Cancellations:
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._answer_seconds)
+        await asyncio.wait({task}, timeout=self._timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(

@@ -21,8 +21,8 @@ from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.service.kill_switches import KillSwitchEffect, StopInstruction
 
-REASON = "Flattened by the kill switch"
-REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
+FLATTEN_REASON = "Flattened by the kill switch"
+CANCEL_REASON_BY_HALT = {True: "Trading is halted", False: "Canceled by the kill switch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,11 @@ class Flattening:
         keeps = stop.exits is ExitPolicy.KEEP
         try:
             result = await self.order_service.cancel_all(
-                request, portfolio_name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+                request,
+                portfolio_name,
+                strategy=strategy,
+                reason=CANCEL_REASON_BY_HALT[keeps],
+                keeps_exits=keeps,
             )
         except NoSuchPortfolio:
             return []
@@ -142,7 +146,7 @@ class Flattening:
         quantity = None if strategy is None else abs(position.quantity)
         try:
             result = await self.order_service.close(
-                request, *position_name, quantity, REASON, ignores_halt=True, strategy=strategy
+                request, *position_name, quantity, FLATTEN_REASON, ignores_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the others
             return []

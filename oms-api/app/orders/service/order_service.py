@@ -88,7 +88,7 @@ class OrderService:
         """Compute the effect of a ticket without sending it."""
         origin = self._build_origin(request, "preview")
         validate_ticket(ticket)
-        outcome = await self._submit(
+        outcome = await self._submit_and_wait(
             PreviewOrder(origin, ticket, name, _require_visible_portfolio(request, name))
         )
         assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
@@ -145,7 +145,7 @@ class OrderService:
         if not request.caller.may(Operation.DECIDE_APPROVAL):
             return ()
         origin = self._build_origin(request, "approvals")
-        outcome = await self._submit(ReviewApprovals(origin, _get_role(request), limit))
+        outcome = await self._submit_and_wait(ReviewApprovals(origin, _get_role(request), limit))
         assert isinstance(outcome, WaitingApprovals)  # noqa: S101  # for the type checker
         return outcome.approvals
 
@@ -235,11 +235,11 @@ class OrderService:
         await self.matcher.publish(tenant_id, quote)
 
     async def _submit_for_orders(self, command: UserCommand) -> OrderResult:
-        outcome = await self._submit(command)
+        outcome = await self._submit_and_wait(command)
         assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
-    async def _submit(self, command: UserCommand) -> Outcome:
+    async def _submit_and_wait(self, command: UserCommand) -> Outcome:
         try:
             return await self.writer.submit(command)
         except OmsError as error:

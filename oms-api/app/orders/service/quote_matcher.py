@@ -24,7 +24,7 @@ from app.orders.service.internal_commands import FinishQuote, MatchQuote
 from app.orders.service.write_path.lock_plan import MAX_MATCHES
 from app.timestamps import Timestamp, format_timestamp
 
-_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 
 
 class QuoteMatcher:
@@ -44,7 +44,7 @@ class QuoteMatcher:
         key = InstrumentKey(tenant_id, quote.symbol)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            for _ in range(_ATTEMPTS):
+            for _ in range(_MAX_ATTEMPTS):
                 try:
                     (outcome,) = await self._submit(
                         MatchQuote(tenant_id, quote, format_timestamp(quote.at), is_new=True)
@@ -76,7 +76,7 @@ class QuoteMatcher:
         by_key = {command.instrument_key: command for command in commands}
         for tenant_id in sorted({key.tenant_id for key in by_key}):
             keys = [key for key in by_key if key.tenant_id == tenant_id]
-            counts = await self._readers.run(partial(_count, keys), tenant_id)
+            counts = await self._readers.run(partial(_count_open_orders, keys), tenant_id)
             order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
@@ -97,7 +97,7 @@ class QuoteMatcher:
         return await asyncio.gather(*self._writer.submit_all(commands))
 
 
-def _count(
+def _count_open_orders(
     keys: Sequence[InstrumentKey], connection: Connection
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
     return count_open_orders(connection, keys)

@@ -94,9 +94,9 @@ class _OrderVerification:
     def __init__(self, connection: Connection, result: VerificationResult) -> None:
         self._result = result
         self._connection = connection
-        self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
-        self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
-        self._events = _Groups(self._iterate_published_events(), self._blame_orphan)
+        self._history = _RowsByOrder(audit.iterate_history(connection), self._add_orphan_finding)
+        self._executions = _RowsByOrder(audit.iterate_executions(connection), self._add_orphan_finding)
+        self._events = _RowsByOrder(self._iterate_published_events(), self._add_orphan_finding)
         self._chains = _Chains()
         self._list_names = list_all_portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
@@ -177,7 +177,7 @@ class _OrderVerification:
             else:
                 yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
 
-    def _blame_orphan(self, row: Any) -> None:
+    def _add_orphan_finding(self, row: Any) -> None:
         field = {OrderEvent: "order_events", BookedExecution: "executions", PublishedEvent: "events"}[
             type(row)
         ]
@@ -196,7 +196,7 @@ def verify_orders(connection: Connection, result: VerificationResult) -> None:
     _OrderVerification(connection, result).run()
 
 
-class _Groups:
+class _RowsByOrder:
     """Rows sorted by order, read one order at a time.
 
     `skipped` receives the first row of each group that belongs to no order.

@@ -12,7 +12,7 @@ _REJECTED_BY_BROKER = "The broker rejected the order."
 EXPIRED_REASON = "The signal arrived after its expiry."
 AT_TARGET_REASON = "The position is at the target."
 RECORDED_REASON = "The mode of the strategy is `record`."
-_BY_ORDER_STATUS = {
+_SIGNAL_STATUS_BY_ORDER_STATUS = {
     Status.FILLED: SignalStatus.FILLED,
     Status.AWAITING_APPROVAL: SignalStatus.AWAITING_APPROVAL,
     Status.DENIED: SignalStatus.REJECTED,
@@ -63,7 +63,7 @@ def complete_signal(signal: Signal, outcome: SignalOutcome, now: datetime) -> Si
 def build_outcome(orders: Sequence[Order], denial: str | None) -> SignalOutcome:
     """Return the outcome of a signal by its orders. `denial` is the message of the first order's denial."""
     order = orders[0]
-    status = _BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
+    status = _SIGNAL_STATUS_BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
     reason = denial
     if order.status is Status.REJECTED:
         reason = _REJECTED_BY_BROKER

@@ -68,7 +68,7 @@ class LiveOrders:
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
-        return self._add_order(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_submitted_state(ticket), ticket))
 
     def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # `StrategyOrders` has it
         """Cancel an order, if it is open."""
@@ -85,7 +85,7 @@ class LiveOrders:
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
         )
         self.actions.append(ReplaceAction(order_id, changes))
-        return self._add_order(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_submitted_state(ticket), ticket))
 
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
@@ -184,7 +184,7 @@ def _require_valid(ticket: Ticket) -> None:
         raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
 
 
-def _build_state(ticket: Ticket) -> OrderState:
+def _build_submitted_state(ticket: Ticket) -> OrderState:
     return OrderState(
         ticket.client_order_id or "",
         ticket.symbol,

@@ -22,7 +22,7 @@ from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, Or
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.timestamps import Timestamp
 
-_UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
+_UNPUBLISHED_FIELDS = frozenset({"accepted_at"})  # fields that no payload has
 
 
 class OrderStore:
@@ -148,11 +148,11 @@ class OrderStore:
         return chain
 
     def list_children(self, parent: Order) -> list[Order]:
-        """Return the child orders of the order, including those of this batch."""
+        """Return the child orders of the order, including new ones."""
         return self._find_relatives("parent_id", parent, parent.id)
 
     def list_group(self, order: Order) -> list[Order]:
-        """Return the orders of the order's group, including those of this batch."""
+        """Return the orders of the order's group, including new ones."""
         return self._find_relatives("group_id", order, order.group_id or "")
 
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
@@ -269,7 +269,7 @@ class OrderStore:
             request_key=request_key,
         )
         self.events.append(event)
-        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
+        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED_FIELDS:
             self._last_payload = build_shared_fields(updated, self._ledger.get_portfolio(portfolio_key).name)
         self._last_published = updated
         execution = self.executions[-1] if execution_id is not None else None

@@ -21,7 +21,7 @@ from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, SymbolExposure
 
-MAX_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
+MAX_VALUE_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
 MAX_VALUES = 5_000
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -43,7 +43,7 @@ class RecentValues(Generic[KeyT, ValueT]):
     def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
         """Return the value of the key. Read it if no recent value of this version is cached."""
         recent = self._cache.get(key, version)
-        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
+        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_VALUE_AGE:
             recent = TimedValue(read(), now)
             self._cache.put(key, version, recent)
         return recent.value
@@ -51,7 +51,7 @@ class RecentValues(Generic[KeyT, ValueT]):
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
 MAX_PRICES = 100_000
-_SESSION = "cache_session"
+_SESSION_KEY = "cache_session"
 
 
 class PositionRisk(NamedTuple):
@@ -190,5 +190,7 @@ class PortfolioCache:
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
     """Return the version of a cached portfolio: the session of the connection and the epoch of the orders."""
-    session: str = connection.info.get(_SESSION) or connection.info.setdefault(_SESSION, secrets.token_hex(8))
+    session: str = connection.info.get(_SESSION_KEY) or connection.info.setdefault(
+        _SESSION_KEY, secrets.token_hex(8)
+    )
     return f"{session} {get_epoch(state.orders_stamp)}"

@@ -17,7 +17,7 @@ from app.risk.queries.switches import load_switches
 def load_portfolios(
     context: BatchContext, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey] = ()
 ) -> None:
-    """Load locked portfolios, and the quotes that their risk checks need, with those of `symbols`."""
+    """Load locked portfolios, the quotes that their risk checks need, and the quotes of `symbols`."""
     keys = sorted(set(portfolio_keys))
     _load_positions_and_orders(context, keys)
     instruments = {*symbols, *_list_instruments(context, keys)}
@@ -77,7 +77,7 @@ def _read_changes(
     loaded: Mapping[PortfolioKey, PortfolioOpenOrders],
     outdated: Sequence[PortfolioKey],
 ) -> dict[PortfolioKey, set[HoldingKey]]:
-    stored = queries.list_row_versions(context.connection, outdated)
+    stored = queries.load_row_versions(context.connection, outdated)
     changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
     order_keys: list[OrderKey] = []
     for portfolio_key in outdated:

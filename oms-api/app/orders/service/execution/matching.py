@@ -196,10 +196,10 @@ def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Q
     """Load the quantities executed since quotes that have sizes. Each quote is given with its tenant."""
     for tenant_id, quote in quotes:
         if quote.bid_size is not None or quote.ask_size is not None:
-            _load_consumed_liquidity(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))
+            _load_executed_quantities(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))
 
 
-def _load_consumed_liquidity(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
+def _load_executed_quantities(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
     loaded = context.loaded.consumed_liquidity
     if quote_key not in loaded:
         loaded[quote_key] = list_execution_quantities(context.connection, *quote_key)
@@ -213,7 +213,7 @@ def _sum_consumed_liquidity(
         return {}
     since = format_timestamp(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
-    _load_consumed_liquidity(context, quote_key)
+    _load_executed_quantities(context, quote_key)
     rows = context.loaded.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions

@@ -52,7 +52,7 @@ def build_book(
     orders: list[Order],
     candidate: CandidateOrder | None = None,
 ) -> SymbolExposure:
-    """Return the book of a position of a locked portfolio with those of its open orders that count."""
+    """Return the exposure of a position of a locked portfolio, with its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
     position = context.ledger.get_position(position_key)
     mark = find_mark(context, position_key, position)
@@ -154,7 +154,7 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
 
 
 def load_marks_of_symbols(context: BatchContext, instruments: Iterable[InstrumentKey]) -> None:
-    """Load the last trade's price of the positions in those of the instruments whose quotes give no mark."""
+    """Load the last trade's price of the positions in instruments whose quotes give no mark."""
     unquoted = [key for key in instruments if compute_optional_mark(context.find_quote(*key)) is None]
     position_keys = [
         PositionKey(*portfolio_key, *holding_key)

@@ -69,7 +69,7 @@ def load_decision_inputs(
     """Load the inputs of the commands beyond portfolios and orders.
 
     Nothing may be changed before, because the statements do not see changes that are not written.
-    `instruments` are those of the tickets, `matched` the orders of quotes.
+    `instruments` are the instruments of the tickets, `matched` the orders that quotes may fill.
     """
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]

@@ -51,13 +51,13 @@ def plan_locks(connection: Connection, commands: Sequence[OrderCommand]) -> Load
     """
     loaded = LoadedState()
     _add_names(loaded, commands)
-    _find_recorded_orders(connection, loaded, commands)
+    _lock_request_keys(connection, loaded, commands)
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     if uncommon_commands:
-        _find_orders(connection, loaded, uncommon_commands)
-        _find_portfolios(connection, loaded, uncommon_commands)
-        _find_portfolios_by_symbol(connection, loaded, uncommon_commands)
-        _find_overdue(
+        _add_named_orders(connection, loaded, uncommon_commands)
+        _add_portfolios(connection, loaded, uncommon_commands)
+        _add_portfolios_by_symbol(connection, loaded, uncommon_commands)
+        _add_overdue_orders(
             connection,
             loaded,
             [command for command in uncommon_commands if isinstance(command, ExpireOrders)],
@@ -73,14 +73,12 @@ def _add_names(loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
             loaded.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
 
 
-def _find_recorded_orders(
-    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
-) -> None:
+def _lock_request_keys(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     """Lock the requests' keys and client order ids, and find the orders that have them.
 
     Their portfolios are locked too, because a repeated request returns their current state.
     """
-    by_column = _list_request_keys(commands)
+    by_column = _group_request_keys_by_column(commands)
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
@@ -90,7 +88,7 @@ def _find_recorded_orders(
             locks = []  # the first statement took them
 
 
-def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderColumnValue]]:
+def _group_request_keys_by_column(commands: Sequence[OrderCommand]) -> dict[str, set[OrderColumnValue]]:
     """Return the client order ids and the idempotency keys of the requests, by the column of an order."""
     client_order_ids, request_keys = set(), set()
     for command in commands:
@@ -106,7 +104,7 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
     return {"client_order_id": client_order_ids, "idempotency_key": request_keys}
 
 
-def _find_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_named_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     order_commands = [command for command in commands if isinstance(command, CommandNamingOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
     _add_orders(loaded, queries.load_portfolio_keys(connection, sorted(order_keys)))
@@ -118,7 +116,7 @@ def _add_orders(loaded: LoadedState, portfolios_by_order: Mapping[OrderKey, Port
     loaded.portfolio_keys.update(portfolios_by_order.values())
 
 
-def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
             intraday_keys = list_intraday_portfolios(connection, command.tenant_id)
@@ -136,7 +134,9 @@ def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequ
             loaded.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
 
 
-def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_overdue_orders(
+    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
+) -> None:
     for command in commands:
         if not isinstance(command, ExpireOrders):
             continue
@@ -154,7 +154,7 @@ def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequenc
         loaded.portfolio_keys |= overdue_keys
 
 
-def _find_portfolios_by_symbol(
+def _add_portfolios_by_symbol(
     connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
 ) -> None:
     """Find the portfolios of quotes and of releases.
