@@ -178,7 +178,7 @@ class ApprovalRequestRecord(Base):
     reason: Mapped[str | None] = mapped_column(Text)
 
 
-class BrokerRequestRow(Base):
+class BrokerRequestRecord(Base):
     """A request to a broker, stored in the transaction of its order and sent after the commit.
 
     `connection` is the name of the broker connection. `kind` is submit, cancel or replace. `successor` is the
@@ -219,7 +219,7 @@ class BrokerRequestRow(Base):
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-class Cancellation(Base):
+class CancellationRecord(Base):
     """A request to cancel the matching orders of several portfolios that were created before it.
 
     `idempotency_key` is a hash of the caller and the idempotency key of the request.
@@ -242,7 +242,7 @@ class Cancellation(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class PortfolioCancellation(Base):
+class PortfolioCancellationRecord(Base):
     """The part of a cancellation in one portfolio. `order_ids` is a JSON list, null until it is done."""
 
     __tablename__ = "portfolio_cancellations"
@@ -260,7 +260,7 @@ class PortfolioCancellation(Base):
     order_ids: Mapped[str | None] = mapped_column(Text)
 
 
-class Execution(Base):
+class ExecutionRecord(Base):
     """One fill as its broker reported it, append-only.
 
     `trade_id` is the id of its trade in the ledger. `charges` is a JSON object of its charges by component,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import BulkRow, BulkWrite
-from app.orders.models import IS_FINAL, BrokerRequestRow
+from app.orders.models import IS_FINAL, BrokerRequestRecord
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
 from app.orders.rules.contingency import EXIT_ROLES
@@ -17,7 +17,7 @@ from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
 MAX_ENDED_ORDERS = 2000
-REQUESTS = cast("Table", BrokerRequestRow.__table__)
+REQUESTS = cast("Table", BrokerRequestRecord.__table__)
 _NEW_COLUMNS = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
 _SENDING_COLUMNS = (
     "tenant_id",

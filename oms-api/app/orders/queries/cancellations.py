@@ -11,12 +11,12 @@ from app.column_values import convert_instant
 from app.database import build_insert, build_insert_missing, build_update, execute_writes
 from app.database.bulk import BulkWrite
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
+from app.orders.models import IS_OPEN, CancellationRecord, PortfolioCancellationRecord
 from app.orders.queries.tables import ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 
-_CANCELLATIONS = cast("Table", Cancellation.__table__)
-_PORTFOLIO_CANCELLATIONS = cast("Table", PortfolioCancellation.__table__)
+_CANCELLATIONS = cast("Table", CancellationRecord.__table__)
+_PORTFOLIO_CANCELLATIONS = cast("Table", PortfolioCancellationRecord.__table__)
 _COLUMNS = StoredCancellation._fields
 _SELECTED_COLUMNS = [_CANCELLATIONS.c[name] for name in _COLUMNS]
 _KEY_COLUMNS = ("tenant_id", "cancellation_id", "portfolio_id")

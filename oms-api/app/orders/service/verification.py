@@ -42,7 +42,7 @@ from app.orders.rules.verification import (
 )
 
 
-class _Link(NamedTuple):
+class _ChainLink(NamedTuple):
     """An order of a replacement chain, with its executions and the history rows that they caused."""
 
     order: Order
@@ -55,18 +55,18 @@ class _Chains:
     """Replacement chains. The last order of a chain includes the fills of the others."""
 
     def __init__(self) -> None:
-        self._links: dict[OrderKey, _Link] = {}
+        self._links: dict[OrderKey, _ChainLink] = {}
 
-    def add(self, link: _Link) -> None:
+    def add(self, link: _ChainLink) -> None:
         self._links[link.order.key] = link
 
-    def iterate_chains(self) -> Iterator[list[_Link]]:
+    def iterate_chains(self) -> Iterator[list[_ChainLink]]:
         """Yield each chain, the last order first."""
         for link in self._links.values():
             if link.order.replaced_by is None:
                 yield [link, *self.iterate_predecessors(link.order)]
 
-    def iterate_predecessors(self, order: Order) -> Iterator[_Link]:
+    def iterate_predecessors(self, order: Order) -> Iterator[_ChainLink]:
         """Yield the predecessors of an order, the last one first."""
         visited_ids = {order.id}
         link = self._links.get(OrderKey(order.tenant_id, order.replaces or ""))
@@ -118,7 +118,7 @@ class _OrderVerification:
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
             self._result.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
-    def _check_chain(self, links: list[_Link]) -> None:
+    def _check_chain(self, links: list[_ChainLink]) -> None:
         filled_amounts = FilledAmounts()
         for link in links:
             filled_amounts = filled_amounts.add(link.filled)
@@ -136,16 +136,16 @@ class _OrderVerification:
             filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
             self._add_findings(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
-        link = _Link(
+        link = _ChainLink(
             order, filled_amounts, [execution.row for execution in executions], list_execution_notes(history)
         )
-        forgets = loses_fills(order, [event.to_status for event in history])
-        if not forgets and (order.replaces or order.replaced_by):
+        is_without_fills = loses_fills(order, [event.to_status for event in history])
+        if not is_without_fills and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
             findings += _check_filled_amounts(order, filled_amounts, [link])
         findings += find_event_differences(order, history, events, self._collect_executions(link))
-        if order.replaces is None or forgets:
+        if order.replaces is None or is_without_fills:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
         findings += find_issue_differences(link.executions, events)
@@ -163,7 +163,7 @@ class _OrderVerification:
         expected = " or ".join(sorted(portfolio_names))
         return [Finding(OrderCheck.EVENT, "portfolio_name", name, expected) for name in sorted(unknown)]
 
-    def _collect_executions(self, link: _Link) -> Executions:
+    def _collect_executions(self, link: _ChainLink) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
         links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_notes else [link]
         return {row.execution_id: row for link in links for row in link.executions}
@@ -172,7 +172,9 @@ class _OrderVerification:
         for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
             order_payload = _parse_payload(payload)
             if order_payload is None:
-                finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
+                finding = Finding(
+                    OrderCheck.EVENT, "payload", payload, "an order id and the fields of its event"
+                )
                 self._result.add_findings(f"event {event_id}", [finding])
             else:
                 yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
@@ -218,7 +220,7 @@ class _RowsByOrder:
         return rows
 
     def finish(self) -> None:
-        """Skip the rest."""
+        """Skip the remaining rows."""
         while self._next is not None:
             self._skip_group(self._next[1])
 
@@ -227,7 +229,9 @@ class _RowsByOrder:
         self._next = next(self._groups, None)
 
 
-def _check_filled_amounts(order: Order, filled_amounts: FilledAmounts, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(
+    order: Order, filled_amounts: FilledAmounts, links: list[_ChainLink]
+) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
     execution_notes = [event for link in links for event in link.execution_notes]
