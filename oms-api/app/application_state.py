@@ -31,8 +31,8 @@ from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VA
 from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
 from app.orders.queries.symbol_usage import is_symbol_in_use, load_currencies_in_use
+from app.orders.service.exit_prices import load_exit_prices
 from app.orders.service.flattening import Flattening
-from app.orders.service.levels import find_exits
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
 from app.performance.service.performance_reader import PerformanceReader
@@ -112,7 +112,7 @@ def _list_trading(components: Components) -> State:
         CONTROLS.provide(components.controls),
         GUARD.provide(OrderTradeGuard(components.controls)),
         KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, stop_orders)),
-        EXITS.provide(find_exits),
+        EXITS.provide(load_exit_prices),
         VALUER.provide(components.valuer),
         CASH_READER.provide(components.cash_reader),
         COST_RATES.provide(load_rates()),

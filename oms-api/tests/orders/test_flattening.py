@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.errors import Unavailable
 from app.ledger.rules.keys import PositionKey
-from app.orders.queries.open_positions import OpenPosition
+from app.orders.queries.open_positions import PositionToClose
 from app.orders.service.flattening import Flattening, find_strategy_shares
 from tests.orders.requests import set_switch
 
@@ -129,7 +129,7 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
     ],
 )
 def test_strategy_share_of_a_position_is_computed(position, net, share):
-    whole = OpenPosition(1, "Growth", "AAPL", "", Decimal(position))
+    whole = PositionToClose(1, "Growth", "AAPL", "", Decimal(position))
     portions = find_strategy_shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
     assert [portion.quantity for portion in portions] == ([] if share is None else [Decimal(share)])
 

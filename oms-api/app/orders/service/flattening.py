@@ -15,14 +15,14 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import OpenPosition
+from app.orders.queries.open_positions import PositionToClose
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.service.kill_switches import KillSwitchEffect, StopInstruction
 
-REASON = "Flattened by the kill switch"
-REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
+FLATTEN_REASON = "Flattened by the kill switch"
+CANCEL_REASON_BY_HALT = {True: "Trading is halted", False: "Canceled by the kill switch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,11 @@ class Flattening:
         keeps = stop.exits is ExitPolicy.KEEP
         try:
             result = await self.order_service.cancel_all(
-                request, portfolio_name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+                request,
+                portfolio_name,
+                strategy=strategy,
+                reason=CANCEL_REASON_BY_HALT[keeps],
+                keeps_exits=keeps,
             )
         except NoSuchPortfolio:
             return []
@@ -136,13 +140,13 @@ class Flattening:
         )
 
     async def _close_position(
-        self, request: AuthenticatedRequest, position: OpenPosition, strategy: str | None
+        self, request: AuthenticatedRequest, position: PositionToClose, strategy: str | None
     ) -> list[str]:
         position_name = (position.portfolio, position.symbol, position.product)
         quantity = None if strategy is None else abs(position.quantity)
         try:
             result = await self.order_service.close(
-                request, *position_name, quantity, REASON, ignores_halt=True, strategy=strategy
+                request, *position_name, quantity, FLATTEN_REASON, ignores_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the others
             return []
@@ -150,17 +154,17 @@ class Flattening:
 
     async def _list_positions(
         self, request: AuthenticatedRequest, stop: StopInstruction
-    ) -> list[OpenPosition]:
+    ) -> list[PositionToClose]:
         tenant_id = request.caller.tenant_id
 
-        def read(connection: Connection) -> list[OpenPosition]:
+        def read(connection: Connection) -> list[PositionToClose]:
             if stop.scope is SwitchScope.STRATEGY:
                 nets = queries.load_net_executed_quantities(connection, tenant_id, stop.key)
                 return find_strategy_shares(
-                    tenant_id, queries.list_open_positions(connection, tenant_id, None), nets
+                    tenant_id, queries.list_positions_to_close(connection, tenant_id, None), nets
                 )
             portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
-            return queries.list_open_positions(connection, tenant_id, portfolio)
+            return queries.list_positions_to_close(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)
 
@@ -175,8 +179,8 @@ def _discard(task: "asyncio.Future[Any]") -> None:
 
 
 def find_strategy_shares(
-    tenant_id: int, positions: Iterable[OpenPosition], nets: Mapping[PositionKey, Decimal]
-) -> list[OpenPosition]:
+    tenant_id: int, positions: Iterable[PositionToClose], nets: Mapping[PositionKey, Decimal]
+) -> list[PositionToClose]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.
@@ -194,7 +198,7 @@ def _describe_unconfirmed(order: Order, portfolio_name: str) -> UnconfirmedCance
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize_position(position: OpenPosition) -> dict[str, Any]:
+def _serialize_position(position: PositionToClose) -> dict[str, Any]:
     return {
         "portfolio_name": position.portfolio,
         "symbol": position.symbol,

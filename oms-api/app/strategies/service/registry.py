@@ -21,7 +21,7 @@ from app.strategies.errors import (
     StrategyHasNoCode,
     StrategyIsRunning,
     TooManyStrategies,
-    refuse_field,
+    build_field_error,
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import STRATEGIES, VERSIONS, ListedStrategy
@@ -40,7 +40,7 @@ from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
 _IDS = SortableIds("G")
-_VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
+_VERSIONED_FIELDS = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
 
@@ -141,7 +141,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": portfolio.id, "mode": mode}
             portfolio_name_after = portfolio.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED_FIELDS):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             VERSIONS.insert(connection, _build_version(updated))
@@ -186,7 +186,7 @@ def _require_matching_portfolio(
     kind = queries.load_portfolio_kind(connection, caller.tenant_id, portfolio.id)
     if kind != mode:
         message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
-        raise refuse_field("mode", message, "not_of_the_portfolio")
+        raise build_field_error("mode", message, "not_of_the_portfolio")
     return PortfolioOfMode(portfolio.id, portfolio.name)
 
 

@@ -53,7 +53,7 @@ from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, format_timestamp
 
-_DECISIONS = {
+_DECISION_BY_STATUS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
     Status.CANCELED: "canceled", Status.REPLACED: "replaced",
 }  # fmt: skip
@@ -240,7 +240,7 @@ def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | N
     """Return how, by whom and when the wait of an order ended, None if it never did."""
     for event in list_history(context, order):
         if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
-            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            decision = _DECISION_BY_STATUS.get(Status(event.to_status), "decided")
             if decision == "denied" and event.actor != "risk":
                 decision = "rejected"
             return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}

@@ -24,7 +24,7 @@ from app.risk.queries.audit import list_risk_events
 from app.risk.rules.verification import ControlKey, RiskEvent, find_unmatched
 from app.timestamps import Timestamp
 
-_DECIDED = {GRANTED, REJECTED}
+_DECISION_EVENT_TYPES = {GRANTED, REJECTED}
 
 
 def verify_approvals(connection: Connection, result: VerificationResult) -> None:
@@ -69,7 +69,7 @@ def _iterate_expected_keys(
         kind = find_approval_event_type(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
-        person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        person: str | None = event.actor if kind in {*_DECISION_EVENT_TYPES, REQUESTED} else None
         request = requests.get((event.tenant_id, event.order_id))
         if request is None or request.requested_at > event.at:
             person = "nobody: there was no request"

@@ -39,7 +39,7 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution, CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
-from app.orders.service.execution.filling import find_successor
+from app.orders.service.execution.executions import find_successor
 from app.timestamps import Timestamp, format_timestamp
 
 ExecutionChange = BustExecution | CorrectExecution
@@ -226,5 +226,7 @@ def reverse_adoption(
     except Conflict as error:
         _LOG.warning("the adoption %s was not reversed: %s", adoption.trade_id, error.detail)
         return
-    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.symbol_product_key)
+    context.order_store.positions_to_revalue.setdefault(reversal.portfolio_key, set()).add(
+        reversal.symbol_product_key
+    )
     reduce_competing_orders(context, reversal, at)

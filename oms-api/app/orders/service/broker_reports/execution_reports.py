@@ -42,7 +42,7 @@ from app.orders.service.contingent_orders.broker_exits import continue_pair
 from app.orders.service.contingent_orders.exit_quantities import trim_accepted
 from app.orders.service.contingent_orders.groups import finalize_order
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
-from app.orders.service.execution.filling import record_fill
+from app.orders.service.execution.executions import record_execution
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
@@ -134,7 +134,7 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
 def _record_execution(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.status is Status.HELD:  # the broker works it, and has not reported its acceptance yet
         order = release_at_broker(context, order, at, order.broker)
-    record_fill(context, order, event, at)
+    record_execution(context, order, event, at)
     reverse_adoption(context, order, event.at, at, event.execution_id)
     count_execution_for_latch(context, order, at)
 

@@ -101,7 +101,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = store_order(context, second._replace(**group, parent_id=parent_id, role=role))
-    if _is_group_denied(context, first, second):
+    if _deny_failing_order(context, first, second):
         cancel_unsent(context, [first, second], format_timestamp(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
@@ -136,7 +136,7 @@ def find_placement_denial(
     )
 
 
-def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
+def _deny_failing_order(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     broker_denial = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
     is_pair = first.group_kind is GroupKind.OCO
@@ -277,7 +277,7 @@ EXTERNAL = "external"  # the source of an adopted order
 def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     """Store the order as accepted by its broker. An order that is adopted already does not change.
 
-    It keeps the broker's id, so that the broker's events and its fills are those of the order. No risk check
+    It keeps the broker's id, so that the broker's events and fills find the order. No risk check
     runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
     """
     origin, ticket = command.origin, command.ticket

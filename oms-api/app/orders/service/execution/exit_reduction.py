@@ -1,4 +1,4 @@
-"""Apply reported and reversed trades to the orders of their position, so that no exit exceeds it."""
+"""Reduce the exits of a position after reported and reversed trades, so that no exit exceeds it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from app.orders.service.contingent_orders.exit_quantities import reduce_competin
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
 
 
-def apply_trades_to_orders(
+def reduce_exits_after_trades(
     services: BatchServices, batch: LedgerBatch, outcomes: Sequence[object]
 ) -> Callable[[], None]:
     """Reduce the exits of positions that a batch of trades reduced. The trades are already written.
@@ -34,7 +34,7 @@ def apply_trades_to_orders(
     now = max(datetime.fromisoformat(trade.row.created_at) for trade in trades)
     context = BatchContext(batch, services, now)
     for trade in _select_trades_with_orders(context, trades):
-        apply_trade_to_orders(context, trade)
+        reduce_exits_after_trade(context, trade)
     context.flush()
     return create_cache_update(context)
 
@@ -43,7 +43,7 @@ def _leave_caches() -> None:
     """Change nothing: the next batch reads the changes by the trades."""
 
 
-def apply_trade_to_orders(context: BatchContext, recorded_trade: RecordedTrade) -> None:
+def reduce_exits_after_trade(context: BatchContext, recorded_trade: RecordedTrade) -> None:
     """Reduce the exits of the position that a trade or a reversal reduced.
 
     The reversal of a trade that reduced the position restores them.
@@ -78,13 +78,13 @@ def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bo
 
 
 def _select_trades_with_orders(
-    context: BatchContext, reductions: Iterable[RecordedTrade]
+    context: BatchContext, candidates: Iterable[RecordedTrade]
 ) -> list[RecordedTrade]:
     """Return the trades that may change orders: trades in symbols with open orders, and reversals."""
-    effects = []
-    for recorded_trade in reductions:
+    trades = []
+    for recorded_trade in candidates:
         if recorded_trade.row.kind == REVERSAL:
-            effects.append(recorded_trade)
+            trades.append(recorded_trade)
             continue
         portfolio_key = recorded_trade.row.portfolio_key
         state = context.ledger.get_portfolio(portfolio_key)
@@ -96,5 +96,5 @@ def _select_trades_with_orders(
                 list_open_orders_in_symbol(context.connection, portfolio_key, recorded_trade.row.symbol)
             )
         if has_orders:
-            effects.append(recorded_trade)
-    return effects
+            trades.append(recorded_trade)
+    return trades

@@ -1,4 +1,4 @@
-"""Read the stop-loss and take-profit of positions for the ledger's routes."""
+"""Load the stop-loss and take-profit prices of positions for the ledger's routes."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from app.orders.rules.exit_levels import compute_exit_levels
 from app.orders.rules.values import Order
 
 
-def find_exits(
+def load_exit_prices(
     connection: Connection, tenant_id: int, positions: Sequence[ListedPosition]
 ) -> dict[PositionNameKey, ExitPrices]:
-    """Return the exit levels of each position."""
+    """Return the stop-loss and take-profit price of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}
     for name_key, order in list_open_orders_by_symbol(
         connection, tenant_id, {position.symbol for position in positions}

@@ -1,6 +1,6 @@
 """The orders and the account of a running strategy, computed from its inputs only.
 
-They do not access the service, so a replay of the journal gives the strategy the same values.
+They do not access the service, so a replay of the journal computes the same values.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,18 +12,17 @@ from app.ledger.rules.accounting import Fill as LedgerFill
 from app.ledger.rules.accounting import Side as LedgerSide
 from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO, format_fixed, multiply
+from app.orders.rules import values as order_values
 from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import find_ticket_errors
-from app.orders.rules.values import OrderType as TicketType
 from app.orders.rules.values import Ticket
-from app.orders.rules.values import TimeInForce as TicketTime
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 from app.strategies.rules.journal_values import parse_order, serialize_order
 from slackoms_strategy import Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
 
 
 class LiveOrder:
-    """An order of a strategy."""
+    """Implements `StrategyOrder`: an order of a strategy."""
 
     __slots__ = ("state", "ticket")
 
@@ -46,9 +45,9 @@ class LiveOrder:
 
 
 class LiveOrders:
-    """The open orders by symbol and id, and the actions since the last input.
+    """Implements `StrategyOrders`: the open orders by symbol and id, and the actions since the last input.
 
-    `prefix` begins the ids of new orders. An order is SUBMITTED until an input reports another status.
+    The ids of new orders begin with `prefix`. An order is SUBMITTED until an input reports another status.
     """
 
     def __init__(self, strategy: str) -> None:
@@ -58,23 +57,25 @@ class LiveOrders:
         self.prefix = ""
         self._count = 0
 
-    def begin(self, prefix: str) -> None:
-        """Begin with the next input."""
-        self.prefix, self._count, self.actions = prefix, 0, []
+    def start_input(self, prefix: str) -> None:
+        """Start an input: clear the actions, and begin the ids of its new orders with `prefix`."""
+        self.prefix = prefix
+        self._count = 0
+        self.actions = []
 
-    def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
+    def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # `StrategyOrders` has it
         """Place an order. Raises ValueError for an invalid ticket."""
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
-        return self._add_order(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_submitted_state(ticket), ticket))
 
-    def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # as in a backtest
+    def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # `StrategyOrders` has it
         """Cancel an order, if it is open."""
         if self.find(order_id) is not None:
             self.actions.append(CancelAction(order_id))
 
-    def replace(self, order_id: str, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
+    def replace(self, order_id: str, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # `StrategyOrders` has it
         """Replace an open order. Raises ValueError."""
         if self.find(order_id) is None:
             raise ValueError(f"Order {order_id} is not open.")
@@ -84,7 +85,7 @@ class LiveOrders:
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
         )
         self.actions.append(ReplaceAction(order_id, changes))
-        return self._add_order(LiveOrder(_build_state(ticket), ticket))
+        return self._add_order(LiveOrder(_build_submitted_state(ticket), ticket))
 
     def find(self, order_id: str) -> LiveOrder | None:
         """Return an open order, or None."""
@@ -128,7 +129,7 @@ class LiveOrders:
 
 
 class LiveAccount:
-    """The cash and the positions of a strategy after its own fills."""
+    """Implements `StrategyAccount`: the cash and the positions of a strategy after its own fills."""
 
     def __init__(self, get_price: Callable[[str], Decimal]) -> None:
         self._get_price = get_price
@@ -183,7 +184,7 @@ def _require_valid(ticket: Ticket) -> None:
         raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
 
 
-def _build_state(ticket: Ticket) -> OrderState:
+def _build_submitted_state(ticket: Ticket) -> OrderState:
     return OrderState(
         ticket.client_order_id or "",
         ticket.symbol,
@@ -200,16 +201,19 @@ def _build_state(ticket: Ticket) -> OrderState:
 
 
 def _build_ticket(state: OrderState) -> Ticket:
-    """Return the ticket of an order that the strategy did not place itself, such as an exit."""
+    """Return a ticket for an order without one: an exit, or an order restored from the saved state.
+
+    It has only the fields of the state. The others, such as `notional` and `expires_at`, are lost.
+    """
     return Ticket(
         symbol=state.symbol,
         side=state.side.value,
-        type=TicketType(state.type.value),
+        type=order_values.OrderType(state.type.value),
         quantity=state.quantity,
         notional=None,
         limit_price=state.limit_price,
         stop_price=state.stop_price,
         trail_amount=state.trail_amount,
         trail_percent=state.trail_percent,
-        time_in_force=TicketTime(state.time_in_force.value),
+        time_in_force=order_values.TimeInForce(state.time_in_force.value),
     )

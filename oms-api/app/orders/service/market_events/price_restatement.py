@@ -1,4 +1,4 @@
-"""Restate the stored prices of a symbol after a split: its quote, and the mark that a person set."""
+"""Restate the stored prices of a symbol after a split: its quote and its mark override."""
 
 from app.audit.service import AuditEntry
 from app.instruments.rules import InstrumentKey
@@ -14,37 +14,42 @@ from app.timestamps import format_timestamp
 
 ACTOR = "corporate action"
 _MANUAL = "manual"
-_SUFFIX = 8  # the random end of an action's id
+SOURCE_SUFFIX_LENGTH = 8  # the random characters at the end of an action's id
 
 
 def load_stored_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
-    """Load the stored quote and the mark of the symbol."""
-    key, loaded = InstrumentKey(command.action.tenant_id, command.action.symbol), context.loaded
+    """Load, for a split, the stored quote and the mark override of the symbol, once per batch."""
+    key = InstrumentKey(command.action.tenant_id, command.action.symbol)
+    loaded = context.loaded
     if command.action.kind is ActionKind.SPLIT and key not in loaded.stored_quotes:
         context.find_quote(*key)
         loaded.stored_quotes[key] = load_quotes(context.connection, [key]).get(key)
-        loaded.stored_marks[key] = load_overrides(context.connection, [key], command.origin.at).get(key)
+        loaded.stored_mark_overrides[key] = load_overrides(context.connection, [key], command.origin.at).get(
+            key
+        )
 
 
 def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
-    """Divide the quote and the mark of the symbol, or multiply them back. A repeat changes nothing.
+    """Divide the quote and the mark override of the symbol by the ratio, or multiply them in a reversal.
 
-    Prices that arrived after the split took effect are in the new units, and stay. A reversal only restates
-    the prices that the booking of the same split changed. The caller has locked the quote.
+    Prices that arrived after the split took effect do not change: they are in the new units. A reversal only
+    restates the prices that the same split restated. A repeat changes nothing. The caller has locked the
+    quote.
     """
     ratio = command.action.ratio
     if command.is_reversal:
         ratio = Ratio(ratio.old_units, ratio.new_units)
     key = InstrumentKey(command.action.tenant_id, command.action.symbol)
     _restate_quote(context, command, key, ratio)
-    _restate_mark(context, command, key, ratio)
+    _restate_mark_override(context, command, key, ratio)
 
 
 def _restate_quote(
     context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
 ) -> None:
-    """Store the restated quote and add it to the ticks, from which later valuations of this time read it."""
-    quote, own_source = context.loaded.stored_quotes[key], build_source(command.action)
+    """Store the restated quote. Add it to the ticks, so that later valuations of this instant use it."""
+    quote = context.loaded.stored_quotes[key]
+    own_source = build_split_source(command.action)
     if quote is None:
         return
     is_restated = quote.source == own_source
@@ -59,14 +64,15 @@ def _restate_quote(
     restated = Quote(key.symbol, bid, ask, last, None, None, command.origin.at, source)
     context.loaded.stored_quotes[key] = restated
     context.apply_quote(key.tenant_id, restated)
-    context.writes += build_quote_restatement(key, restated)
+    context.extra_writes += build_quote_restatement(key, restated)
 
 
-def _restate_mark(
+def _restate_mark_override(
     context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
 ) -> None:
-    action, at = command.action, command.origin.at
-    previous = context.loaded.stored_marks[key]
+    action = command.action
+    at = command.origin.at
+    previous = context.loaded.stored_mark_overrides[key]
     if previous is None:
         return
     setter = f"{ACTOR} {action.id}"
@@ -82,8 +88,8 @@ def _restate_mark(
         set_by=ACTOR if command.is_reversal else setter,
         set_at=at,
     )
-    context.loaded.stored_marks[key] = updated
-    context.writes.append(build_override_upsert(key.tenant_id, updated))
+    context.loaded.stored_mark_overrides[key] = updated
+    context.extra_writes.append(build_override_upsert(key.tenant_id, updated))
     entry = AuditEntry(
         key.tenant_id,
         at=at,
@@ -98,6 +104,9 @@ def _restate_mark(
     context.audit_entries.append(entry)
 
 
-def build_source(action: CorporateActionTerms) -> str:
-    """Return the source of a quote that a split restated."""
-    return f"split {action.id[-_SUFFIX:]}"
+def build_split_source(action: CorporateActionTerms) -> str:
+    """Return the source of a quote that a split restated.
+
+    The random end of the id identifies the split among the few actions of a symbol.
+    """
+    return f"split {action.id[-SOURCE_SUFFIX_LENGTH:]}"

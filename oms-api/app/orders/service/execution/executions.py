@@ -1,4 +1,4 @@
-"""Record an execution: as a trade of the ledger and in the order's filled quantity."""
+"""Record executions: each as a trade of the ledger, and in the filled quantity of its order."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -34,7 +34,7 @@ _SIDES = {side.value: side for side in Side}
 LATE_FILL, OVERFILL, FILL_OF_REJECTED_ORDER = "late", "over", "stray"
 
 
-def record_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
+def record_execution(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
     """Record an execution of the order and return the updated order.
 
     An unexpected execution is recorded too, with the anomaly as its note. Raises
@@ -43,7 +43,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
     """
     anomaly = find_anomaly(order, find_successor(context, order), event)
     trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
-    row = build_execution(order, event, trade, anomaly, charges)
+    row = build_execution_row(order, event, trade, anomaly, charges)
     updated_order = apply_execution(context, order, row, at, order.broker)
     if is_broker_entry(updated_order):
         protect_fill(context, updated_order, event.quantity, at)
@@ -158,7 +158,7 @@ def _build_origin(context: BatchContext, order: Order, at: Timestamp) -> Command
     )
 
 
-def build_execution(
+def build_execution_row(
     order: Order, event: Executed, trade: TradeRow, anomaly: str | None, charges: BookedCharges
 ) -> ExecutionRow:
     """Return the row of an execution, which refers to its trade. `anomaly` is its note."""

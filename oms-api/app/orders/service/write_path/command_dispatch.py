@@ -1,4 +1,4 @@
-"""Decide on the commands of a batch: each one changes the loaded state, or is refused and changes nothing."""
+"""Call the function of each command of a batch. It changes the loaded state, or refuses the command."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    CommandOnOrder,
+    CommandNamingOrder,
     CorrectExecution,
     DecideApproval,
     PlaceGroup,
@@ -42,8 +42,8 @@ from app.orders.service.commands import (
     WriterCommand,
 )
 from app.orders.service.contingent_orders.halts import cancel_all_halted
+from app.orders.service.execution.exit_reduction import reduce_exits_after_trade
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
-from app.orders.service.execution.trade_effects import apply_trade_to_orders
 from app.orders.service.internal_commands import (
     MAX_EXPIRIES,
     ApplyBrokerReport,
@@ -65,7 +65,7 @@ from app.orders.service.risk_checks.loss_limits import check_losses
 _COMMANDS_AFTER_EXPIRY = (CancelOrder, ReplaceOrder, DecideApproval)
 
 
-def execute_all(
+def dispatch_all(
     context: BatchContext, commands: Sequence[WriterCommand], command_ids: Sequence[int]
 ) -> list[Outcome | OmsError]:
     """Return the outcomes of the commands, in their order.
@@ -75,14 +75,14 @@ def execute_all(
     outcomes = []
     for command_id, command in zip(command_ids, commands, strict=True):
         request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
-        context.begin(command_id, request_id)
+        context.begin_command(command_id, request_id)
         if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.loaded.has_order(command):
             expire_order(context, command.origin, command.order_id)
-        outcomes.append(execute_command(context, command))
+        outcomes.append(dispatch_command(context, command))
     return outcomes
 
 
-def execute_command(context: BatchContext, command: WriterCommand) -> Outcome | OmsError:
+def dispatch_command(context: BatchContext, command: WriterCommand) -> Outcome | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
@@ -90,7 +90,7 @@ def execute_command(context: BatchContext, command: WriterCommand) -> Outcome | 
     """
     change_count = context.change_count
     try:
-        if isinstance(command, CommandOnOrder):
+        if isinstance(command, CommandNamingOrder):
             context.loaded.require_order(command)
         return _COMMAND_HANDLERS[type(command)](context, command)
     except OmsError as error:
@@ -102,9 +102,11 @@ def execute_command(context: BatchContext, command: WriterCommand) -> Outcome | 
 def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrade | OmsError:
     outcome = record_command(context.ledger, command)
     if isinstance(outcome, RecordedTrade):
-        apply_trade_to_orders(context, outcome)
+        reduce_exits_after_trade(context, outcome)
         row = outcome.row
-        context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.symbol_product_key)
+        context.order_store.positions_to_revalue.setdefault(row.portfolio_key, set()).add(
+            row.symbol_product_key
+        )
     return outcome
 
 
@@ -122,7 +124,7 @@ def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
 
 
 def _finish_quote(context: BatchContext, command: FinishQuote) -> OrderResult:
-    context.writes.append(build_matched_write(command.instrument_key, command.at))
+    context.extra_writes.append(build_matched_write(command.instrument_key, command.at))
     return NO_ORDERS
 
 
