@@ -35,7 +35,6 @@ from app.orders.service.batch_state.order_records import (
 )
 from app.orders.service.broker.linked_exits import release_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
-from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution
 from app.orders.service.contingent_orders.broker_exits import continue_pair
@@ -44,6 +43,8 @@ from app.orders.service.contingent_orders.groups import finalize_order
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
 from app.orders.service.execution.filling import record_fill
 from app.orders.service.execution.matching import match_released_orders
+from app.orders.service.execution_changes.adoption_reversal import reverse_adoption
+from app.orders.service.execution_changes.busts import bust_execution
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp

@@ -10,8 +10,6 @@ from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
 from app.orders.service.approval.approval_review import review_approvals
 from app.orders.service.batch_state.batch_context import BatchContext
-from app.orders.service.broker_reports.busts import bust_execution
-from app.orders.service.broker_reports.corrections import correct_execution
 from app.orders.service.broker_reports.execution_reports import apply_execution_report
 from app.orders.service.changes.order_cancels import cancel_all, cancel_in_portfolio, cancel_requested_order
 from app.orders.service.changes.order_expiry import expire_order, expire_orders
@@ -44,6 +42,8 @@ from app.orders.service.commands import (
 from app.orders.service.contingent_orders.halts import cancel_all_halted
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
 from app.orders.service.execution.trade_effects import apply_trade_to_orders
+from app.orders.service.execution_changes.busts import bust_execution
+from app.orders.service.execution_changes.corrections import correct_execution
 from app.orders.service.internal_commands import (
     MAX_EXPIRIES,
     ApplyBrokerReport,
