@@ -31,7 +31,7 @@ from app.orders.service.batch_state.order_records import (
     find_repeated_request,
 )
 from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
-from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.broker.order_pairs import find_open_entry
 from app.orders.service.changes.order_expiry import expire_if_due
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ReplaceOrder, get_actor

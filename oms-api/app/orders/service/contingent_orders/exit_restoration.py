@@ -20,7 +20,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_history
-from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
+from app.orders.service.broker.order_pairs import must_wait_for_swap, sort_pairs
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
@@ -185,7 +185,7 @@ def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) ->
     """Send exits to their broker. An exit of an emulated pair that the service watches is HELD."""
     for stale_order in sort_pairs(context, orders):
         order = context.order_store.get_current(stale_order)
-        if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
+        if order.status in {Status.INITIALIZED, Status.HELD} and not must_wait_for_swap(context, order):
             release_order(context, order, at)
         elif order.status is Status.INITIALIZED:
             context.order_store.change_status(order, Status.HELD, at, GROUPS)

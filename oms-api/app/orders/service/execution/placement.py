@@ -9,7 +9,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import NotAtBroker
-from app.orders.rules.broker_requests import is_remote, is_watched
+from app.orders.rules.broker_requests import is_emulated_limit_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import (
     NO_LINKS,
@@ -30,7 +30,7 @@ from app.orders.service.broker.broker_orders import (
     find_broker_hold_reason,
     request_submission,
 )
-from app.orders.service.broker.linked_exits import sort_pairs
+from app.orders.service.broker.order_pairs import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
@@ -243,8 +243,7 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 def send_pair(context: BatchContext, *orders: Order) -> None:
     """Send orders that share one quantity. Skip orders that a fill of an earlier one has canceled.
 
-    An order of a pair that the service links itself (`is_watched`) is HELD while its sibling rests at the
-    broker.
+    The limit order of an emulated pair is HELD while the stop works at the broker.
     """
     for order in sort_pairs(context, orders):
         current_order = context.order_store.get(order.tenant_id, order.id)
@@ -252,7 +251,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
         if (
             current_order.status is Status.INITIALIZED
             and len(orders) > 1
-            and is_watched(current_order, instrument)
+            and is_emulated_limit_order(current_order, instrument)
         ):
             context.order_store.change_status(
                 current_order, Status.HELD, current_order.created_at, current_order.placed_by

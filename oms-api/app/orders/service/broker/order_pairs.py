@@ -1,7 +1,19 @@
-"""Pairs of exits at a broker: pairs sent in one request, and pairs of which one order rests at a time.
+"""Pairs of orders at a broker. `Pairing` has the three ways in which a broker can execute a pair.
 
-Exits that a broker got with their entry exist there before the entry fills. They are HELD here until the
-entry has filled completely and the broker works them.
+Native pair: both orders work at the broker, which reduces one when the other fills.
+
+Orders sent together: one request contains both exits, or the entry with its exits. Exits that a broker got
+with their entry exist there before the entry fills. They are HELD here until the entry has filled completely
+and the broker works them.
+
+Emulated pair: one order of the pair works at the broker at a time, and a swap exchanges the two.
+
+| stop | limit order | event | next state |
+| --- | --- | --- | --- |
+| works at the broker | HELD | the quote reaches the limit | cancel of the stop requested: SWAPPED_TO_LIMIT |
+| PENDING_CANCEL | HELD | the broker confirms the cancel | the limit order works at the broker |
+| CANCELED | works at the broker | the quote leaves the limit | cancel requested: SWAPPED_TO_STOP |
+| CANCELED | PENDING_CANCEL | the broker confirms the cancel | a new pair: the stop works, the limit is HELD |
 """
 
 from collections.abc import Sequence
@@ -9,11 +21,11 @@ from collections.abc import Sequence
 from app.brokers.rules.linked_orders import Pairing
 from app.orders.rules.broker_requests import (
     SENT_WITH_ENTRY,
-    carries_exits,
-    choose_linked_orders,
+    can_be_sent_with_exits,
+    choose_orders_sent_together,
     get_pairing,
+    is_emulated_limit_order,
     is_remote,
-    is_watched,
 )
 from app.orders.rules.contingency import EXIT_ROLES, list_siblings
 from app.orders.rules.protection import sort_pairs_for_sending
@@ -23,28 +35,33 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_history
 from app.timestamps import Timestamp
 
-_WORKED = "The entry filled. The exit is now working at the broker."
+SWAPPED_TO_LIMIT = "The market reached the other order of the pair, which is sent in its place."
+SWAPPED_TO_STOP = "The market left the limit: the stop of the pair is sent in its place."
+RESIZED = "The order is sent again with its new quantity."
+# The reasons of cancellations after which an order is sent in the place of the canceled one.
+RESEND_REASONS = frozenset({SWAPPED_TO_LIMIT, SWAPPED_TO_STOP, RESIZED})
+_ENTRY_FILLED = "The entry filled. The exit is now working at the broker."
 
 
-def list_linked(context: BatchContext, order: Order) -> list[Order]:
-    """Return the orders that are sent in the request of a new order."""
+def list_orders_sent_together(context: BatchContext, order: Order) -> list[Order]:
+    """Return the other orders that are sent in the request of a new order."""
     instrument = context.find_instrument(order.tenant_id, order.symbol)
     if not is_remote(order) or order.group_id is None:
         return []
-    if carries_exits(order, instrument):
-        return choose_linked_orders(order, context.order_store.list_children(order), instrument)
-    return choose_linked_orders(order, context.order_store.list_group(order), instrument)
+    if can_be_sent_with_exits(order, instrument):
+        return choose_orders_sent_together(order, context.order_store.list_children(order), instrument)
+    return choose_orders_sent_together(order, context.order_store.list_group(order), instrument)
 
 
-def is_sent_with_pair(context: BatchContext, order: Order) -> bool:
-    """Return whether a stop is sent in the request of the other exit of its pair."""
-    if order.role is not Role.STOP_LOSS or not is_paired(context, order):
+def is_sent_with_take_profit(context: BatchContext, order: Order) -> bool:
+    """Return whether a stop-loss is sent in the request of the take-profit of its pair."""
+    if order.role is not Role.STOP_LOSS or not is_sent_together(context, order):
         return False
     targets = [member for member in context.order_store.list_group(order) if member.role is Role.TAKE_PROFIT]
-    return any(order in list_linked(context, target) for target in targets)
+    return any(order in list_orders_sent_together(context, target) for target in targets)
 
 
-def is_paired(context: BatchContext, order: Order) -> bool:
+def is_sent_together(context: BatchContext, order: Order) -> bool:
     """Return whether an order and the other exit of its pair are sent in one request."""
     if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
@@ -90,13 +107,13 @@ def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
     return is_sent and was_sent_with_entry(context, leg)
 
 
-def accept_exits_sent_with_entry(context: BatchContext, legs: Sequence[Order], at: Timestamp) -> None:
+def mark_exits_accepted_at_broker(context: BatchContext, legs: Sequence[Order], at: Timestamp) -> None:
     """Mark HELD exits as accepted at their broker, because their entry has filled."""
     for leg in legs:
-        release_at_broker(context, leg, at, leg.broker, reason=_WORKED)
+        mark_accepted_at_broker(context, leg, at, leg.broker, reason=_ENTRY_FILLED)
 
 
-def release_at_broker(
+def mark_accepted_at_broker(
     context: BatchContext, leg: Order, at: Timestamp, actor: str, reason: str | None = None
 ) -> Order:
     """Mark a HELD exit as accepted at its broker. Nothing is sent."""
@@ -104,16 +121,10 @@ def release_at_broker(
     return context.order_store.change_status(sent, Status.ACCEPTED, at, actor, accepted_at=at)
 
 
-SWAPPED = "The market reached the other order of the pair, which is sent in its place."
-WITHDRAWN = "The market left the limit: the stop of the pair is sent in its place."
-RESIZED = "The order is sent again with its new quantity."
-REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
-
-
-def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
-    """Return the reason of the last cancellation if it is one of the reasons above, else None."""
+def find_resend_reason(context: BatchContext, order: Order) -> str | None:
+    """Return the reason of the last cancellation if an order is sent in its place, else None."""
     requests = list_cancel_requests(context, order)
-    return requests[-1].reason if requests and requests[-1].reason in REASONS else None
+    return requests[-1].reason if requests and requests[-1].reason in RESEND_REASONS else None
 
 
 def was_cancel_requested(context: BatchContext, order: Order) -> bool:
@@ -121,9 +132,12 @@ def was_cancel_requested(context: BatchContext, order: Order) -> bool:
     return bool(list_cancel_requests(context, order))
 
 
-def is_watched_order(context: BatchContext, order: Order) -> bool:
-    """Return whether the service watches the price of an order while its sibling rests at the broker."""
-    if not is_watched(order, context.find_instrument(order.tenant_id, order.symbol)):
+def must_wait_for_swap(context: BatchContext, order: Order) -> bool:
+    """Return whether an order is the limit order of an emulated pair whose stop is open.
+
+    It is HELD until a swap.
+    """
+    if not is_emulated_limit_order(order, context.find_instrument(order.tenant_id, order.symbol)):
         return False
     return bool(
         list_siblings(
@@ -132,16 +146,13 @@ def is_watched_order(context: BatchContext, order: Order) -> bool:
     )
 
 
-def waits_for_quote(context: BatchContext, order: Order) -> bool:
-    """Return whether an order is HELD because the service watches its price."""
-    return order.status is Status.HELD and is_watched_order(context, order)
+def waits_for_swap(context: BatchContext, order: Order) -> bool:
+    """Return whether an order is HELD until the quote reaches its price and swaps the emulated pair."""
+    return order.status is Status.HELD and must_wait_for_swap(context, order)
 
 
 def sort_pairs(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return orders of one symbol in the order in which they are sent.
-
-    Orders of the paper market are not sorted.
-    """
+    """Return orders of one symbol in the order of sending. Without an order at a broker, keep their order."""
     if not any(is_remote(order) for order in orders):
         return list(orders)
     prices = context.find_symbol_state(orders[0].tenant_id, orders[0].symbol).prices
