@@ -32,7 +32,7 @@ from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
-from app.orders.service.levels import find_exits
+from app.orders.service.exit_prices import load_exit_prices
 from app.orders.service.order_jobs import OrderJobs
 from app.performance.queries import load_baselines
 from app.performance.service.retention import SnapshotRetention
@@ -163,7 +163,7 @@ def _create_report_jobs(
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.load_marks, load_baselines))
+    sources = ReportSources(market, load_exit_prices, cash_reader, Valuer(market.load_marks, load_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Job("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

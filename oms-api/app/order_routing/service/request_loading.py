@@ -21,7 +21,7 @@ from app.orders.rules.broker_requests import (
     is_too_late,
     may_replace_exits,
 )
-from app.orders.rules.replacements import reduce_successor
+from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
 from app.orders.service.contingent_orders.groups import GROUPS

@@ -23,13 +23,13 @@ from app.orders.service.batch_state.order_records import (
 from app.orders.service.broker.order_pairs import must_wait_for_swap, sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_change_denial
 from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     complete_order,
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.protection import find_change_denial
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_order, store_order
 from app.orders.service.risk_checks.approvals import (

@@ -28,7 +28,7 @@ from app.orders.rules.broker_requests import (
     is_remote,
 )
 from app.orders.rules.contingency import EXIT_ROLES, list_siblings
-from app.orders.rules.protection import sort_pairs_for_sending
+from app.orders.rules.exit_prices import sort_pairs_for_sending
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext

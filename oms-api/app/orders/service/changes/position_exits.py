@@ -14,8 +14,8 @@ from app.orders.service.batch_state.order_records import build_result, find_repe
 from app.orders.service.broker.broker_orders import find_broker_denial
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import SetExits, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_exit_denial
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
-from app.orders.service.contingent_orders.protection import find_exit_denial
 from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.risk_checks.risk_evaluation import count_order_message
 from app.timestamps import format_timestamp

@@ -18,7 +18,7 @@ from app.orders.rules.contingency import (
     list_latest_exits,
     list_siblings,
 )
-from app.orders.rules.protection import fills_at_once
+from app.orders.rules.exit_prices import fills_at_once
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.order_pairs import (

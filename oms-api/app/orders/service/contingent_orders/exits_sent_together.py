@@ -11,7 +11,7 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.contingency import compute_exit_quantity, list_latest_exits
-from app.orders.rules.protection import find_triggering_price, get_trigger_price
+from app.orders.rules.exit_prices import find_triggering_price, get_trigger_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status, TimeInForce
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.order_pairs import (

@@ -8,7 +8,7 @@ from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, list_siblings
 from app.orders.rules.event_payloads import build_denial_payload
-from app.orders.rules.protection import round_to_tick
+from app.orders.rules.exit_prices import round_to_tick
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import request_cancel, request_submission

@@ -8,9 +8,8 @@ from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import get_pairing, is_remote
-from app.orders.rules.contingency import OCO_ROLES, list_siblings
+from app.orders.rules.contingency import OCO_ROLES, list_siblings, reduce_successor
 from app.orders.rules.order_factory import copy_order
-from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status

@@ -33,13 +33,13 @@ from app.orders.service.broker.broker_orders import (
 from app.orders.service.broker.order_pairs import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
-from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
-from app.orders.service.contingent_orders.protection import (
+from app.orders.service.contingent_orders.exit_denials import (
     build_legs,
     find_follower_denial,
     find_legs_denial,
     find_pair_denial,
 )
+from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
 from app.orders.service.execution.matching import match_new_order
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request
 from app.orders.service.risk_checks.order_estimates import find_quantity_denial, resolve_quantity

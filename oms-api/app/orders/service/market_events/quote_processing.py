@@ -22,7 +22,7 @@ from app.orders.service.contingent_orders.broker_exits import swap_pair_orders
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
 from app.orders.service.contingent_orders.exits_sent_together import cancel_entry_at_stop
 from app.orders.service.contingent_orders.groups import get_closable_quantity, release_order
-from app.orders.service.contingent_orders.halts import cancel_halted, list_halted
+from app.orders.service.contingent_orders.halts import cancel_for_halt, list_orders_forbidden_by_halt
 from app.orders.service.execution.matching import can_match, match_open_orders
 from app.orders.service.internal_commands import MatchQuote
 from app.timestamps import Timestamp, format_timestamp
@@ -93,10 +93,12 @@ def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: li
         return
     context.apply_quote(command.tenant_id, quote)
     for portfolio_key in portfolio_keys:
-        halted = list_halted(context, portfolio_key, quote.symbol)
+        forbidden_orders = list_orders_forbidden_by_halt(context, portfolio_key, quote.symbol)
         if command.is_new:
-            cancel_halted(context, halted, command.at)
-        halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
+            cancel_for_halt(context, forbidden_orders, command.at)
+        forbidden_ids = {
+            order.id for order in forbidden_orders
+        }  # these must not fill: the kill switch cancels them
         _release_held_orders(context, portfolio_key, quote, command.at)
         open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
         closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
@@ -108,7 +110,7 @@ def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: li
                 if order.role is not Role.CLOSING
             ]
         matching_orders = [
-            order for order in open_orders if can_match(order, quote) and order.id not in halted_ids
+            order for order in open_orders if can_match(order, quote) and order.id not in forbidden_ids
         ]
         match_open_orders(context, matching_orders, quote, command.at)
 

@@ -39,7 +39,7 @@ from app.orders.service.commands import (
     SetExits,
     WriterCommand,
 )
-from app.orders.service.contingent_orders.halts import cancel_all_halted
+from app.orders.service.contingent_orders.halts import cancel_orders_forbidden_by_halt
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
 from app.orders.service.execution.trade_effects import apply_trade_to_orders
 from app.orders.service.execution_changes.busts import bust_execution
@@ -154,5 +154,5 @@ _COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsEr
     ReleaseOrders: release_orders,
     SquareOff: close_intraday_positions,
     CheckLosses: check_losses,
-    CancelHalted: cancel_all_halted,
+    CancelHalted: cancel_orders_forbidden_by_halt,
 }

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
-from app.orders.rules.order_factory import ExitTicket
-from app.orders.rules.protection import (
+from app.orders.rules.exit_prices import (
     fills_at_once,
     find_nearest_exit_price,
     find_triggering_price,
@@ -15,6 +14,7 @@ from app.orders.rules.protection import (
     is_tightened,
     list_entry_prices,
 )
+from app.orders.rules.order_factory import ExitTicket
 from app.orders.rules.values import GroupKind, Order, Role, Status, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
