@@ -71,53 +71,53 @@ def is_sent_together(context: BatchContext, order: Order) -> bool:
 
 def mark_sent_with_entry(context: BatchContext, exits: Sequence[Order], at: Timestamp, actor: str) -> None:
     """Record that exits are sent with their entry."""
-    for leg in exits:
-        if leg.status is Status.HELD:
-            context.order_store.record_change(leg, at, actor, reason=SENT_WITH_ENTRY)
+    for exit_order in exits:
+        if exit_order.status is Status.HELD:
+            context.order_store.record_change(exit_order, at, actor, reason=SENT_WITH_ENTRY)
 
 
-def was_sent_with_entry(context: BatchContext, leg: Order) -> bool:
+def was_sent_with_entry(context: BatchContext, exit_order: Order) -> bool:
     """Return whether the broker got an exit with its entry."""
-    if not is_remote(leg) or leg.role not in EXIT_ROLES:
+    if not is_remote(exit_order) or exit_order.role not in EXIT_ROLES:
         return False
-    return any(event.reason == SENT_WITH_ENTRY for event in list_history(context, leg))
+    return any(event.reason == SENT_WITH_ENTRY for event in list_history(context, exit_order))
 
 
-def find_open_entry(context: BatchContext, leg: Order) -> Order | None:
+def find_open_entry(context: BatchContext, exit_order: Order) -> Order | None:
     """Return the open entry with which the broker holds a HELD exit, None if there is none."""
-    if leg.status is not Status.HELD:
+    if exit_order.status is not Status.HELD:
         return None
-    entry = context.order_store.find_parent(leg)
-    if entry is None or entry.status not in WORKING_STATUSES or not was_sent_with_entry(context, leg):
+    entry = context.order_store.find_parent(exit_order)
+    if entry is None or entry.status not in WORKING_STATUSES or not was_sent_with_entry(context, exit_order):
         return None
     return entry
 
 
-def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
+def is_held_at_broker(context: BatchContext, exit_order: Order) -> bool:
     """Return whether a broker holds an exit whose entry has not filled completely, or has just ended.
 
     The broker reports the outcome of the exit. Do not send it separately before then.
     """
-    entry = context.order_store.find_parent(leg)
-    if leg.status is not Status.HELD or entry is None or not is_remote(entry):
+    entry = context.order_store.find_parent(exit_order)
+    if exit_order.status is not Status.HELD or entry is None or not is_remote(entry):
         return False
     if entry.status in FINAL_STATUSES and not entry.filled_quantity:
         return False
     is_sent = entry.status in WORKING_STATUSES | FINAL_STATUSES
-    return is_sent and was_sent_with_entry(context, leg)
+    return is_sent and was_sent_with_entry(context, exit_order)
 
 
-def mark_exits_accepted_at_broker(context: BatchContext, legs: Sequence[Order], at: Timestamp) -> None:
+def mark_exits_accepted_at_broker(context: BatchContext, exits: Sequence[Order], at: Timestamp) -> None:
     """Mark HELD exits as accepted at their broker, because their entry has filled."""
-    for leg in legs:
-        mark_accepted_at_broker(context, leg, at, leg.broker, reason=_ENTRY_FILLED)
+    for exit_order in exits:
+        mark_accepted_at_broker(context, exit_order, at, exit_order.broker, reason=_ENTRY_FILLED)
 
 
 def mark_accepted_at_broker(
-    context: BatchContext, leg: Order, at: Timestamp, actor: str, reason: str | None = None
+    context: BatchContext, exit_order: Order, at: Timestamp, actor: str, reason: str | None = None
 ) -> Order:
     """Mark a HELD exit as accepted at its broker. Nothing is sent."""
-    sent = context.order_store.change_status(leg, Status.SUBMITTED, at, actor, reason=reason)
+    sent = context.order_store.change_status(exit_order, Status.SUBMITTED, at, actor, reason=reason)
     return context.order_store.change_status(sent, Status.ACCEPTED, at, actor, accepted_at=at)
 
 

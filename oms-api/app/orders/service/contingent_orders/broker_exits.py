@@ -69,11 +69,13 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     children = [
         child for child in context.order_store.list_children(entry) if child.status is not Status.DENIED
     ]
-    sent_legs = [
+    exits_sent_with_entry = [
         child for child in children if child.status is Status.HELD and was_sent_with_entry(context, child)
     ]
-    if sent_legs:
-        mark_exits_accepted_at_broker(context, sent_legs if entry.status is Status.FILLED else [], at)
+    if exits_sent_with_entry:
+        mark_exits_accepted_at_broker(
+            context, exits_sent_with_entry if entry.status is Status.FILLED else [], at
+        )
         return
     protected_quantity = compute_exit_quantity(entry, children)
     held_exits = [
@@ -87,14 +89,14 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         send_exits(context, resized_exits, at)
         return
     latest = list_latest_exits(children)
-    legs = [
+    exits_to_copy = [
         exit_order
         for exit_order in latest
         if exit_order.status not in FINAL_STATUSES or was_ended_by_group(context, exit_order)
     ]
-    if legs:
+    if exits_to_copy:
         uncovered = protected_quantity - _sum_covered(children)
-        add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
+        add_exits(context, exits_to_copy, min(quantity, uncovered), at, f"{entry.id} filled")
     elif entry.status is Status.FILLED and all(was_sent_with_entry(context, child) for child in children):
         restore_exits_sent_with_entry(context, entry, at)
 

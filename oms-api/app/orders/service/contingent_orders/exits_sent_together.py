@@ -74,28 +74,28 @@ def apply_end_to_exits_sent_together(context: BatchContext, ended_exit: Order, a
 
 def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Send the exits of a partly filled entry again, if its broker has ended them with the entry."""
-    legs = [
+    exits = [
         child for child in context.order_store.list_children(entry) if was_sent_with_entry(context, child)
     ]
-    if legs and entry.filled_quantity:
-        apply_end_to_exits_sent_together(context, legs[-1], at)
+    if exits and entry.filled_quantity:
+        apply_end_to_exits_sent_together(context, exits[-1], at)
 
 
-def cancel_entry_at_stop(context: BatchContext, leg: Order, at: Timestamp) -> None:
+def cancel_entry_at_stop(context: BatchContext, exit_order: Order, at: Timestamp) -> None:
     """Cancel an open entry if the market has reached the stop that its broker holds with it.
 
     The broker ends the exits with the entry. They are sent again for the filled quantity.
     """
-    entry = context.order_store.find_parent(leg)
-    prices = context.find_symbol_state(leg.tenant_id, leg.symbol).prices
-    price = get_trigger_price(leg, prices)
-    is_reached = price is not None and find_triggering_price(leg, [price]) is not None
-    if entry is not None and entry.status in WORKING_STATUSES and leg.type in STOPS and is_reached:
+    entry = context.order_store.find_parent(exit_order)
+    prices = context.find_symbol_state(exit_order.tenant_id, exit_order.symbol).prices
+    price = get_trigger_price(exit_order, prices)
+    is_reached = price is not None and find_triggering_price(exit_order, [price]) is not None
+    if entry is not None and entry.status in WORKING_STATUSES and exit_order.type in STOPS and is_reached:
         cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
 
 
-def _has_open_entry(context: BatchContext, leg: Order) -> bool:
-    entry = context.order_store.find_parent(leg)
+def _has_open_entry(context: BatchContext, exit_order: Order) -> bool:
+    entry = context.order_store.find_parent(exit_order)
     return entry is not None and entry.status not in FINAL_STATUSES
 
 

@@ -34,9 +34,9 @@ from app.orders.service.broker.order_pairs import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.contingent_orders.exit_denials import (
-    build_legs,
+    build_hypothetical_exits,
+    find_bracket_denial,
     find_follower_denial,
-    find_legs_denial,
     find_pair_denial,
 )
 from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
@@ -129,10 +129,10 @@ def find_placement_denial(
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
-        find_broker_denial(context, order, build_legs(order, legs) if legs else ())
+        find_broker_denial(context, order, build_hypothetical_exits(order, legs) if legs else ())
         or find_quantity_denial(order)
         or find_denial(context, order, confirm_repeat=confirm_repeat)
-        or (find_legs_denial(context, order, legs) if legs else None)
+        or (find_bracket_denial(context, order, legs) if legs else None)
     )
 
 
