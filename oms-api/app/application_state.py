@@ -32,7 +32,7 @@ from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
 from app.orders.queries.symbol_usage import is_symbol_in_use, load_currencies_in_use
 from app.orders.service.exit_prices import load_exit_prices
-from app.orders.service.flattening import Flattening
+from app.orders.service.kill_switch_orders import KillSwitchOrders
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
 from app.performance.service.performance_reader import PerformanceReader
@@ -104,14 +104,14 @@ def _list_access(components: Components) -> State:
 
 def _list_trading(components: Components) -> State:
     """Return the components of trades, orders and risk."""
-    stop_orders = Flattening(components.order_service, components.readers).stop
+    apply_to_orders = KillSwitchOrders(components.order_service, components.readers).apply
     return [
         TRADE_SERVICE.provide(components.trade_service),
         ORDER_SERVICE.provide(components.order_service),
         CANCELLATIONS.provide(components.cancellations),
         CONTROLS.provide(components.controls),
         GUARD.provide(OrderTradeGuard(components.controls)),
-        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, stop_orders)),
+        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, apply_to_orders)),
         EXITS.provide(load_exit_prices),
         VALUER.provide(components.valuer),
         CASH_READER.provide(components.cash_reader),

@@ -38,8 +38,8 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
-class StopInstruction(NamedTuple):
-    """The way in which the orders and positions in a switch's scope are stopped."""
+class KillSwitchInstruction(NamedTuple):
+    """The scope of a kill switch, and what happens to the orders and positions in it."""
 
     scope: SwitchScope
     key: str
@@ -63,25 +63,25 @@ class KillSwitchEffect(NamedTuple):
 NO_EFFECT = KillSwitchEffect([], [], None)
 
 
-class StopOrders(Protocol):
-    """Cancels the orders of a scope, and closes its positions if it is flattened."""
+class ApplyKillSwitch(Protocol):
+    """Cancels the orders in the scope of a kill switch, and closes the positions if it flattens."""
 
     async def __call__(
         self,
         request: AuthenticatedRequest,
-        stop: StopInstruction,
+        instruction: KillSwitchInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
     ) -> KillSwitchEffect:
-        """Stop orders within `seconds` and return the effect.
+        """Cancel orders within `seconds`, close positions, and return the effect.
 
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
         name.
         """
 
 
-class StopResult(NamedTuple):
+class KillSwitchResult(NamedTuple):
     """The result of a change of a kill switch.
 
     `applied_portfolios` is the number of portfolios that obey it. `pending_portfolios` are the names of
@@ -99,11 +99,11 @@ class StopResult(NamedTuple):
 
 @dataclass(slots=True)
 class KillSwitches:
-    """Sets kill switches. One instance serves a process. The orders package provides `stop_orders`."""
+    """Sets kill switches. One instance serves a process. The orders package provides `apply_to_orders`."""
 
     changes: ChangeWriter
     controls: Controls
-    stop_orders: StopOrders | None = None
+    apply_to_orders: ApplyKillSwitch | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def set_state(
@@ -112,7 +112,7 @@ class KillSwitches:
         change: SwitchChange,
         entry: AuditEntry,
         exits: ExitPolicy | None = None,
-    ) -> StopResult:
+    ) -> KillSwitchResult:
         """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
 
         It takes effect and returns within a second, even while another session locks some portfolios. These
@@ -125,23 +125,25 @@ class KillSwitches:
         )
         self.controls.invalidate(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
-        stop = (
-            StopInstruction(change.scope, change.key, exits) if exits and _must_stop_orders(applied) else None
+        instruction = (
+            KillSwitchInstruction(change.scope, change.key, exits)
+            if exits and _must_cancel_orders(applied)
+            else None
         )
-        if stop and self.stop_orders:
+        if instruction and self.apply_to_orders:
             remaining_seconds = max(MAX_RESPONSE_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
-            seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else remaining_seconds
-            effect = await self.stop_orders(request, stop, names, None, seconds)
+            seconds = FLATTEN_SECONDS if instruction.exits is ExitPolicy.FLATTEN else remaining_seconds
+            effect = await self.apply_to_orders(request, instruction, names, None, seconds)
         pending_portfolios = sorted({*names, *effect.pending_portfolios})
         if pending_portfolios:
             retry = asyncio.create_task(
-                self._retry(request, applied.change, locked, stop, pending_portfolios)
+                self._retry(request, applied.change, locked, instruction, pending_portfolios)
             )
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         if effect.unconfirmed:
             await self._publish(tenant_id, applied.change, effect.unconfirmed)
-        return StopResult(
+        return KillSwitchResult(
             applied,
             applied_portfolios,
             pending_portfolios,
@@ -230,7 +232,7 @@ class KillSwitches:
         request: AuthenticatedRequest,
         change: SwitchChange,
         locked: Sequence[PortfolioIdentity],
-        stop: StopInstruction | None,
+        instruction: KillSwitchInstruction | None,
         pending_portfolios: list[str],
     ) -> None:
         """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
@@ -241,7 +243,7 @@ class KillSwitches:
             await asyncio.sleep(RETRY_SECONDS)
             try:
                 locked, pending_portfolios = await self._apply_again(
-                    request, change, locked, stop, pending_portfolios
+                    request, change, locked, instruction, pending_portfolios
                 )
                 if not pending_portfolios and await self._is_applied(request.caller.tenant_id):
                     return
@@ -253,19 +255,19 @@ class KillSwitches:
         request: AuthenticatedRequest,
         change: SwitchChange,
         locked: Sequence[PortfolioIdentity],
-        stop: StopInstruction | None,
+        instruction: KillSwitchInstruction | None,
         pending_portfolios: list[str],
     ) -> tuple[list[PortfolioIdentity], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not finished."""
         still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
-            not stop
-            or not self.stop_orders
+            not instruction
+            or not self.apply_to_orders
             or not await self._is_latest_change(request.caller.tenant_id, change)
         ):
             return still, names
-        effect = await self.stop_orders(request, stop, names, pending_portfolios, FLATTEN_SECONDS)
+        effect = await self.apply_to_orders(request, instruction, names, pending_portfolios, FLATTEN_SECONDS)
         return still, sorted({*names, *effect.pending_portfolios})
 
     async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:
@@ -274,7 +276,7 @@ class KillSwitches:
         )
 
 
-def _must_stop_orders(applied: AppliedChange) -> bool:
+def _must_cancel_orders(applied: AppliedChange) -> bool:
     """Return whether to cancel and flatten.
 
     A replayed request does too, because the first attempt may have stopped half-way; but not if the switch

@@ -20,16 +20,16 @@ from app.orders.service.batch_state.order_records import (
     find_repeated_request,
     list_history,
 )
-from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
+from app.orders.service.broker.order_pairs import must_wait_for_swap, sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_change_denial
 from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     complete_order,
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.protection import find_change_denial
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_order, store_order
 from app.orders.service.risk_checks.approvals import (
@@ -171,10 +171,10 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED.
 
-    An order of a pair that the service links itself (`is_watched_order`) is HELD while its sibling rests at
+    An order of a pair that the service links itself (`must_wait_for_swap`) is HELD while its sibling rests at
     the broker.
     """
-    if order.leaves_quantity and is_watched_order(context, order):
+    if order.leaves_quantity and must_wait_for_swap(context, order):
         context.order_store.change_status(order, Status.HELD, at, actor, **details)
         return
     if order.leaves_quantity:

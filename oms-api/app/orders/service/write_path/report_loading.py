@@ -21,10 +21,11 @@ from app.orders.service.batch_state.order_records import (
     load_histories,
 )
 from app.orders.service.broker_reports.broker_charges import load_broker_charge
-from app.orders.service.broker_reports.busts import ExecutionChange, load_adoption
 from app.orders.service.commands import CommandNamingOrder, DecideApproval, ReplaceOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.executions import find_anomaly, find_successor
+from app.orders.service.execution_changes.adoption_reversal import load_adoption
+from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.fill_charges import list_charged_orders

@@ -8,23 +8,11 @@ from app.brokers.rules.values import Executed
 from app.errors import FieldError, Invalid
 from app.ledger.rules.chain import TradeRow
 from app.money import format_fixed, multiply
-from app.orders.rules.execution_verification import (
-    CORRECTION,
-    MAX_ID_LENGTH,
-    get_bust_id,
-    get_correction_id,
-)
+from app.orders.rules.execution_ids import CORRECTION, MAX_ID_LENGTH, get_bust_id, get_correction_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import find_repeated_change
-from app.orders.service.broker_reports.busts import (
-    build_answer,
-    find_execution,
-    record_bust,
-    restore_exits_of_order,
-    reverse_trade,
-)
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
@@ -37,6 +25,13 @@ from app.orders.service.execution.executions import (
     find_anomaly,
     find_successor,
     record_trade,
+)
+from app.orders.service.execution_changes.busts import (
+    build_result_with_exits,
+    find_execution,
+    record_bust,
+    restore_exits_of_order,
+    reverse_trade,
 )
 from app.timestamps import format_timestamp
 
@@ -57,7 +52,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
     """
     order = context.get_visible_order(command.origin, command.order_id)
     if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
-        return build_answer(context, order)._replace(replayed=True)
+        return build_result_with_exits(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
     corrected, correction = _book_correction(context, order, execution, event, command)
@@ -67,7 +62,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
     reduce_competing_orders(context, correction.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
     restore_exits_of_order(context, order, correction.original, correction.trade, reason)
-    return build_answer(context, order)
+    return build_result_with_exits(context, order)
 
 
 def _build_event(command: CorrectExecution, execution: ExecutionRow) -> Executed:

@@ -1,4 +1,4 @@
-"""Rules for the prices of exits: beyond the entry's price, and not yet reached by the market."""
+"""Rules for the prices of exits: beyond the entry's price, not yet reached by the market, and on tick."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -6,13 +6,42 @@ from decimal import Decimal
 from app.brokers.rules.trails import is_stop_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.marks import ExitPrices
 from app.money import round_down_to_step, round_up_to_step
-from app.orders.rules.contingency import find_oco_group_id
-from app.orders.rules.values import Order, Role
+from app.orders.rules.contingency import OCO_ROLES, find_oco_group_id
+from app.orders.rules.values import WORKING_STATUSES, Order, Role
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Prices
 
-_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+def compute_exit_prices(quantity: Decimal, orders: Iterable[Order]) -> ExitPrices:
+    """Return the nearest stop-loss and take-profit price of a position of the signed `quantity`.
+
+    Only working exits and OCO orders count.
+    """
+    side = "SELL" if quantity > 0 else "BUY"
+    exits = [
+        order
+        for order in orders
+        if order.side == side and order.role in OCO_ROLES and order.status in WORKING_STATUSES
+    ]
+    take_profit_prices = [
+        exit_order.limit_price
+        for exit_order in exits
+        if exit_order.type is OrderType.LIMIT and exit_order.limit_price
+    ]
+    stop_prices = (
+        exit_order.trail_level or exit_order.stop_price
+        for exit_order in exits
+        if exit_order.type is not OrderType.LIMIT
+    )
+    stop_loss_prices = [price for price in stop_prices if price is not None]
+    nearest_stop, nearest_target = (max, min) if side == "SELL" else (min, max)
+    return ExitPrices(
+        nearest_stop(stop_loss_prices, default=None), nearest_target(take_profit_prices, default=None)
+    )
 
 
 def list_entry_prices(entry: Order, prices: Prices) -> list[Decimal]:
@@ -34,13 +63,13 @@ def fills_at_once(entry: Order, prices: Prices) -> bool:
 
 
 def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
-    """Return the price that triggers a stop: the last price, else the side that the order would trade at."""
+    """Return the price that triggers a stop: the last price, else the bid or ask of the order's side."""
     return get_touch_price(order.side, prices) if prices.last is None else prices.last
 
 
 def find_triggering_price(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     """Return the first of the prices that triggers the order's stop, None if none does."""
-    if order.type not in _STOPS or order.stop_price is None or order.is_triggered:
+    if order.type not in _STOP_TYPES or order.stop_price is None or order.is_triggered:
         return None
     stop = order.stop_price
     return next((price for price in prices if is_stop_reached(Side(order.side), price, stop)), None)
@@ -87,7 +116,8 @@ def find_unprofitable_price(order: Order, prices: Iterable[Decimal]) -> Decimal 
 def is_tightened(order: Order, successor: Order) -> bool:
     """Return whether the successor of an exit is at least as tight as the exit.
 
-    It has no larger quantity, no price further from the market, no wider trail, and the same expiry.
+    A tight successor has no larger quantity, no price further from the market, no wider trail, and the same
+    expiry.
     """
     if successor.quantity > order.quantity or successor.ends_at != order.ends_at:
         return False

@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.order_factory import Placement, build_order_from_ticket
-from app.orders.rules.protection import (
+from app.orders.rules.exit_prices import (
     fills_at_once,
     find_nearest_exit_price,
     find_triggering_price,
@@ -17,6 +16,7 @@ from app.orders.rules.protection import (
     sort_for_sending,
     sort_pairs_for_sending,
 )
+from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
 from app.timestamps import Timestamp

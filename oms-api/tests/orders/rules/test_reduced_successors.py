@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.order_factory import OrderLinks, Placement, build_order_from_ticket
-from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Role
 from app.timestamps import Timestamp

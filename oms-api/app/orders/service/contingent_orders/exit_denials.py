@@ -5,8 +5,7 @@ from decimal import Decimal
 
 from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
-from app.orders.rules.order_factory import ExitTicket
-from app.orders.rules.protection import (
+from app.orders.rules.exit_prices import (
     fills_at_once,
     find_nearest_exit_price,
     find_triggering_price,
@@ -15,6 +14,7 @@ from app.orders.rules.protection import (
     is_tightened,
     list_entry_prices,
 )
+from app.orders.rules.order_factory import ExitTicket
 from app.orders.rules.values import GroupKind, Order, Role, Status, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
@@ -23,20 +23,26 @@ from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 
-_NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
+_NAMES_BY_ROLE = {
+    Role.TAKE_PROFIT: "take_profit",
+    Role.STOP_LOSS: "stop_loss",
+    Role.FOLLOWER: "The second order",
+}
 
 
-def find_legs_denial(context: BatchContext, entry: Order, legs: Sequence[ExitTicket]) -> Denial | None:
+def find_bracket_denial(
+    context: BatchContext, entry: Order, exit_tickets: Sequence[ExitTicket]
+) -> Denial | None:
     """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
-    for number, leg in enumerate(build_legs(entry, legs), 1):
-        denial = _find_leg_denial(context, entry, leg, number)
+    for number, exit_order in enumerate(build_hypothetical_exits(entry, exit_tickets), 1):
+        denial = _find_bracket_exit_denial(context, entry, exit_order, number)
         if denial is not None:
             return denial
     return None
 
 
-def build_legs(entry: Order, legs: Sequence[ExitTicket]) -> list[Order]:
-    """Return the exits of a bracket as orders for the checks, not stored."""
+def build_hypothetical_exits(entry: Order, exit_tickets: Sequence[ExitTicket]) -> list[Order]:
+    """Return the exits of a bracket as orders for the checks. They have no ids and are not stored."""
     return [
         replace_fields(
             entry,
@@ -50,7 +56,7 @@ def build_legs(entry: Order, legs: Sequence[ExitTicket]) -> list[Order]:
             trail_percent=None,
             role=role,
         )
-        for role, ticket in legs
+        for role, ticket in exit_tickets
     ]
 
 
@@ -87,10 +93,12 @@ def find_change_denial(context: BatchContext, order: Order, successor: Order) ->
     if entry is not None and order.status is Status.HELD:
         return find_follower_denial(context, entry, successor)
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
-    for leg in context.order_store.list_children(order) if is_entry else []:
-        denial = _find_side_denial(context, successor, leg) if leg.status is Status.HELD else None
+    for exit_order in context.order_store.list_children(order) if is_entry else []:
+        denial = (
+            _find_side_denial(context, successor, exit_order) if exit_order.status is Status.HELD else None
+        )
         if denial is not None:
-            return _add_order_name(denial, leg)
+            return _add_order_name(denial, exit_order)
     return None
 
 
@@ -108,32 +116,38 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
     return not is_waiting and can_only_close(order, position_quantity) and is_tightened(order, successor)
 
 
-def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
-    risk = build_risk_input(context, leg)
+def _find_bracket_exit_denial(
+    context: BatchContext, entry: Order, exit_order: Order, number: int
+) -> Denial | None:
+    risk = build_risk_input(context, exit_order)
     risk = risk._replace(
         symbol_exposure=risk.symbol_exposure._replace(orders=risk.symbol_exposure.orders + number)
     )
-    denial = evaluate_exit(risk) or _find_side_denial(context, entry, leg)
-    return denial and _add_order_name(denial, leg)
+    denial = evaluate_exit(risk) or _find_side_denial(context, entry, exit_order)
+    return denial and _add_order_name(denial, exit_order)
 
 
-def _find_side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
+def _find_side_denial(context: BatchContext, entry: Order, exit_order: Order) -> Denial | None:
     """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
-    if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
+    is_same_position = (exit_order.symbol, exit_order.product) == (entry.symbol, entry.product)
+    if not is_same_position or exit_order.side == entry.side:
         return None
     prices = context.find_symbol_state(entry.tenant_id, entry.symbol).prices
     levels = list_entry_prices(entry, prices)
-    trigger_price = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
-    denial = _find_stop_denial(context, leg, levels if trigger_price is None else [*levels, trigger_price])
-    level = find_unprofitable_price(leg, levels)
+    trigger_price = get_trigger_price(exit_order, prices) if fills_at_once(entry, prices) else None
+    denial = _find_stop_denial(
+        context, exit_order, levels if trigger_price is None else [*levels, trigger_price]
+    )
+    level = find_unprofitable_price(exit_order, levels)
     if denial is not None or level is None:
         return denial
     entry_price = format_plain_amount(level)
-    message = (
-        f"There is no profit at {_format_price(leg.limit_price)}, because the entry fills at {entry_price}."
+    limit_price = _format_price(exit_order.limit_price)
+    message = f"There is no profit at {limit_price}, because the entry fills at {entry_price}."
+    nearest = find_nearest_exit_price(
+        levels, _get_tick_size(context, exit_order), is_above=exit_order.side == "SELL"
     )
-    nearest = find_nearest_exit_price(levels, _get_tick_size(context, leg), is_above=leg.side == "SELL")
-    return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
+    return Denial("EXIT_PRICE", message, level, exit_order.limit_price, None, nearest)
 
 
 def _find_stop_denial(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
@@ -214,8 +228,8 @@ def _apply_hypothetical_fill(
     return risk._replace(symbol_exposure=book, cash=risk.cash - multiply(paid, Decimal(sign)))
 
 
-def _add_order_name(denial: Denial, leg: Order) -> Denial:
-    name = _NAMES.get(leg.role) if leg.role else None
+def _add_order_name(denial: Denial, order: Order) -> Denial:
+    name = _NAMES_BY_ROLE.get(order.role) if order.role else None
     return denial if name is None else denial._replace(message=f"{name}: {denial.message}")
 
 
