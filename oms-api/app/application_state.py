@@ -88,7 +88,7 @@ def _list_access(components: Components) -> State:
         components.sessions,
         passwords,
         components.throttle,
-        components.trail,
+        components.audit_writer,
         components.readers,
         transactions,
         now,

@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine
 
 from app.alerts.service.price_alert_watcher import PriceAlertWatcher
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
 from app.backtests.service.process_runner import BacktestRunner
@@ -125,7 +125,7 @@ class Components:
     readers: Readers
     transactions: Transactions
     changes: ChangeWriter
-    trail: AuditTrail
+    audit_writer: AuditWriter
     market: Market
     calendars: Calendars
     controls: Controls
@@ -166,7 +166,7 @@ class Components:
             self.engine,
             self.readers,
             self.writer,
-            self.trail,
+            self.audit_writer,
             self.access_log,
             database_file=self.database_file,
             first_to_close=(
@@ -336,7 +336,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.queue_depth)
-    trail = AuditTrail(engine, now, metrics.count_dropped_actions)
+    audit_writer = AuditWriter(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), ChangeWriter(engine)
     limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
@@ -362,7 +362,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         readers=readers,
         transactions=transactions,
         changes=changes,
-        trail=trail,
+        audit_writer=audit_writer,
         market=market,
         calendars=calendars,
         controls=controls,
@@ -373,7 +373,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         limiter=limiter,
         sharing=sharing,
         authentication=create_authentication(
-            settings, engine, readers, transactions, sessions, limiter, trail, now
+            settings, engine, readers, transactions, sessions, limiter, audit_writer, now
         ),
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _build_trade_limits(settings), now

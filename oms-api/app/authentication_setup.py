@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
@@ -66,13 +66,13 @@ def create_authentication(
     transactions: Transactions,
     sessions: LoginSessions,
     limiter: RateLimiter,
-    trail: AuditTrail,
+    audit_writer: AuditWriter,
     now: Now,
 ) -> Authentication:
     """Return the authentication of a process."""
     people = _create_people(readers, transactions, now)
     return Authentication(
-        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
+        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, audit_writer, now
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.config import ConfigurationError, Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
@@ -45,7 +45,7 @@ class ManagedComponents:
     engine: Engine
     readers: Readers
     writer: GroupCommit[WriterCommand, Outcome]
-    trail: AuditTrail
+    audit_writer: AuditWriter
     access_log: AccessLog
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
@@ -73,7 +73,7 @@ def lifespan(
         parts.writer.start()
         if parts.sharing is not None:
             parts.sharing.start()
-        parts.trail.start()
+        parts.audit_writer.start()
         background_tasks = [asyncio.create_task(job()) for job in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         if forwarding is not None:
@@ -87,7 +87,7 @@ def lifespan(
         for close in parts.first_to_close:
             close()
         parts.writer.close()
-        parts.trail.close()
+        parts.audit_writer.close()
         parts.readers.close()
         parts.access_log.flush()
         parts.engine.dispose()

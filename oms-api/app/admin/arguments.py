@@ -9,7 +9,7 @@ _DESCRIPTION = """
 Manage tenants, users and keys from the shell, as the operator of this installation.
 
 A secret is printed once to standard output; all else goes to standard error. Passwords are prompted for,
-or read from standard input. Every change is recorded in the audit trail as made by shell:<account>.
+or read from standard input. Every change is recorded in the audit log as made by shell:<account>.
 
 Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
 """

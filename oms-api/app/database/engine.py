@@ -12,7 +12,7 @@ from app.database.tenants import enforce_row_security, send_tenant_scope
 from app.database.timeouts import set_statement_timeout
 
 CONNECT_TIMEOUT_SECONDS = 3
-# For the writer, changes, logins, administration, the audit trail and new Slack users.
+# For the writer, changes, logins, administration, the audit log and new Slack users.
 _SPARE_CONNECTIONS = 9
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 

@@ -28,7 +28,7 @@ WRONG = "another kettle marches south"
 
 
 def list_audit_entries(services, engine):
-    services.trail.flush(include_recent=True)
+    services.audit_writer.flush(include_recent=True)
     return query(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
 
 
@@ -123,7 +123,7 @@ def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, 
     assert session_services.log_in(alice.build_login())
 
 
-# The trail
+# The audit log
 
 
 def test_successful_login_is_audited_with_its_session(session_services, alice, engine):

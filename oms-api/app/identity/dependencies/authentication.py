@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.clock import Now
 from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
@@ -46,7 +46,7 @@ class Authentication:
     people: ActingPeople
     sessions: LoginSessions
     limiter: RateLimiter
-    trail: AuditTrail
+    audit_writer: AuditWriter
     now: Now
 
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -124,7 +124,7 @@ class Authentication:
         self.limiter.charge_address(request.address)
 
     def _record_denial(self, request: RequestInfo, caller: Caller, operation: Operation) -> None:
-        self.trail.note(build_caller_entry(caller, request, self.now(), "denied", operation.value))
+        self.audit_writer.add(build_caller_entry(caller, request, self.now(), "denied", operation.value))
 
     async def _find_caller(self, request: RequestInfo, operation: Operation) -> Caller:
         headers = request.headers

@@ -242,7 +242,7 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """The actor that the audit trail records: the person, or else the key."""
+        """The actor that the audit log records: the person, or else the key."""
         return self.person or f"key:{self.name}"
 
     def may(self, operation: Operation) -> bool:

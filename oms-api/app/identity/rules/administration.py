@@ -9,7 +9,7 @@ from typing import NamedTuple, TypedDict
 from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
-MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
+MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit log
 
 
 class PageCursor(NamedTuple):

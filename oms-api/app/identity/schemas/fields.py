@@ -99,7 +99,7 @@ def _parse_user_id(value: Any) -> Any:  # from the path
     return value
 
 
-# `source` and the audit trail use these names for callers without a key
+# `source` and the audit log use these names for callers without a key
 RESERVED = frozenset({"bootstrap", "session", "shell"})
 DisplayName = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_require_text),

@@ -6,7 +6,7 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection, Table, select
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.column_values import convert_instant
 from app.events.models import Event
 from app.events.queries import iterate_events

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import AuditedAction
 from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding
 from app.ledger.service.verification_result import VerificationResult
