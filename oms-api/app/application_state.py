@@ -104,14 +104,14 @@ def _list_access(components: Components) -> State:
 
 def _list_trading(components: Components) -> State:
     """Return the components of trades, orders and risk."""
-    stop_orders = Flattening(components.order_service, components.readers).stop
+    order_handler = Flattening(components.order_service, components.readers).stop
     return [
         TRADE_SERVICE.provide(components.trade_service),
         ORDER_SERVICE.provide(components.order_service),
         CANCELLATIONS.provide(components.cancellations),
         CONTROLS.provide(components.controls),
         GUARD.provide(OrderTradeGuard(components.controls)),
-        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, stop_orders)),
+        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, order_handler)),
         EXITS.provide(find_exits),
         VALUER.provide(components.valuer),
         CASH_READER.provide(components.cash_reader),

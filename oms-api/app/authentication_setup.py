@@ -26,7 +26,7 @@ from app.identity.service.authenticator import (
 )
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import LoginSessions, TokenLifetimes
-from app.rate_limit import BucketLimit, BucketPool, BucketSharing, Quotas, RateLimiter
+from app.rate_limit import BucketExchange, BucketLimit, BucketPool, Quotas, RateLimiter
 
 NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def make_sessions(
     return LoginSessions(ring, terms, readers, transactions, now)
 
 
-def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, BucketSharing | None]:
+def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, BucketExchange | None]:
     """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
 
     `pools` are further pools of buckets to exchange.
@@ -56,7 +56,7 @@ def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, B
         settings.rate_limit_address_per_minute,
     )
     limiter = RateLimiter(quotas)
-    return limiter, BucketSharing(settings.redis_url, limiter, *pools) if settings.redis_url else None
+    return limiter, BucketExchange(settings.redis_url, limiter, *pools) if settings.redis_url else None
 
 
 def create_authentication(

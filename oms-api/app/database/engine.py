@@ -77,7 +77,7 @@ def discard_plans(connection: Connection) -> None:
         connection.exec_driver_sql("DISCARD PLANS")
 
 
-def refuse_unsafe_durability(connection: Connection) -> None:
+def require_safe_durability(connection: Connection) -> None:
     """Raise UnsafeDatabase if a crash of the server could lose an acknowledged commit."""
     if connection.dialect.name == "sqlite":
         return  # each SQLite connection sets its own, see _configure_sqlite

@@ -91,7 +91,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
     def _write_by_lock_group(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write each lock group in its own transaction, which waits only briefly for locks."""
         deadline = time.monotonic() + RETRY_SECONDS
-        outcomes: list[OutcomeT | OmsError] = [_refuse_as_slow()] * len(commands)
+        outcomes: list[OutcomeT | OmsError] = [_build_slow_error()] * len(commands)
         groups: dict[Hashable, list[int]] = {}
         for index, command in enumerate(commands):
             groups.setdefault(self._get_lock_group(command), []).append(index)
@@ -105,7 +105,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
 
     def _write_lock_group(self, lock_group: Hashable, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         if self._contention.is_closed(lock_group):
-            return [_refuse_as_locked()] * len(commands)
+            return [_build_locked_error()] * len(commands)
         try:
             outcomes = self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
@@ -122,10 +122,10 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
         if _is_connection_lost(error):
-            return self._refuse_as_lost(commands)
+            return self._build_lost_errors(commands)
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(commands)})
-            return [_refuse_as_locked()] * len(commands)
+            return [_build_locked_error()] * len(commands)
         return self._write_halves(commands, time.monotonic() + RETRY_SECONDS)
 
     def _write_halves(self, commands: list[CommandT], deadline: float) -> list[OutcomeT | OmsError]:
@@ -136,14 +136,14 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         full disk cost time: commands not reached by `deadline` are refused.
         """
         if time.monotonic() > deadline:
-            return [_refuse_as_slow()] * len(commands)
+            return [_build_slow_error()] * len(commands)
         try:
             return self._write_commands(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
             if _is_connection_lost(error):
-                return self._refuse_as_lost(commands)
+                return self._build_lost_errors(commands)
             if len(commands) == 1:
                 return self._build_refusals(error)
         middle = len(commands) // 2
@@ -153,7 +153,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         ]
 
     @staticmethod
-    def _refuse_as_lost(commands: list[CommandT]) -> list[OutcomeT | OmsError]:
+    def _build_lost_errors(commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         _LOG.warning("database lost before commit", extra={"items": len(commands)})
         return [
             NotPlaced("The database cannot be reached, and this was not recorded; send it again in a moment.")
@@ -164,7 +164,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         if isinstance(error, OmsError):  # a refusal that needed a rollback
             return [error]
         if is_row_locked(error) or is_file_locked(error):
-            return [_refuse_as_locked()]
+            return [_build_locked_error()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [
@@ -285,11 +285,11 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                 _LOG.debug("a broken connection did not close", exc_info=True)
 
 
-def _refuse_as_slow() -> NotPlaced:
+def _build_slow_error() -> NotPlaced:
     return NotPlaced("The database is too slow, and this was not recorded; send it again in a moment.")
 
 
-def _refuse_as_locked() -> NotPlaced:
+def _build_locked_error() -> NotPlaced:
     return NotPlaced("Another session holds a lock, and this was not recorded; send it again in a moment.")
 
 

@@ -26,7 +26,7 @@ class NoSuchStrategyRules(NotFound):
         super().__init__(f"There are no rules for signals of the strategy {name!r}.")
 
 
-def refuse_field(field: str, message: str, code: str) -> Invalid:
+def build_field_error(field: str, message: str, code: str) -> Invalid:
     """Return the error of a field of a signal."""
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])
 

@@ -58,7 +58,7 @@ class LoginService:
         attempt = self._throttle.start_attempt(credentials.account, client.address)
         try:
             if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
-                raise self._throttle.refuse_unknown_address(attempt)
+                self._throttle.refuse_unknown_address(attempt)
             tokens = await self._attempt_log_in(credentials, client)
         except Unavailable:
             self._throttle.cancel_attempt(attempt)

@@ -19,7 +19,7 @@ from app.orders.queries.open_positions import OpenPosition
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
-from app.risk.service.kill_switches import KillSwitchEffect, StopInstruction
+from app.risk.service.kill_switches import KillSwitchEffect, KillSwitchInstruction
 
 REASON = "Flattened by the kill switch"
 REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
@@ -35,7 +35,7 @@ class Flattening:
     async def stop(
         self,
         request: AuthenticatedRequest,
-        stop: StopInstruction,
+        instruction: KillSwitchInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
@@ -49,17 +49,17 @@ class Flattening:
         # The idempotency key identifies the request for the switch, not each order.
         request = request._replace(idempotency_key=None)
         canceled_ids, pending_portfolios, unconfirmed = await self._cancel(
-            request, stop, locked, only, seconds
+            request, instruction, locked, only, seconds
         )
-        if stop.exits is not ExitPolicy.FLATTEN:
+        if instruction.exits is not ExitPolicy.FLATTEN:
             return KillSwitchEffect(canceled_ids, pending_portfolios, None, unconfirmed)
         skipped_portfolios = {*locked, *pending_portfolios}
         positions = [
             position
-            for position in await self._list_positions(request, stop)
+            for position in await self._list_positions(request, instruction)
             if only is None or position.portfolio in only
         ]
-        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        strategy = instruction.key if instruction.scope is SwitchScope.STRATEGY else None
         closable_positions = [
             position for position in positions if position.portfolio not in skipped_portfolios
         ]
@@ -69,7 +69,7 @@ class Flattening:
             for order_id in await self._close_position(request, position, strategy)
         ]
         remaining_positions = [
-            _serialize_position(position) for position in await self._list_positions(request, stop)
+            _serialize_position(position) for position in await self._list_positions(request, instruction)
         ]
         flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
         return KillSwitchEffect(canceled_ids, pending_portfolios, flattened, unconfirmed)
@@ -77,17 +77,19 @@ class Flattening:
     async def _cancel(
         self,
         request: AuthenticatedRequest,
-        stop: StopInstruction,
+        instruction: KillSwitchInstruction,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
     ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
         """Return the ids of the canceled orders, the portfolios whose orders are not, and those orders."""
         names = [
-            name for name in await self._list_portfolio_names(request, stop) if only is None or name in only
+            name
+            for name in await self._list_portfolio_names(request, instruction)
+            if only is None or name in only
         ]
         tasks = {
-            name: asyncio.ensure_future(self._cancel_in_portfolio(request, stop, name))
+            name: asyncio.ensure_future(self._cancel_in_portfolio(request, instruction, name))
             for name in names
             if name not in locked
         }
@@ -110,11 +112,11 @@ class Flattening:
         return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
 
     async def _cancel_in_portfolio(
-        self, request: AuthenticatedRequest, stop: StopInstruction, portfolio_name: str
+        self, request: AuthenticatedRequest, instruction: KillSwitchInstruction, portfolio_name: str
     ) -> list[Order]:
         """Cancel orders of a portfolio, and return them. A portfolio that no longer exists has none."""
-        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
-        keeps = stop.exits is ExitPolicy.KEEP
+        strategy = instruction.key if instruction.scope is SwitchScope.STRATEGY else None
+        keeps = instruction.exits is ExitPolicy.KEEP
         try:
             result = await self.order_service.cancel_all(
                 request, portfolio_name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
@@ -123,11 +125,13 @@ class Flattening:
             return []
         return [view.order for view in result.orders]
 
-    async def _list_portfolio_names(self, request: AuthenticatedRequest, stop: StopInstruction) -> list[str]:
+    async def _list_portfolio_names(
+        self, request: AuthenticatedRequest, instruction: KillSwitchInstruction
+    ) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
         tenant_id = request.caller.tenant_id
-        portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
-        strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
+        portfolio = instruction.key if instruction.scope is SwitchScope.PORTFOLIO else None
+        strategy = instruction.key if instruction.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
             lambda connection: queries.list_portfolio_names_with_open_orders(
                 connection, tenant_id, portfolio, strategy
@@ -149,17 +153,17 @@ class Flattening:
         return [view.order.id for view in result.orders]
 
     async def _list_positions(
-        self, request: AuthenticatedRequest, stop: StopInstruction
+        self, request: AuthenticatedRequest, instruction: KillSwitchInstruction
     ) -> list[OpenPosition]:
         tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[OpenPosition]:
-            if stop.scope is SwitchScope.STRATEGY:
-                nets = queries.load_net_executed_quantities(connection, tenant_id, stop.key)
+            if instruction.scope is SwitchScope.STRATEGY:
+                nets = queries.load_net_executed_quantities(connection, tenant_id, instruction.key)
                 return find_strategy_shares(
                     tenant_id, queries.list_open_positions(connection, tenant_id, None), nets
                 )
-            portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
+            portfolio = instruction.key if instruction.scope is SwitchScope.PORTFOLIO else None
             return queries.list_open_positions(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)

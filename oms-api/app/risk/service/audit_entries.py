@@ -9,7 +9,7 @@ from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
 from app.risk.rules.limits import RiskLimit
-from app.risk.service.limiting import LimitChange, serialize_limit_values
+from app.risk.service.limit_store import LimitChange, serialize_limit_values
 
 RISK = "risk"  # the actor of changes that the risk checks make themselves
 

@@ -18,7 +18,7 @@ from app.identity.dependencies.authentication import Authentication, Authenticat
 from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.signals.dependencies import SignalsDep
-from app.signals.errors import NoSuchHook, refuse_field
+from app.signals.errors import NoSuchHook, build_field_error
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.queries.signals import find_signal
@@ -149,7 +149,7 @@ def _compute_expiry(hook: Hook, time: object) -> str:
         at = parse_instant(str(time))
     except ValueError:
         message = "Must be an instant with its offset, such as 2026-11-20T16:00:00Z."
-        raise refuse_field("time", message, "instant") from None
+        raise build_field_error("time", message, "instant") from None
     return (at + timedelta(seconds=hook.max_age_seconds)).isoformat()
 
 

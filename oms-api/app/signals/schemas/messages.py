@@ -3,7 +3,7 @@
 from app.errors import Malformed
 from app.http.body import validate_model
 from app.http.json import parse_json
-from app.signals.errors import refuse_field
+from app.signals.errors import build_field_error
 from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.signals import SignalIn
 
@@ -19,5 +19,5 @@ def parse_message(message: bytes) -> SignalRequest:
         raise Malformed("Send a JSON object.")
     signal = validate_model(SignalIn, payload)
     if signal.id is None:
-        raise refuse_field("id", "Send an `id`, by which a repeat counts once.", "missing")
+        raise build_field_error("id", "Send an `id`, by which a repeat counts once.", "missing")
     return signal.build_request(SignalChannel.REDIS, signal.id)

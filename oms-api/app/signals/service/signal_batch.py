@@ -37,7 +37,7 @@ from app.signals.rules.values import (
     SizeKind,
 )
 from app.signals.service.order_sizing import size_order
-from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
+from app.signals.service.planning import SignalPlanner, build_unknown_portfolio_error
 from app.timestamps import format_timestamp
 
 
@@ -156,7 +156,7 @@ def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey
     try:
         return context.get_portfolio_key(command)
     except NoSuchPortfolio:
-        raise refuse_unknown_portfolio() from None
+        raise build_unknown_portfolio_error() from None
 
 
 def _build_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.strategies.errors import refuse_field
+from app.strategies.errors import build_field_error
 from slackoms_strategy import (
     BooleanParameter,
     DecimalParameter,
@@ -48,7 +48,7 @@ def parse_parameters(
     try:
         return parse_values(build_parameters(descriptions), values)
     except InvalidParameter as error:
-        raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
+        raise build_field_error(f"parameters.{error.name}", str(error), "out_of_range") from None
 
 
 def serialize_parameters(values: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from app.clock import monotonic_seconds
 from app.errors import Invalid
 from app.identity.errors import ConcurrentChange
 from app.sandbox.rules.limits import SandboxLimits
-from app.strategies.errors import refuse_field
+from app.strategies.errors import build_field_error
 from app.strategies.rules.parameters import build_parameters
 from app.strategies.service.code_catalog import CodeCatalog, FoundCode
 from app.strategies.service.failures import describe_failure
@@ -169,4 +169,4 @@ def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
 
 
 def _build_refusal(message: str, reason: str) -> Invalid:
-    return refuse_field("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)
+    return build_field_error("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)

@@ -14,14 +14,14 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
+from app.risk.service.limit_store import remove_limit, serialize_limit_values, set_limit
 from app.strategies.errors import (
     NoSuchStrategy,
     StrategyExists,
     StrategyHasNoCode,
     StrategyIsRunning,
     TooManyStrategies,
-    refuse_field,
+    build_field_error,
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import STRATEGIES, VERSIONS, ListedStrategy
@@ -186,7 +186,7 @@ def _require_matching_portfolio(
     kind = queries.load_portfolio_kind(connection, caller.tenant_id, portfolio.id)
     if kind != mode:
         message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
-        raise refuse_field("mode", message, "not_of_the_portfolio")
+        raise build_field_error("mode", message, "not_of_the_portfolio")
     return PortfolioOfMode(portfolio.id, portfolio.name)
 
 

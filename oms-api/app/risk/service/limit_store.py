@@ -72,7 +72,7 @@ def serialize_limit_values(limit: RiskLimit | None) -> dict[str, str | None] | N
     )
 
 
-def resolve_aliases(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit:
+def resolve_limit_symbols(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit:
     """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
         symbol = load_symbol(connection, tenant_id, limit.key)
