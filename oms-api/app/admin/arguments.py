@@ -109,8 +109,8 @@ def _parse_seconds(text: str) -> int:
     return _parse_whole_number(text, 0, 7 * 24 * 3600)
 
 
-def _parse_whole_number(text: str, least: int, most: int) -> int:
+def _parse_whole_number(text: str, minimum: int, maximum: int) -> int:
     number = int(text[:9]) if text.isascii() and text.isdigit() else -1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"a whole number, {least} to {most}")
+    if not minimum <= number <= maximum:
+        raise argparse.ArgumentTypeError(f"a whole number, {minimum} to {maximum}")
     return number

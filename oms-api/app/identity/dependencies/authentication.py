@@ -55,7 +55,7 @@ class Authentication:
         Raises an OmsError if the caller is refused.
         """
         caller = await self.authenticate(request, operation)
-        if not caller.may(operation):
+        if not caller.is_allowed(operation):
             raise _build_error(caller, PERMISSION_RULES[operation])
         return caller
 
@@ -89,7 +89,7 @@ class Authentication:
                 caller = self.people.find_cached(caller, person.decode("latin-1"))
         else:
             caller = None if key or person else self.sessions.find_cached(_parse_token(bearer))
-        return caller if caller is not None and caller.may(operation) else None
+        return caller if caller is not None and caller.is_allowed(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
         """Count the request of a caller against the rate limits, and add both to the log.
@@ -102,7 +102,7 @@ class Authentication:
     async def is_still_authorized(self, request: RequestInfo, operation: Operation) -> bool:
         """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
-            return (await self._find_caller(request, operation)).may(operation)
+            return (await self._find_caller(request, operation)).is_allowed(operation)
         except OmsError:
             return False
 

@@ -124,6 +124,6 @@ def compute_granted_expiry(
     return requested
 
 
-def format_retired_name(name: str, key_id: str, most: int) -> str:
+def format_retired_name(name: str, key_id: str, max_length: int) -> str:
     """Return the name of a key after its successor has taken over its name."""
-    return f"{name[: most - len(key_id) - 1]}~{key_id}"
+    return f"{name[: max_length - len(key_id) - 1]}~{key_id}"

@@ -167,7 +167,7 @@ async def get_portfolio(
     """
     at = now()
     portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
@@ -182,7 +182,7 @@ async def get_portfolio(
         return portfolio_statement, values[portfolio_name]
 
     statement, value = await readers.run(read, caller.tenant_id)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
     return build_json_response(_serialize_statement(statement, value))
 
@@ -235,7 +235,7 @@ def build_portfolio_route(
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
         name = parse_portfolio_name(request.tail)
         body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
-        if body is None or not caller.sees(name_key(name)):
+        if body is None or not caller.can_see(name_key(name)):
             raise NoSuchPortfolio(name)
         return JsonResponse(200, body)
 

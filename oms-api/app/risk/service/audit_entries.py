@@ -43,5 +43,5 @@ def build_automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchCha
 def serialize_latch_values(latch: Latch) -> dict[str, str | int]:
     """Return the values of a latch for audit entries and events."""
     scope, name, symbol = latch.subject
-    counts = {"executions": latch.executions, "most": latch.most}
+    counts = {"executions": latch.executions, "most": latch.max_executions}
     return {"scope": scope.value, "name": name, "symbol": symbol, **counts}

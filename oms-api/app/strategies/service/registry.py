@@ -161,7 +161,7 @@ def require_strategy(
     """Return a strategy that the caller may see. Raises NoSuchStrategy."""
     strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
     if strategy is None or not (
-        strategy.portfolio_name_key is None or caller.sees(strategy.portfolio_name_key)
+        strategy.portfolio_name_key is None or caller.can_see(strategy.portfolio_name_key)
     ):
         raise NoSuchStrategy(name)
     return strategy
@@ -170,7 +170,7 @@ def require_strategy(
 def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping[str, Any]) -> None:
     if strategy.kind is StrategyKind.SIGNALS:
         raise StrategyHasNoCode
-    if not changes.keys() <= _TRADER_FIELDS and not caller.may(Operation.MANAGE_STRATEGIES):
+    if not changes.keys() <= _TRADER_FIELDS and not caller.is_allowed(Operation.MANAGE_STRATEGIES):
         raise Forbidden("Only an administrator may change more than the parameters of a strategy.")
     locked = [name for name in _LOCKED_FIELDS if name in changes]
     if strategy.status is StrategyStatus.ACTIVE and locked:

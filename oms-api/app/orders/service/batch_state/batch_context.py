@@ -193,7 +193,7 @@ class BatchContext:
         """Return the position in the order's symbol and product."""
         return self.ledger.get_position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
-    def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+    def can_see(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
         return (
             origin.portfolios is None
@@ -203,7 +203,7 @@ class BatchContext:
     def get_visible_order(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
-        if not self.sees(origin, order.portfolio_key):
+        if not self.can_see(origin, order.portfolio_key):
             raise NoSuchOrder(order_id)
         return order
 

@@ -148,7 +148,7 @@ def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Ord
     orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:
         return None
-    visible = [order for order in orders if context.sees(origin, order.portfolio_key)]
+    visible = [order for order in orders if context.can_see(origin, order.portfolio_key)]
     orders_of_request = [order for order in visible if order.request_hash == origin.request_hash]
     return min(
         orders_of_request or visible, key=lambda order: order.id, default=None
