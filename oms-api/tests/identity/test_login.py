@@ -77,7 +77,9 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
     event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
-    assert error.detail == "The tenant, the e-mail address or the password is wrong."
+    assert (
+        error.detail == "The tenant, the e-mail address or the password is wrong; correct them and try again."
+    )
     assert hashes == ["$argon2id$v=19$m=19456,t=2,p=1"]
     assert len([query for query in queries if query != "BEGIN"]) == 1
 

@@ -90,7 +90,8 @@ def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
         raise RightsExceeded(
-            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
+            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself. "
+            "Ask somebody who has it."
         )
 
 
@@ -104,7 +105,9 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):
-        raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
+        raise RightsExceeded(
+            "You cannot grant access to portfolios that you cannot access yourself; ask somebody who can."
+        )
 
 
 def compute_granted_expiry(

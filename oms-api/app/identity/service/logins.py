@@ -27,14 +27,14 @@ class WrongLogin(Unauthenticated):
     """The same message whichever credential was wrong."""
 
     kind, title = "wrong-login", "Invalid credentials"
-    sentence = "The tenant, the e-mail address or the password is wrong."
+    sentence = "The tenant, the e-mail address or the password is wrong; correct them and try again."
 
 
 class WrongPassword(Forbidden):
     """The caller is logged in but sent a wrong current password."""
 
     kind, title = "wrong-password", "The password is not changed"
-    sentence = "`current_password` is wrong."
+    sentence = "`current_password` is wrong; correct it and try again."
 
 
 class LoginService:

@@ -60,7 +60,7 @@ class NoSuchSession(NotFound):
     """Raised when the session does not exist, or belongs to another user."""
 
     def __init__(self, session_id: str) -> None:
-        super().__init__(f"You have no session {session_id!r}.")
+        super().__init__(f"You have no session {session_id!r}; list your sessions with `GET /auth/sessions`.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,8 @@ def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid(
-            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+            "`as_of` is neither a sequence number nor an instant; see `errors`.",
+            [FieldError("as_of", message, "as_of")],
         ) from None
     if instant > now:
         message = "Must not be in the future."

@@ -13,6 +13,6 @@ def require_portfolio(connection: Connection, caller: Caller, name: str, field: 
     key = name_key(name)
     summaries = load_portfolios_by_name(connection, caller.tenant_id, [key])
     if key not in summaries or not caller.can_see(key):
-        error = FieldError(field, "There is no such portfolio.", "unknown")
+        error = FieldError(field, "Portfolio not found. Check the name, or your access to it.", "unknown")
         raise Invalid("1 field is not valid; see `errors`.", [error])
     return summaries[key][0]

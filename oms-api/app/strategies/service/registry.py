@@ -69,7 +69,9 @@ class StrategyRegistry:
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
         if STRATEGIES.count(connection, tenant_id=caller.tenant_id) >= MAX_STRATEGIES:
-            raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
+            raise TooManyStrategies(
+                f"A tenant has at most {MAX_STRATEGIES} strategies; change an existing one."
+            )
         code = require_code(self._inspected, new.entry_point)
         values = parse_parameters(code.parameters, new.parameters)
         portfolio = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
