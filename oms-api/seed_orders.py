@@ -43,7 +43,7 @@ from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.controls import Controls
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.text import name_key
 from app.timestamps import format_timestamp
 

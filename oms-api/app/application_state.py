@@ -88,7 +88,7 @@ def _list_access(components: Components) -> State:
         components.sessions,
         passwords,
         components.throttle,
-        components.trail,
+        components.audit_writer,
         components.readers,
         transactions,
         now,
@@ -104,14 +104,14 @@ def _list_access(components: Components) -> State:
 
 def _list_trading(components: Components) -> State:
     """Return the components of trades, orders and risk."""
-    apply_to_orders = KillSwitchOrders(components.order_service, components.readers).apply
+    order_handler = KillSwitchOrders(components.order_service, components.readers).apply
     return [
         TRADE_SERVICE.provide(components.trade_service),
         ORDER_SERVICE.provide(components.order_service),
         CANCELLATIONS.provide(components.cancellations),
         CONTROLS.provide(components.controls),
         GUARD.provide(OrderTradeGuard(components.controls)),
-        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, apply_to_orders)),
+        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, order_handler)),
         EXITS.provide(load_exit_prices),
         VALUER.provide(components.valuer),
         CASH_READER.provide(components.cash_reader),

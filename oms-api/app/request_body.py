@@ -66,4 +66,4 @@ def _build_slow_error(seconds: float) -> TooSlow:
 
 
 def _build_size_error() -> TooLarge:
-    return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")
+    return TooLarge(f"A body has at most {BODY_LIMIT:,} bytes; send less.")

@@ -96,7 +96,7 @@ def test_bootstrap_key_trades_for_the_first_tenant(service):
 def test_unknown_path_is_not_found(api, path):
     response = send_request(api.service, "GET", path, api.key)
     assert response.status_code == 404
-    assert get_problem(response)["detail"] == "There is no resource at this address."
+    assert get_problem(response)["detail"] == "There is no resource at this address; check the path."
 
 
 @pytest.mark.parametrize(

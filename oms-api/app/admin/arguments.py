@@ -9,7 +9,7 @@ _DESCRIPTION = """
 Manage tenants, users and keys from the shell, as the operator of this installation.
 
 A secret is printed once to standard output; all else goes to standard error. Passwords are prompted for,
-or read from standard input. Every change is recorded in the audit trail as made by shell:<account>.
+or read from standard input. Every change is recorded in the audit log as made by shell:<account>.
 
 Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
 """
@@ -109,8 +109,8 @@ def _parse_seconds(text: str) -> int:
     return _parse_whole_number(text, 0, 7 * 24 * 3600)
 
 
-def _parse_whole_number(text: str, least: int, most: int) -> int:
+def _parse_whole_number(text: str, minimum: int, maximum: int) -> int:
     number = int(text[:9]) if text.isascii() and text.isdigit() else -1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"a whole number, {least} to {most}")
+    if not minimum <= number <= maximum:
+        raise argparse.ArgumentTypeError(f"a whole number, {minimum} to {maximum}")
     return number

@@ -27,7 +27,7 @@ class ExportFormat(NamedTuple):
 
 
 class ExportChain(NamedTuple):
-    """A tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
+    """A tenant's audit log (portfolio 0), or the ledger of one of its portfolios."""
 
     tenant: int
     portfolio: int = 0
@@ -48,7 +48,7 @@ Heads = Mapping[ExportChain, Head]
 
 
 def find_entry_error(values: Sequence[Any]) -> str | None:
-    """Return why the values are not an entry of the trail, or None."""
+    """Return why the values are not an entry of the audit log, or None."""
     version = ChainedEntry._make(values).hash_version
     return None if version == HASH_VERSION else f"hash_version is {version}, must be {HASH_VERSION}"
 
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = ExportFormat("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
+AUDIT_LOG = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:

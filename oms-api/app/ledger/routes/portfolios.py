@@ -88,7 +88,7 @@ async def get_portfolio(
     """
     at = now()
     portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
@@ -103,7 +103,7 @@ async def get_portfolio(
         return portfolio_statement, values[portfolio_name]
 
     statement, value = await readers.run(read, caller.tenant_id)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
     return build_json_response(_serialize_statement(statement, value))
 
@@ -156,7 +156,7 @@ def build_portfolio_route(
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
         name = parse_portfolio_name(request.tail)
         body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
-        if body is None or not caller.sees(name_key(name)):
+        if body is None or not caller.can_see(name_key(name)):
             raise NoSuchPortfolio(name)
         return JsonResponse(200, body)
 
@@ -240,7 +240,8 @@ def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid(
-            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+            "`as_of` is neither a sequence number nor an instant; see `errors`.",
+            [FieldError("as_of", message, "as_of")],
         ) from None
     if instant > now:
         message = "Must not be in the future."

@@ -142,7 +142,7 @@ class OrderService:
 
     async def list_approvals(self, request: AuthenticatedRequest, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
-        if not request.caller.may(Operation.DECIDE_APPROVAL):
+        if not request.caller.is_allowed(Operation.DECIDE_APPROVAL):
             return ()
         origin = self._build_origin(request, "approvals")
         outcome = await self._submit_and_wait(ReviewApprovals(origin, _get_role(request), limit))
@@ -280,7 +280,7 @@ class OrderService:
 def _require_visible_portfolio(request: AuthenticatedRequest, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     portfolio_name_key = name_key(name)
-    if not request.caller.sees(portfolio_name_key):
+    if not request.caller.can_see(portfolio_name_key):
         raise NotYourPortfolio
     return portfolio_name_key
 

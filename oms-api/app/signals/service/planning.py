@@ -96,7 +96,9 @@ def require_visible_portfolio(origin: CommandOrigin, plan: SignalPlan) -> None:
 
 def build_unknown_portfolio_error() -> Invalid:
     """Return the error of a portfolio that does not exist, or that the caller may not see."""
-    return build_field_error("portfolio", "There is no such portfolio.", "unknown")
+    return build_field_error(
+        "portfolio", "Portfolio not found. Check the name, or your access to it.", "unknown"
+    )
 
 
 def _add_plan(command: PlaceSignal, plan: SignalPlan) -> PlaceSignal:

@@ -251,14 +251,18 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     """Return the code of the limit that denied the order. Raises NotOverridable."""
     code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
     if denied.status is not Status.DENIED or code is None:
-        raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
+        raise NotOverridable(
+            f"Order {denied.id} is {denied.status}; only a denial can be overridden, so read the order again."
+        )
     if code not in rules.OVERRIDABLE:
         limit_names = ", ".join(sorted(rules.OVERRIDABLE))
-        raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
+        raise NotOverridable(
+            f"{code} cannot be overridden; change the order. Limits that can be: {limit_names}."
+        )
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
     if load_override(context, denied):
-        raise NotOverridable(f"Order {denied.id} has an override already.")
+        raise NotOverridable(f"Order {denied.id} has an override already; read the order again.")
     return code
 
 

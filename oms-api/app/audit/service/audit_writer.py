@@ -1,4 +1,4 @@
-"""Actions without a transaction (denials, failed logins), written to the trail in the background."""
+"""Actions without a transaction (denials, failed logins), written to the audit log in the background."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.audit.rules.aggregation import MAX_GROUPS, ActionKey, Aggregator, CountedEntry
 from app.audit.rules.entries import AuditEntry
-from app.audit.service.recording import append_actions
+from app.audit.service.entries import append_actions
 from app.clock import Now
 from app.database import unit_of_work
 
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 EntryBatch = list[tuple[ActionKey, CountedEntry]]
 
 
-class AuditTrail:
+class AuditWriter:
     """Collects actions and writes them once a second in its own thread.
 
     Actions that cannot be written are kept in bounded memory. Further actions are dropped, and
@@ -40,14 +40,14 @@ class AuditTrail:
         self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._flush_repeatedly, name="audit-trail", daemon=True)
+        self._thread = threading.Thread(target=self._flush_repeatedly, name="audit-writer", daemon=True)
 
     @property
     def is_running(self) -> bool:
         """Whether its thread is alive."""
         return self._thread.is_alive()
 
-    def note(self, entry: AuditEntry) -> None:
+    def add(self, entry: AuditEntry) -> None:
         """Add an action, without blocking."""
         with self._lock:
             has_room = self._aggregator.add(entry)
@@ -68,7 +68,7 @@ class AuditTrail:
         with self._lock:
             lost = self._aggregator.count_waiting()
         if lost:
-            _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
+            _LOG.error("actions were not written to the audit log", extra={"acts": lost})
             self._report_dropped(lost)
 
     def flush(self, *, include_recent: bool = False) -> None:
@@ -95,10 +95,10 @@ class AuditTrail:
             with unit_of_work(self._engine, tenant_id) as connection:
                 append_actions(connection, [entry for _, entry in batch])
         except _LATER:
-            _LOG.warning("the audit trail waits for the database", exc_info=True)
+            _LOG.warning("the audit log waits for the database", exc_info=True)
             return False
         except Exception:  # noqa: BLE001  # the thread must go on; a retry would fail again
-            _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
+            _LOG.exception("actions cannot be written to the audit log", extra={"tenant_id": tenant_id})
             self._report_dropped(sum(entry.count for _, entry in batch))
         with self._lock:
             for key, _ in batch:

@@ -31,7 +31,7 @@ def set_limit(connection: Connection, tenant_id: int, limit: RiskLimit) -> Limit
     other_limits, characters = queries.count_other_limits(connection, tenant_id, limit)
     if other_limits >= MAX_LIMITS:
         raise TooManyControls(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
-    if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
+    if limit.allowed_values and characters + len(limit.allowed_values) > MAX_CHARACTERS:
         raise TooManyControls(
             f"The lists of a tenant have at most {MAX_CHARACTERS:,} characters together; shorten some."
         )
@@ -68,18 +68,20 @@ def _build_event(tenant_id: int, limit: RiskLimit, change: LimitChange) -> BulkW
 def serialize_limit_values(limit: RiskLimit | None) -> dict[str, str | None] | None:
     """Return the values of a limit for audit entries and events, None if it is not set."""
     return (
-        None if limit is None else {"value": limit.words or format_fixed(limit.value), "until": limit.until}
+        None
+        if limit is None
+        else {"value": limit.allowed_values or format_fixed(limit.value), "until": limit.until}
     )
 
 
-def resolve_aliases(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit:
+def resolve_limit_symbols(connection: Connection, tenant_id: int, limit: RiskLimit) -> RiskLimit:
     """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
         symbol = load_symbol(connection, tenant_id, limit.key)
         return limit._replace(key=symbol, name=symbol)
-    if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
+    if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.allowed_values:
         return limit
-    keys = [InstrumentKey(tenant_id, word) for word in limit.words.split(",")]
+    keys = [InstrumentKey(tenant_id, word) for word in limit.allowed_values.split(",")]
     symbols = load_symbols_by_alias(connection, keys)
     symbols_in_use = {symbols.get(key, key.symbol) for key in keys}
-    return limit._replace(words=",".join(sorted(symbols_in_use)))
+    return limit._replace(allowed_values=",".join(sorted(symbols_in_use)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXCHANGE_SECONDS = 0.1
 RETRY_SECONDS = 1.0
-PATIENCE_SECONDS = 0.5
+REDIS_TIMEOUT_SECONDS = 0.5
 _QUIET_SECONDS = 1.0  # the interval of connection checks when there is nothing to send
 _MAX_BUCKETS_PER_CALL = 200  # keeps the calls short for Redis and the event loop
 _KEY_PREFIX = "{slackoms-rates}"  # the braces keep all keys of a call on one cluster node
@@ -65,7 +65,7 @@ class BucketPool(Protocol):
         """Set the level that all processes share."""
 
 
-class BucketSharing:
+class BucketExchange:
     """Exchanges pools of buckets with other processes through `redis_url`, as a task of the event loop."""
 
     def __init__(self, redis_url: str, *pools: BucketPool) -> None:
@@ -85,8 +85,8 @@ class BucketSharing:
 
         self._redis = Redis.from_url(
             self._url,
-            socket_timeout=PATIENCE_SECONDS,
-            socket_connect_timeout=PATIENCE_SECONDS,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
             max_connections=1,
             protocol=2,
@@ -115,19 +115,19 @@ class BucketSharing:
         If the exchange fails, the sent counts are dropped: the process's own buckets already include them,
         and they may have arrived.
         """
-        uses = [(pool, count) for pool in self._pools for count in pool.drain()]
-        for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
-            await self._exchange_uses(uses[start : start + _MAX_BUCKETS_PER_CALL])
+        counts = [(pool, count) for pool in self._pools for count in pool.drain()]
+        for start in range(0, max(1, len(counts)), _MAX_BUCKETS_PER_CALL):
+            await self._exchange_counts(counts[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange_uses(self, uses: Sequence[tuple[BucketPool, TakenTokens]]) -> None:
-        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
+    async def _exchange_counts(self, counts: Sequence[tuple[BucketPool, TakenTokens]]) -> None:
+        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in counts]
         numbers = [
             number
-            for _, (bucket, count) in uses
+            for _, (bucket, count) in counts
             for number in (int(bucket.limit.capacity), bucket.limit.per_second, count)
         ]
         levels = await self._script(keys=keys, args=numbers)
-        for (pool, (bucket, _)), level in zip(uses, levels, strict=True):
+        for (pool, (bucket, _)), level in zip(counts, levels, strict=True):
             pool.update_level(bucket, float(level))
 
     @property
@@ -140,7 +140,7 @@ class BucketSharing:
             try:
                 if self._has_changes or monotonic_seconds() - exchanged_at >= _QUIET_SECONDS:
                     exchanged_at = monotonic_seconds()
-                    async with asyncio.timeout(4 * PATIENCE_SECONDS):
+                    async with asyncio.timeout(4 * REDIS_TIMEOUT_SECONDS):
                         await self.exchange()
             except Exception as error:  # noqa: BLE001  # the limits must work without Redis
                 self._report_state(is_shared=False, reason=type(error).__name__)
@@ -156,8 +156,8 @@ class BucketSharing:
         self.is_shared = is_shared
 
 
-def get_rate_limit_scope(limiter: RateLimiter, sharing: BucketSharing | None) -> RateLimitScope:
+def get_rate_limit_scope(limiter: RateLimiter, bucket_exchange: BucketExchange | None) -> RateLimitScope:
     """Return the state of the limits for the readiness check."""
     if not limiter.is_on:
         return "off"
-    return "shared" if sharing is not None and sharing.is_shared else "per process"
+    return "shared" if bucket_exchange is not None and bucket_exchange.is_shared else "per process"

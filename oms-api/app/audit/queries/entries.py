@@ -1,4 +1,4 @@
-"""Statements that read the trail and append to it."""
+"""Read the audit log and append to it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
 from app.database import build_insert, build_insert_missing, build_update, execute_writes, load_matching_rows
 from app.timestamps import format_timestamp
 
-_LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
-_CHUNK = 2_000  # entries per fetch
-_END = ("last_sequence", "last_hash")
+_LOG_TABLE = cast("Table", AuditRow.__table__)
+_HEADS_TABLE = cast("Table", AuditHead.__table__)
+_ENTRIES_PER_FETCH = 2_000
+_HEAD_COLUMNS = ("last_sequence", "last_hash")
 
 
 @dataclass(frozen=True, slots=True)
-class TrailFilter:
+class EntryFilter:
     """Filters of the list; None means all. `since` is inclusive, `until` exclusive."""
 
     action: str | None = None
@@ -37,7 +38,7 @@ def select_entries(tenant_id: int) -> Select[Any]:
 
 
 def list_entries(
-    connection: Connection, tenant_id: int, filters: TrailFilter, limit: int, before: int | None
+    connection: Connection, tenant_id: int, filters: EntryFilter, limit: int, before: int | None
 ) -> list[ChainedEntry]:
     """Return entries, newest first, with a sequence number below `before`."""
     statement = select_entries(tenant_id).where(*_build_conditions(filters))
@@ -57,14 +58,14 @@ def list_entries_between(
 
 
 def get_head(connection: Connection, tenant_id: int) -> Head:
-    """Return the head of the tenant's trail."""
+    """Return the head of the tenant's audit log."""
     statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
     row = connection.execute(statement).one_or_none()
     return Head._make(row) if row else START
 
 
-def get_all_heads(connection: Connection) -> dict[int, Head]:
-    """Return the head of every trail. A trail with entries but no head is reported as empty."""
+def load_heads_by_tenant(connection: Connection) -> dict[int, Head]:
+    """Return the head of every audit log, by tenant. Without a stored head it is that of an empty log."""
     with_entries = connection.execute(select(AuditRow.tenant_id).distinct()).scalars()
     heads = dict.fromkeys(sorted(with_entries), START)
     statement = select(AuditHead.tenant_id, AuditHead.last_sequence, AuditHead.last_hash)
@@ -76,7 +77,7 @@ def get_all_heads(connection: Connection) -> dict[int, Head]:
 def iterate_entries(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
     """Yield the tenant's entries, oldest first, in bounded memory."""
     statement = select_entries(tenant_id).order_by(AuditRow.sequence)
-    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+    for row in connection.execute(statement, execution_options={"yield_per": _ENTRIES_PER_FETCH}):
         yield ChainedEntry._make(row)
 
 
@@ -89,7 +90,7 @@ def list_actions(connection: Connection, *prefixes: str) -> Iterator[AuditedActi
     condition = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
     statement = select(*(getattr(AuditRow, name) for name in names)).where(condition)
     ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
-    for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
+    for row in connection.execute(ordered, execution_options={"yield_per": _ENTRIES_PER_FETCH}):
         yield AuditedAction._make((*row[:-2], _parse_values(row.before), _parse_values(row.after)))
 
 
@@ -101,7 +102,7 @@ def _parse_values(text: str | None) -> Any:
 
 
 def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:
-    """Lock the tenants' trails until the transaction ends, and return their heads.
+    """Lock the tenants' audit logs until the transaction head_rows, and return their heads.
 
     Missing heads are created first. All are locked in the order of tenants, so that two writers never
     deadlock.
@@ -109,24 +110,28 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     tenants = sorted(set(tenant_ids))
     execute_writes(
         connection,
-        build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
+        build_insert_missing(
+            _HEADS_TABLE, ("tenant_id", *_HEAD_COLUMNS), [(tenant_id, *START) for tenant_id in tenants]
+        ),
     )
     keys = [(tenant_id,) for tenant_id in tenants]
     matching_rows = load_matching_rows(
-        connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
+        connection, _HEADS_TABLE, ("tenant_id", *_HEAD_COLUMNS), ("tenant_id",), keys, lock_by="tenant_id"
     )
     return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}
 
 
 def append_rows(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
     """Write rows and the new heads, in one round trip."""
-    ends = [(*head, tenant_id) for tenant_id, head in heads.items()]
+    head_rows = [(*head, tenant_id) for tenant_id, head in heads.items()]
     execute_writes(
-        connection, build_insert(_LOG, COLUMNS, rows), build_update(_HEADS, _END, ("tenant_id",), ends)
+        connection,
+        build_insert(_LOG_TABLE, COLUMNS, rows),
+        build_update(_HEADS_TABLE, _HEAD_COLUMNS, ("tenant_id",), head_rows),
     )
 
 
-def _build_conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(filters: EntryFilter) -> list[ColumnElement[bool]]:
     values_by_column = {
         AuditRow.action: filters.action,
         AuditRow.actor: filters.actor,

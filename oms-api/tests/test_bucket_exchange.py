@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import TooMany
 from app.identity.service.throttle import PAIR, Throttle
-from app.rate_limit import BucketSharing, Quotas, RateLimiter
+from app.rate_limit import BucketExchange, Quotas, RateLimiter
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
@@ -38,7 +38,7 @@ class LimiterProcess:
 
     def __init__(self, url, per_minute, tenant=0, address=0) -> None:
         self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
-        self.sharing = BucketSharing(url, self.limiter)
+        self.bucket_exchange = BucketExchange(url, self.limiter)
 
     def passes(self, caller="a", tenant_id=1):
         try:
@@ -63,11 +63,11 @@ async def create_peers(server, count, per_minute, **quotas):
     peers = [LimiterProcess(server.url, per_minute, **quotas) for _ in range(count)]
     try:
         for peer in peers:
-            peer.sharing.connect()
+            peer.bucket_exchange.connect()
         yield peers
     finally:
         for peer in peers:
-            await peer.sharing.close()
+            await peer.bucket_exchange.close()
 
 
 @asynccontextmanager
@@ -76,11 +76,11 @@ async def start_peers(url, count):
     peers = [LimiterProcess(url, 600) for _ in range(count)]
     try:
         for peer in peers:
-            peer.sharing.start()
+            peer.bucket_exchange.start()
         yield peers
     finally:
         for peer in peers:
-            await peer.sharing.close()
+            await peer.bucket_exchange.close()
 
 
 def run_in_event_loop(run_scenario):
@@ -97,9 +97,9 @@ def run_in_event_loop(run_scenario):
 async def test_consumption_of_one_process_reduces_the_others(redis_server):
     async with create_peers(redis_server, 2, 20) as (first, second):
         assert first.burst() == 20
-        await first.sharing.exchange()
+        await first.bucket_exchange.exchange()
         assert second.passes()  # this process has not synchronized yet
-        await second.sharing.exchange()
+        await second.bucket_exchange.exchange()
         assert not second.passes()
 
 
@@ -108,7 +108,7 @@ async def test_excess_before_synchronization_is_paid_back(redis_server):
     async with create_peers(redis_server, 3, 60) as peers:
         assert [peer.burst() for peer in peers] == [60] * 3
         for peer in peers:
-            await peer.sharing.exchange()
+            await peer.bucket_exchange.exchange()
         with pytest.raises(TooMany) as caught:
             peers[2].limiter.take("a", 1, ADDRESS)
         assert 55 < (caught.value.retry_after_seconds or 0) <= 61  # no more than a minute's worth of debt
@@ -118,9 +118,9 @@ async def test_excess_before_synchronization_is_paid_back(redis_server):
 async def test_tenant_limit_is_shared(redis_server):
     async with create_peers(redis_server, 2, 100, tenant=5) as (first, second):
         assert [first.passes(caller) for caller in "abcdef"] == [True] * 5 + [False]
-        await first.sharing.exchange()
+        await first.bucket_exchange.exchange()
         assert second.passes("y")
-        await second.sharing.exchange()
+        await second.bucket_exchange.exchange()
         assert not second.passes("z")
 
 
@@ -129,9 +129,9 @@ async def test_failed_authentications_are_shared(redis_server):
     async with create_peers(redis_server, 2, 100, address=5) as (first, second):
         for _ in range(5):
             first.limiter.charge_address(ADDRESS)
-        await first.sharing.exchange()
+        await first.bucket_exchange.exchange()
         second.limiter.charge_address(ADDRESS)
-        await second.sharing.exchange()
+        await second.bucket_exchange.exchange()
         with pytest.raises(TooMany):
             second.limiter.check_address(ADDRESS)
 
@@ -142,8 +142,8 @@ async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_serve
         for number in range(1000):
             assert first.passes(str(number))
             assert second.passes(str(number))
-        await first.sharing.exchange()
-        await second.sharing.exchange()
+        await first.bucket_exchange.exchange()
+        await second.bucket_exchange.exchange()
         assert not any(second.passes(str(number)) for number in range(1000))
     with redis_server.client() as client:
         keys = list(client.scan_iter(count=10_000))
@@ -155,14 +155,14 @@ async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_serve
 async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redis_server):
     async with create_peers(redis_server, 2, 10) as (first, second):
         assert [second.passes() for _ in range(5)] == [True] * 5
-        await second.sharing.exchange()
+        await second.bucket_exchange.exchange()
         assert first.passes()
-        exchange = asyncio.create_task(first.sharing.exchange())
+        exchange = asyncio.create_task(first.bucket_exchange.exchange())
         await asyncio.sleep(0)  # the first is sent, and the response is awaited
         assert [first.passes() for _ in range(4)] == [True] * 4
         await exchange
         assert first.burst() == 0  # five in the other process, five in this one
-        await first.sharing.exchange()
+        await first.bucket_exchange.exchange()
     with redis_server.client() as client:
         (key,) = client.keys()
         assert float(client.hget(key, "level")) < 1
@@ -172,11 +172,11 @@ async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redi
 async def test_process_keeps_consumption_that_redis_lost(redis_server):
     async with create_peers(redis_server, 1, 600) as (peer,):
         assert peer.burst() >= 600
-        await peer.sharing.exchange()
+        await peer.bucket_exchange.exchange()
         with redis_server.client() as client:
             client.flushall()
         await wait_until(peer.passes)  # a tenth of a second earns a request
-        await peer.sharing.exchange()
+        await peer.bucket_exchange.exchange()
         assert peer.burst() < 300
 
 
@@ -184,12 +184,12 @@ async def test_process_keeps_consumption_that_redis_lost(redis_server):
 async def test_shared_buckets_refill_over_time(redis_server):
     async with create_peers(redis_server, 2, 6000) as (first, second):
         assert first.burst() >= 6000
-        await first.sharing.exchange()
+        await first.bucket_exchange.exchange()
         with redis_server.client() as client:
             (key,) = client.keys()
             client.hincrbyfloat(key, "at", -30)  # half a minute passes
         assert second.passes()
-        await second.sharing.exchange()
+        await second.bucket_exchange.exchange()
         assert 2000 < second.burst() < 5000  # 3,000, and what the time of the bursts themselves refills
 
 
@@ -198,14 +198,16 @@ def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog
 
     async def run_scenario():
         async with start_peers(killable_redis.url, 2) as (first, second):
-            await wait_until(lambda: first.sharing.is_shared and second.sharing.is_shared)
+            await wait_until(lambda: first.bucket_exchange.is_shared and second.bucket_exchange.is_shared)
             killable_redis.kill()
             assert first.passes()
-            await wait_until(lambda: not first.sharing.is_shared and not second.sharing.is_shared)
+            await wait_until(
+                lambda: not first.bucket_exchange.is_shared and not second.bucket_exchange.is_shared
+            )
             assert first.burst() >= 598
             assert second.passes()  # each process has its own limit
             killable_redis.start()
-            await wait_until(lambda: first.sharing.is_shared and second.sharing.is_shared)
+            await wait_until(lambda: first.bucket_exchange.is_shared and second.bucket_exchange.is_shared)
 
     asyncio.run(run_scenario())
     messages = [record.getMessage() for record in caplog.records]
@@ -216,17 +218,17 @@ def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog
 def test_frozen_redis_delays_no_request(killable_redis):
     async def run_scenario():
         async with start_peers(killable_redis.url, 2) as (first, second):
-            await wait_until(lambda: first.sharing.is_shared)
+            await wait_until(lambda: first.bucket_exchange.is_shared)
             killable_redis.freeze()
             try:
                 assert first.passes()
-                await wait_until(lambda: not first.sharing.is_shared)
+                await wait_until(lambda: not first.bucket_exchange.is_shared)
                 assert first.burst() > 500
             finally:
                 killable_redis.thaw()
-            await wait_until(lambda: first.sharing.is_shared and second.sharing.is_shared)
+            await wait_until(lambda: first.bucket_exchange.is_shared and second.bucket_exchange.is_shared)
             assert first.passes() or first.burst() == 0  # each response is read by its own request: no error
-            await first.sharing.exchange()
+            await first.bucket_exchange.exchange()
 
     asyncio.run(run_scenario())
 
@@ -238,7 +240,7 @@ def test_redis_missing_at_start_is_retried_in_the_background(killable_redis):
         async with start_peers(killable_redis.url, 1) as (peer,):
             assert peer.passes()
             killable_redis.start()
-            await wait_until(lambda: peer.sharing.is_shared)
+            await wait_until(lambda: peer.bucket_exchange.is_shared)
 
     asyncio.run(run_scenario())
 
@@ -248,17 +250,17 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
 
     async def run_scenario():
         async with start_peers(killable_redis.url, 1) as (peer,):
-            await wait_until(lambda: peer.sharing.is_shared)
+            await wait_until(lambda: peer.bucket_exchange.is_shared)
             with killable_redis.client() as client:
                 client.config_set("requirepass", "another")
                 client.client_kill_filter(_type="normal", skipme=False)
-            await wait_until(lambda: not peer.sharing.is_shared)
+            await wait_until(lambda: not peer.bucket_exchange.is_shared)
             assert peer.passes()
         second = LimiterProcess(killable_redis.url.replace("//", "//:canary@"), 600)
-        second.sharing.connect()
+        second.bucket_exchange.connect()
         with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
-            await second.sharing.exchange()
-        await second.sharing.close()
+            await second.bucket_exchange.exchange()
+        await second.bucket_exchange.close()
 
     asyncio.run(run_scenario())
     assert "canary" not in caplog.text
@@ -319,15 +321,15 @@ def test_limits_without_redis_are_reported_as_per_process(new_database):
 @run_in_event_loop
 async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
-    sharings = [BucketSharing(redis_server.url, *throttle.pools) for throttle in throttles]
+    sharings = [BucketExchange(redis_server.url, *throttle.pools) for throttle in throttles]
     try:
-        for sharing in sharings:
-            sharing.connect()
+        for bucket_exchange in sharings:
+            bucket_exchange.connect()
         for _ in range(PAIR.attempts):
             throttles[0].start_attempt("alpha\0alice", ADDRESS)
         attempt = throttles[1].start_attempt("alpha\0alice", ADDRESS)  # this process has not synchronized yet
-        for sharing in sharings:
-            await sharing.exchange()
+        for bucket_exchange in sharings:
+            await bucket_exchange.exchange()
         with pytest.raises(TooMany) as caught:
             throttles[1].start_attempt("alpha\0alice", ADDRESS)
         assert 60 < (caught.value.retry_after_seconds or 0) <= 120  # one attempt a minute, and one is in debt
@@ -338,5 +340,5 @@ async def test_failed_logins_are_throttled_across_processes(redis_server):
         with redis_server.client() as client:
             assert not [key for key in client.scan_iter() if "alice" in str(key)]
     finally:
-        for sharing in sharings:
-            await sharing.close()
+        for bucket_exchange in sharings:
+            await bucket_exchange.close()

@@ -1,18 +1,18 @@
-"""Exports a tenant's trail as JSON Lines, oldest first."""
+"""Export a tenant's audit log as JSON Lines, oldest first."""
 
 from sqlalchemy import Connection
 
-from app.audit.queries import trail as queries
+from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, Head
 from app.audit.rules.export_verification import serialize_line
 
-CHUNK = 1_000  # entries per read, about 400 KB
+ENTRIES_PER_READ = 1_000  # about 400 KB
 
 
-class TrailExport:
-    """Reads a trail in chunks up to `head`. Rows never change, so the chunks form a snapshot."""
+class AuditLogExport:
+    """Reads an audit log in chunks up to `head`. Rows never change, so the chunks form a snapshot."""
 
-    def __init__(self, tenant_id: int, head: Head, chunk: int = CHUNK) -> None:
+    def __init__(self, tenant_id: int, head: Head, chunk: int = ENTRIES_PER_READ) -> None:
         self._tenant_id = tenant_id
         self._until = head.sequence
         self._chunk = chunk

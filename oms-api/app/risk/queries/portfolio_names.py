@@ -22,8 +22,8 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     were set for the new name before. The trading state is then updated.
     """
     if key != new_key:
-        _drop_the_milder_switch(connection, tenant_id, key, new_key)
-        _drop_replaced_limits(connection, tenant_id, key, new_key)
+        _delete_milder_switch(connection, tenant_id, key, new_key)
+        _delete_replaced_limits(connection, tenant_id, key, new_key)
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
         connection.execute(update(table).where(*_build_conditions(table, tenant_id, key)).values(**new_names))
@@ -32,7 +32,7 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     connection.execute(update(_PORTFOLIOS).where(*conditions).values(trading_state=state.value))
 
 
-def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
+def _delete_milder_switch(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
     renamed_switch, existing_switch = (
         _load_switch(connection, tenant_id, key),
         _load_switch(connection, tenant_id, new_key),
@@ -53,7 +53,7 @@ def _load_switch(connection: Connection, tenant_id: int, key: str) -> RowMapping
     return connection.execute(statement).mappings().one_or_none()
 
 
-def _drop_replaced_limits(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
+def _delete_replaced_limits(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
     columns = (_LIMITS.c.code, _LIMITS.c.is_temporary)
     renamed_rows = connection.execute(
         select(*columns).where(*_build_conditions(_LIMITS, tenant_id, key))
