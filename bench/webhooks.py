@@ -60,7 +60,7 @@ def _measure_rate(seconds: float, endpoints: int, hanging_count: int, *, on_sqli
 
 
 def _measure_deliveries(url: str, seconds: float, endpoints: int, hanging_count: int) -> float:
-    settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)
     owner = connect_engine(url)
     migrate(owner)
     owner.dispose()
