@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 
-from app.assembly import create_market, create_writer
+from app.assembly.components import create_market, create_writer
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.command_line import CannotWork, open_database, require_tables, run_program

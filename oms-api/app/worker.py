@@ -12,8 +12,8 @@ from threading import Event, Thread
 
 from sqlalchemy import Engine
 
-from app.assembly import create_market, create_writer
-from app.background_jobs import create_delivery_runner, create_job_runner
+from app.assembly.background_jobs import create_delivery_runner, create_job_runner
+from app.assembly.components import create_market, create_writer
 from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock

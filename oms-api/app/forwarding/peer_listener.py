@@ -18,11 +18,11 @@ from app.forwarding.frames import (
 )
 from app.forwarding.peer_connection import READY
 
-ServeCycle = Callable[["ForwardedCycle"], None]
+ServeExchange = Callable[["ForwardedExchange"], None]
 _LOG = logging.getLogger(__name__)
 
 
-class ForwardedCycle:
+class ForwardedExchange:
     """A forwarded request and its response, with the interface of uvicorn's object for them."""
 
     def __init__(self, listener: "ListenerProtocol", frame: RequestFrame) -> None:
@@ -138,7 +138,7 @@ class ListenerProtocol(asyncio.Protocol):
 class PeerListener:
     """Listens on the socket of this worker's slot. `serve_request` starts to serve a request."""
 
-    def __init__(self, serve_request: ServeCycle) -> None:
+    def __init__(self, serve_request: ServeExchange) -> None:
         self.connections: set[ListenerProtocol] = set()
         self._serve_request = serve_request
         self._server: asyncio.Server | None = None
@@ -157,7 +157,7 @@ class PeerListener:
             protocol.decline(frame.number)
             return
         self._pending_count += 1
-        self._serve_request(ForwardedCycle(protocol, frame))
+        self._serve_request(ForwardedExchange(protocol, frame))
 
     def count_response(self) -> None:
         """Count a response, so that `close` knows when all are sent."""

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from app.errors import NotFound, OmsError, Unexpected
 from app.http.app_state import get_request_info
 from app.http.body import build_invalid_error
-from app.http.methods import METHODS
+from app.http.methods import METHOD_TABLE
 from app.http.problems import build_problem_body, build_problem_headers
 
 _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
@@ -43,7 +43,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
     problem: OmsError = NotFound("There is no resource at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = METHODS.get(request)
+        methods = METHOD_TABLE.get(request)
         # empty for an HTML page, whose only route states its methods
         allowed_methods = methods.list_methods(request.url.path)
         headers["Allow"] = ", ".join(allowed_methods) or headers.get("Allow", "")
@@ -56,7 +56,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
 
 
 def _describe_methods(request: Request, allowed_methods: str) -> str:
-    methods = METHODS.get(request)
+    methods = METHOD_TABLE.get(request)
     other_way = methods.suggest_other_method(request.method, request.url.path)
     return f"{request.method} is not supported at this address. {other_way or f'Use {allowed_methods}.'}"
 

@@ -93,4 +93,4 @@ class MethodTable:
         return (route for route in self._routes if route.pattern.match(path))
 
 
-METHODS = Component[MethodTable]("methods")
+METHOD_TABLE = Component[MethodTable]("methods")

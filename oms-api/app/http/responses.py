@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from app.direct_routes import JsonResponse
+from app.http.direct_routes import JsonResponse
 from app.http.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"

@@ -8,9 +8,9 @@ from functools import partial
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from app.clock import monotonic_seconds
-from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
 from app.http.app_state import get_request_info
+from app.http.direct_routes import RequestInfo
 from app.identity.dependencies.authentication import AUTHENTICATION, Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
 from app.streams.dependencies import STREAMS

@@ -5,8 +5,8 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from app.edge import API_PREFIX
 from app.http.methods import OTHER_WAYS, MethodTable
+from app.http_server.request_middleware import API_PREFIX
 from app.main import ROUTERS
 
 pytestmark = pytest.mark.any_database

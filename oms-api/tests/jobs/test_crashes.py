@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import MetaData, select
 
-from app.assembly import create_writer
-from app.background_jobs import create_jobs, create_order_jobs
+from app.assembly.background_jobs import create_jobs, create_order_jobs
+from app.assembly.components import create_writer
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.jobs.service import LEASE, Job, JobRunner

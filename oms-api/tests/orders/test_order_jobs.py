@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
+from app.assembly.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
 from app.calendars.service import Calendars
 from app.database import set_tenant_scope, unit_of_work
 from app.jobs.service import LEASE, JobRunner

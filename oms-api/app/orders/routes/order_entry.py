@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
 from app.http.app_state import get_request_info
 from app.http.body import describe_body, json_body, parse_model
+from app.http.direct_routes import JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.idempotency import IdempotencyKey
 from app.http.responses import (

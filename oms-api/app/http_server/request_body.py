@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from app.deadline import Deadline
 from app.errors import TooLarge, TooSlow, UnsupportedMediaType
+from app.http_server.deadline import Deadline
 
 AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]

@@ -12,11 +12,11 @@ from typing_extensions import override
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.buffered_transport import BufferedTransport
-from app.direct_routes import DirectRequest, get_direct_headers
+from app.http.direct_routes import DirectRequest, get_direct_headers
+from app.http_server.buffered_transport import BufferedTransport
 
 if TYPE_CHECKING:  # imported before the application in worker processes
-    from app.edge import Edge
+    from app.http_server.request_middleware import RequestMiddleware
 
 MAX_HEAD_BYTES = 64 * 1024
 STREAM_SUFFIX = "/stream"  # paths with this suffix stream without end
@@ -61,8 +61,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     A complete request always gets its response. Input that cannot be parsed closes the connection after that
     response.
 
-    It calls the direct routes of the application's `edge` directly; see `direct_routes`. It removes uvicorn's
-    middleware for proxy headers, because the application has its own list of trusted proxies.
+    It calls the direct routes of the application's `request_middleware`; see `http.direct_routes`. It removes
+    uvicorn's middleware for proxy headers, because the application has its own list of trusted proxies.
     """
 
     head_seconds = HEAD_SECONDS
@@ -81,7 +81,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _deadline: float | None = None  # in the time of the event loop
     _deadline_timer: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
-    _edge: "Edge | None" = None
+    _request_middleware: "RequestMiddleware | None" = None
     _pending_direct_request: DirectRequest | None = None
 
     @override
@@ -89,7 +89,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
-        self._edge = getattr(self.app, "edge", None)
+        self._request_middleware = getattr(self.app, "request_middleware", None)
         self._buffer = BufferedTransport(transport, self.loop, self.write_seconds)
         self.transport = self._buffer  # type: ignore[assignment]  # has its interface
         self._set_timeout(self.head_seconds)
@@ -182,8 +182,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._in_message = False
         self._last_complete_cycle = self.cycle
         super().on_message_complete()
-        if self._pending_direct_request is not None and self._pending_direct_request.cycle is self.cycle:
-            self._start_direct(self._pending_direct_request)
+        if self._pending_direct_request is not None and self._pending_direct_request.exchange is self.cycle:
+            self._start_direct_request(self._pending_direct_request)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -194,11 +194,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         elif cycle.more_body:
             self._pending_direct_request = direct_request
         else:  # it waited for the response to an earlier request of the connection
-            self._start_direct(direct_request)
+            self._start_direct_request(direct_request)
 
     def _find_direct_request(self, cycle: RequestResponseCycle) -> DirectRequest | None:
         scope: Any = cycle.scope
-        route = None if self._edge is None else self._edge.direct_routes.get((scope["method"], scope["path"]))
+        route = (
+            None
+            if self._request_middleware is None
+            else self._request_middleware.direct_routes.get((scope["method"], scope["path"]))
+        )
         if route is None or scope["query_string"] or self.flow.write_paused:
             return None
         headers = get_direct_headers(scope["headers"])
@@ -207,12 +211,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         decline = partial(super()._start_asgi_task, cycle, self.app)
         return DirectRequest(route, cycle, headers, self.send_response, decline)
 
-    def _start_direct(self, direct_request: DirectRequest) -> None:
+    def _start_direct_request(self, direct_request: DirectRequest) -> None:
         self._pending_direct_request = None
-        if self._edge is None:
+        if self._request_middleware is None:
             direct_request.decline()
         else:
-            self._edge.start_direct(direct_request)
+            self._request_middleware.start_direct_request(direct_request)
 
     def _start_application(self, direct_request: DirectRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
