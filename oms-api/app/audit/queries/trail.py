@@ -113,7 +113,7 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     )
     keys = [(tenant_id,) for tenant_id in tenants]
     matching_rows = load_matching_rows(
-        connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
+        connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_order_column="tenant_id"
     )
     return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}
 

@@ -18,11 +18,11 @@ from app.database import (
 from app.database.bulk import (
     BulkRow,
     BulkWrite,
-    JoinedColumns,
     load_joined_rows,
     load_rows_by_name,
     lock_changed_rows,
 )
+from app.database.bulk_sql import JoinedColumns
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -183,7 +183,7 @@ def load_positions_since(
     """
     portfolio_columns, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
     matching_rows = load_matching_rows(
-        connection, POSITIONS, columns, portfolio_columns, sequences, since="last_sequence"
+        connection, POSITIONS, columns, portfolio_columns, sequences, minimum_column="last_sequence"
     )
     return [_split_position(*row) for row in matching_rows]
 

@@ -89,7 +89,9 @@ def list_rows_since(
     keys: list[BulkRow] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
     columns = _KEY + _ROW + _HOLDING
     rows: dict[PositionKey, list[LedgerRow]] = {}
-    for matching_row in load_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
+    for matching_row in load_matching_rows(
+        connection, _TRADES, columns, _KEY, keys, minimum_column="sequence"
+    ):
         sequence, at, kind, price, charges, *replay_amounts = matching_row[4:]
         row = LedgerRow(
             sequence,
