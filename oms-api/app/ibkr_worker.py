@@ -33,7 +33,7 @@ from app.order_routing.service.session_runner import SessionRunner
 from app.reconciliation.service.reconciler import Reconciler
 
 STOPPED, CANNOT = 0, 2
-_NOT_INSTALLED = "ib_async is not installed: run `pip install -r requirements-ibkr.txt`."
+_NOT_INSTALLED_MESSAGE = "ib_async is not installed: run `pip install -r requirements-ibkr.txt`."
 
 
 def create_ibkr_runner(components: Components) -> SessionRunner:
@@ -87,7 +87,7 @@ async def serve_until_signal(settings: Settings) -> None:
 def main() -> int:
     """Run until a signal arrives, and return the exit status."""
     if importlib.util.find_spec("ib_async") is None:
-        sys.stderr.write(f"{_NOT_INSTALLED}\n")
+        sys.stderr.write(f"{_NOT_INSTALLED_MESSAGE}\n")
         return CANNOT
     try:
         settings = load_settings()

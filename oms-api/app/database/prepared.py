@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database.tenants import add_tenant_scope
 
-_NAMES, _COUNT = "prepared_statements", "prepared_count"
+_NAMES_KEY, _COUNT_KEY = "prepared_statements", "prepared_count"
 # PostgreSQL's SQLSTATE when a migration changed the columns of a prepared statement.
 _OUTDATED_PLAN_CODE = "0A000"
 
@@ -95,7 +95,7 @@ def _renew_stale_plans(connection: Connection) -> Iterator[None]:
         yield
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) == _OUTDATED_PLAN_CODE:
-            connection.info.pop(_NAMES, None)
+            connection.info.pop(_NAMES_KEY, None)
         raise
 
 
@@ -108,12 +108,12 @@ def _build_execute_calls(connection: Connection, statements: Sequence[JsonStatem
 
 def _prepare_statements(connection: Connection, statements: Sequence[str]) -> list[str]:
     """Prepare new statements, and return the names of all. Names outlive a rollback, like the statements."""
-    names: dict[str, str] = connection.info.setdefault(_NAMES, {})
+    names: dict[str, str] = connection.info.setdefault(_NAMES_KEY, {})
     for sql in statements:
         if sql not in names:
             # Each attempt takes a new name: a failed one may have used its own.
-            connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1
-            name = f"{_build_statement_name(sql)}_{connection.info[_COUNT]}"
+            connection.info[_COUNT_KEY] = connection.info.get(_COUNT_KEY, 0) + 1
+            name = f"{_build_statement_name(sql)}_{connection.info[_COUNT_KEY]}"
             connection.exec_driver_sql(f"PREPARE {name} (json) AS {sql.replace('%s', '$1')}")
             names[sql] = name
     return [names[sql] for sql in statements]

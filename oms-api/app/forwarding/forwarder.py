@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from zlib import crc32
 
-from app.forwarding.frames import DECLINED, ResponseFrame
+from app.forwarding.frames import DECLINED_STATUS, ResponseFrame
 from app.forwarding.peer_connection import Handlers, PeerConnection
 from app.forwarding.peer_listener import PeerListener, ServeExchange
 from app.forwarding.worker_slots import WorkerSlots
@@ -91,7 +91,7 @@ class Forwarder:
             return False
 
         def answer(response: ResponseFrame) -> None:
-            if response.status == DECLINED:
+            if response.status == DECLINED_STATUS:
                 self._count("declined")
                 serve_here()
             else:

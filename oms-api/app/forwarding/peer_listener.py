@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from app.forwarding.frames import (
-    DECLINED,
+    DECLINED_STATUS,
     FrameReader,
     InvalidForwardedFrame,
     RequestFrame,
@@ -16,7 +16,7 @@ from app.forwarding.frames import (
     decode_request,
     encode_response,
 )
-from app.forwarding.peer_connection import READY
+from app.forwarding.peer_connection import READY_FRAME
 
 ServeExchange = Callable[["ForwardedExchange"], None]
 _LOG = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class ListenerProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         self._transport = transport
         self._listener.connections.add(self)
-        transport.write(READY)
+        transport.write(READY_FRAME)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -101,8 +101,8 @@ class ListenerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._reader.feed(data):
-                if frame == READY:
-                    self._send_frame(READY)
+                if frame == READY_FRAME:
+                    self._send_frame(READY_FRAME)
                 else:
                     self._listener.serve(self, decode_request(frame))
         except InvalidForwardedFrame:
@@ -116,7 +116,7 @@ class ListenerProtocol(asyncio.Protocol):
 
     def decline(self, number: int) -> None:
         """Decline the request of this number."""
-        self._send_frame(encode_response(ResponseFrame(number, DECLINED, b"", b"")))
+        self._send_frame(encode_response(ResponseFrame(number, DECLINED_STATUS, b"", b"")))
 
     def _send_frame(self, frame: bytes) -> None:
         """Send a frame at the end of the event loop's iteration."""

@@ -18,9 +18,9 @@ from app.errors import OmsError
 if TYPE_CHECKING:  # see `http_server.protocol`
     from app.rate_limit import RateState
 
-DIRECT_BODY_LIMIT = 16_384
+MAX_DIRECT_BODY_BYTES = 16_384
 # Headers that only the ASGI application handles.
-_GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+_ASGI_ONLY_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
 
 @dataclass(slots=True)
@@ -100,8 +100,8 @@ def get_direct_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]
     length = direct_headers.get(b"content-length", b"")
     is_direct = (
         len(direct_headers) == len(headers)
-        and direct_headers.keys().isdisjoint(_GENERIC_HEADERS)
+        and direct_headers.keys().isdisjoint(_ASGI_ONLY_HEADERS)
         and length.isdigit()
-        and int(length[:20]) <= DIRECT_BODY_LIMIT
+        and int(length[:20]) <= MAX_DIRECT_BODY_BYTES
     )
     return direct_headers if is_direct else None

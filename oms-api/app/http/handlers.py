@@ -12,7 +12,7 @@ from app.http.body import build_invalid_error
 from app.http.methods import METHOD_TABLE
 from app.http.problems import build_problem_body, build_problem_headers
 
-_PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
+_REQUEST_PARTS = ("query", "path", "header", "body")
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -36,7 +36,7 @@ async def _handle_error(request: Request, error: OmsError) -> Response:
 
 
 async def _handle_invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
+    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_REQUEST_PARTS))
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:

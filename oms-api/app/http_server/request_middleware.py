@@ -40,7 +40,7 @@ Send = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 API_PREFIX = "/api/v1"
-BODY_SECONDS = 10.0
+BODY_TIMEOUT_SECONDS = 10.0
 _REQUEST_ID_PATTERN = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 HOOK_PATH = "/api/v1/signals/hook/"  # a token follows, which is not logged
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -55,7 +55,7 @@ _SINGLE_VALUE_HEADERS = (
 )  # fmt: skip
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
-_WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
+_WORKER_STOPPED_MESSAGE = "The process that had the request stopped; send it again with the same key."
 _LOG = logging.getLogger(__name__)
 
 
@@ -75,7 +75,7 @@ class RequestMiddleware:
         async_direct_routes: dict[tuple[str, str], AsyncDirectRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
         addresses: AddressResolver | None = None,
-        body_seconds: float = BODY_SECONDS,
+        body_seconds: float = BODY_TIMEOUT_SECONDS,
         direct_routes: dict[tuple[str, str], DirectRoute] | None = None,
         forwarder: Forwarder | None = None,
     ) -> None:
@@ -163,7 +163,7 @@ class RequestMiddleware:
     def _report_unknown(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         """Respond that the outcome is unknown, because the worker process that had the request stopped."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_exception(OutcomeUnknown(_WORKER_STOPPED))
+        future.set_exception(OutcomeUnknown(_WORKER_STOPPED_MESSAGE))
         pending_response = PendingResponse(future, build=_build_no_response)
         self._add_completion_callback(direct_request, request, pending_response, started)
 
@@ -187,14 +187,14 @@ class RequestMiddleware:
             response = pending_response.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
             response_sender = _ResponseSender(exchange.send, self._headers, request)
-            work = self._respond_to_request(
+            response_work = self._respond_to_request(
                 exchange.scope,
                 request,
                 response_sender,
                 started,
                 response_sender.send_pending(pending_response),
             )
-            self._run_in_background(work)
+            self._run_in_background(response_work)
             return
         fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
             len(response.body),
@@ -206,19 +206,19 @@ class RequestMiddleware:
         direct_request.respond(exchange, response.status, fields, response.body)
         self._log_request(exchange.scope, request, response.status, time.perf_counter() - started)
 
-    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` in a task that is referenced until it ends."""
-        task = asyncio.get_running_loop().create_task(work)
+    def _run_in_background(self, response_work: Coroutine[Any, Any, None]) -> None:
+        """Run `response_work` in a task that is referenced until it ends."""
+        task = asyncio.get_running_loop().create_task(response_work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _respond_to_request(
         self, scope: AsgiScope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
-        work: Awaitable[None],
+        response_work: Awaitable[None],
     ) -> None:  # fmt: skip
         """Do the work that responds. Respond with a problem if it fails, and log the request."""
         try:
-            await work
+            await response_work
         except Disconnected:
             return
         except OmsError as error:
@@ -299,7 +299,7 @@ class _ResponseSender:
         self._request = request
         self._headers = [*headers, (b"x-request-id", request.request_id.encode())]
         self.status = 0
-        self._is_whole = False
+        self._is_complete = False
 
     async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
@@ -307,7 +307,7 @@ class _ResponseSender:
             rate = self._request.rate
             rate_headers = rate.headers if rate is not None else ()
             message["headers"] = [*message.get("headers", ()), *self._headers, *rate_headers]
-        self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
+        self._is_complete = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
     async def send_response(self, response: JsonResponse) -> None:
@@ -320,7 +320,7 @@ class _ResponseSender:
         await self.send_response(await pending_response.wait())
 
     async def send_problem(self, error: OmsError) -> None:
-        if self._is_whole:
+        if self._is_complete:
             return  # the framework has already responded
         if self.status:
             raise error  # half of the response is sent: let the server close the connection

@@ -113,7 +113,7 @@ def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
 def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatch):
     """The first request is sent immediately. Later requests are gathered until it has a response."""
     monkeypatch.setattr(peer_connection, "GATHER_SECONDS", 30)
-    monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
+    monkeypatch.setattr(peer_connection, "MAX_GATHERED_FRAMES", 3)
 
     async def scenario(first, second):
         second.held_exchanges = []
@@ -163,7 +163,7 @@ def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
     run(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("limit", ["ANSWER_SECONDS", "SILENCE_SECONDS"])
+@pytest.mark.parametrize("limit", ["RESPONSE_TIMEOUT_SECONDS", "MAX_SILENCE_SECONDS"])
 def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, limit):
     """Its event loop hangs and receives nothing, or it never answers this request."""
     monkeypatch.setattr(peer_connection, limit, 0.1)
@@ -171,7 +171,7 @@ def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, li
 
     async def scenario(first, second):
         second.held_exchanges = []
-        if limit == "SILENCE_SECONDS":
+        if limit == "MAX_SILENCE_SECONDS":
             for connection in second.forwarder._listener.connections:
                 connection._transport.pause_reading()
         request = Request(KEYS_BY_SLOT[1])
@@ -183,7 +183,7 @@ def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, li
 
 
 def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
-    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(peer_connection, "MAX_SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
@@ -199,7 +199,7 @@ def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
 
 
 def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
-    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(peer_connection, "MAX_SILENCE_SECONDS", 0.1)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):

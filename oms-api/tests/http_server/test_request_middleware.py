@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import Conflict
 from app.http.direct_routes import JsonResponse
-from app.http_server.request_body import BODY_LIMIT
+from app.http_server.request_body import MAX_BODY_BYTES
 from app.http_server.request_middleware import RequestMiddleware
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -96,7 +96,7 @@ def test_body_in_parts_is_joined():
 def test_body_reading_stops_at_the_size_limit():
     sent, receive_count = serve_request(unreachable_app, [b"x" * 300_000] * 60)
     assert sent[0]["status"] == 413
-    assert receive_count == BODY_LIMIT // 300_000 + 1
+    assert receive_count == MAX_BODY_BYTES // 300_000 + 1
 
 
 @pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])

@@ -37,4 +37,4 @@ def _verify_trail(connection: Connection, tenant_id: int, head: Head) -> tuple[E
     missing = verifier.verify_end()
     if missing:
         return verifier, missing.problem
-    return verifier, "the trail's head knows nothing of it" if verifier.unproven else None
+    return verifier, "the trail's head knows nothing of it" if verifier.uncovered_lines else None

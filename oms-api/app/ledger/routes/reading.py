@@ -21,7 +21,7 @@ from app.http.direct_routes import WILDCARD_SEGMENT, AsyncDirectRoute, JsonRespo
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
 from app.http.lists import Count, Cursor, PageLimit, Period, QueryTime, is_plain_integer, parse_instant
-from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.pages import DEFAULT_LIMIT, MAX_SKIPPED_ROWS
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import Authentication, ReadBooksCaller
@@ -65,7 +65,7 @@ class TradeQuery(Period):
         Count,
         Field(
             ge=0,
-            le=MAX_SKIP,
+            le=MAX_SKIPPED_ROWS,
             description="Number of items to skip; use `cursor` for pages far from the first",
         ),
     ] = 0
