@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.audit.service import AuditEntry, record_entries
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.values import Rejected

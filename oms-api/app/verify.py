@@ -219,8 +219,9 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
     yield f"Clean: {verifier.lines:,} {kind}, {chains}."
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
-    elif verifier.unproven:
-        yield f"No head covers {verifier.unproven:,} of the lines: they are newer, or of another portfolio."
+    elif verifier.uncovered_lines:
+        count = f"{verifier.uncovered_lines:,}"
+        yield f"No head covers {count} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database import connect_engine, unit_of_work
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.service import ApiClient
 

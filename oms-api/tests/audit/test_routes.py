@@ -60,7 +60,7 @@ def split_lines(answer):
 def assert_proven(lines, heads):
     verifier = ExportVerifier((AUDIT_LOG, LEDGER), heads)
     assert [verifier.verify_line(line) for line in lines] == [None] * len(lines)
-    assert (verifier.verify_end(), verifier.unproven) == (None, 0)
+    assert (verifier.verify_end(), verifier.uncovered_lines) == (None, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)

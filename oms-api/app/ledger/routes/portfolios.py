@@ -14,10 +14,9 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
-from app.direct_routes import JsonResponse, RequestInfo
-from app.edge import WILDCARD_SEGMENT, AsyncDirectRoute
 from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
+from app.http.direct_routes import WILDCARD_SEGMENT, AsyncDirectRoute, JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
 from app.http.lists import Cursor, PageLimit, is_plain_integer, parse_instant
@@ -154,7 +153,7 @@ def build_portfolio_route(
 
     async def serve(request: RequestInfo) -> JsonResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
-        name = parse_portfolio_name(request.tail)
+        name = parse_portfolio_name(request.last_segment)
         body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
         if body is None or not caller.can_see(name_key(name)):
             raise NoSuchPortfolio(name)

@@ -42,7 +42,7 @@ def verify_export(export, heads=None):
 
 def test_intact_export_passes_with_and_without_its_head():
     assert (verify_export(LINES).lines, verify_export(LINES).chains) == (12, 1)
-    assert verify_export(LINES, HEAD).unproven == 0
+    assert verify_export(LINES, HEAD).uncovered_lines == 0
 
 
 def test_empty_export_passes_and_proves_nothing():
@@ -51,7 +51,7 @@ def test_empty_export_passes_and_proves_nothing():
 
 def test_earlier_head_verifies_the_lines_before_it():
     earlier = {ExportChain(1): Head(5, ROWS[4].hash)}
-    assert verify_export(LINES, earlier).unproven == 7
+    assert verify_export(LINES, earlier).uncovered_lines == 7
     assert find_first_problem(LINES[:5], earlier) is None
 
 
@@ -190,8 +190,8 @@ def build_head(line):
 
 def test_ledgers_are_verified_portfolio_by_portfolio():
     verifier = verify_export(BOOKS, build_head(BOOKS[2]) | build_head(BOOKS[4]))
-    assert (verifier.lines, verifier.chains, verifier.unproven) == (5, 2, 0)
-    assert verify_export(BOOKS, build_head(BOOKS[2])).unproven == 2
+    assert (verifier.lines, verifier.chains, verifier.uncovered_lines) == (5, 2, 0)
+    assert verify_export(BOOKS, build_head(BOOKS[2])).uncovered_lines == 2
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
@@ -223,7 +223,7 @@ def to_previous_format(line):
 
 def test_export_of_the_previous_release_is_verified():
     lines = [to_previous_format(line) for line in parse_ledgers((7, 3), version=3)]
-    assert verify_export(lines, build_head(lines[2])).unproven == 0
+    assert verify_export(lines, build_head(lines[2])).uncovered_lines == 0
     forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
     finding = find_first_problem([lines[0], forged])
     assert finding is not None

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from app.deadline import Deadline
 from app.errors import TooLarge, TooSlow, UnsupportedMediaType
+from app.http_server.deadline import Deadline
 
 AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
 
-BODY_LIMIT = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 
 
 class Disconnected(Exception):
@@ -19,7 +19,7 @@ class Disconnected(Exception):
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
     """Read the whole body. Reject a body that is too large, without reading the rest, or too late."""
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
+    if declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
         raise _build_size_error()
     if declared == b"0" and b"transfer-encoding" not in headers:
         return b""
@@ -29,7 +29,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: 
         body = await deadline.wait_for(_receive_whole_body(receive))
     except TimeoutError:
         raise _build_slow_error(deadline.seconds) from None
-    if len(body) > BODY_LIMIT:
+    if len(body) > MAX_BODY_BYTES:
         raise _build_size_error()
     return body
 
@@ -51,7 +51,7 @@ def replay_body(body: bytes, receive: Receive) -> Receive:
 async def _receive_whole_body(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
-    while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
+    while message["type"] == "http.request" and message.get("more_body") and len(body) <= MAX_BODY_BYTES:
         message = await receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
@@ -66,4 +66,4 @@ def _build_slow_error(seconds: float) -> TooSlow:
 
 
 def _build_size_error() -> TooLarge:
-    return TooLarge(f"A body has at most {BODY_LIMIT:,} bytes; send less.")
+    return TooLarge(f"A body has at most {MAX_BODY_BYTES:,} bytes; send less.")

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from app.direct_routes import JsonResponse
-from app.edge import Edge
 from app.errors import Conflict
+from app.http.direct_routes import JsonResponse
+from app.http_server.request_body import MAX_BODY_BYTES
+from app.http_server.request_middleware import RequestMiddleware
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import Quotas, RateLimiter
-from app.request_body import BODY_LIMIT
 from tests.factories import NOON
 
 STALLED = b"the client sends no more"
@@ -23,7 +23,7 @@ def serve_request(
     headers=((b"transfer-encoding", b"chunked"),),
     kind="http",
     method="POST",
-    **of_edge,
+    **options,
 ):
     """Send a body in `pieces` (None: the client leaves) and return the messages that were answered."""
     sent, requests = [], []
@@ -44,8 +44,10 @@ def serve_request(
 
     async def run():
         metrics = Metrics()
-        edge = Edge(app, metrics, AccessLog(True, lambda _: None), lambda: NOON, fast or {}, **of_edge)
-        await edge(
+        request_middleware = RequestMiddleware(
+            app, metrics, AccessLog(True, lambda _: None), lambda: NOON, fast or {}, **options
+        )
+        await request_middleware(
             {"type": kind, "method": method, "path": "/x", "query_string": b"", "headers": list(headers)},
             receive,
             send,
@@ -66,9 +68,11 @@ def serve_messages(app, messages):
         sent.append(message)
 
     async def run():
-        edge = Edge(app, Metrics(), AccessLog(True, lambda _: None), lambda: NOON, {})
+        request_middleware = RequestMiddleware(
+            app, Metrics(), AccessLog(True, lambda _: None), lambda: NOON, {}
+        )
         head = {"type": "http", "method": "POST", "path": "/x", "query_string": b""}
-        await edge({**head, "headers": [(b"transfer-encoding", b"chunked")]}, receive, send)
+        await request_middleware({**head, "headers": [(b"transfer-encoding", b"chunked")]}, receive, send)
 
     asyncio.run(run())
     return sent
@@ -92,7 +96,7 @@ def test_body_in_parts_is_joined():
 def test_body_reading_stops_at_the_size_limit():
     sent, receive_count = serve_request(unreachable_app, [b"x" * 300_000] * 60)
     assert sent[0]["status"] == 413
-    assert receive_count == BODY_LIMIT // 300_000 + 1
+    assert receive_count == MAX_BODY_BYTES // 300_000 + 1
 
 
 @pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])

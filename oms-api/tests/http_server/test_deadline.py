@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.deadline import Deadline
+from app.http_server.deadline import Deadline
 from tests.support.virtual_time import run_in_virtual_time
 
 

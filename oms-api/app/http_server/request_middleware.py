@@ -2,7 +2,7 @@
 
 Performance-critical routes (`async_direct_routes`) are served here, without the framework's routing and body
 parsing. They are registered with the framework as well, which documents them. The HTTP protocol passes
-requests of `direct_routes` to `start_direct`, past ASGI.
+requests of `direct_routes` to `start_direct_request`, past ASGI.
 """
 
 import asyncio
@@ -17,24 +17,31 @@ from urllib.parse import parse_qsl
 from app.addresses import AddressResolver
 from app.clock import Now
 from app.correlation import correlate, parse_trace_id, set_correlation
-from app.deadline import Deadline
-from app.direct_routes import DirectRequest, DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Forbidden, Malformed, OmsError, OutcomeUnknown, Unexpected
-from app.forwarding import ForwardedCycle, Forwarder
+from app.forwarding import ForwardedExchange, Forwarder
+from app.http.direct_routes import (
+    WILDCARD_SEGMENT,
+    AsyncDirectRoute,
+    DirectRequest,
+    DirectRoute,
+    JsonResponse,
+    PendingResponse,
+    RequestInfo,
+)
 from app.http.problems import build_problem_body, build_problem_headers
+from app.http_server.deadline import Deadline
+from app.http_server.request_body import AsgiMessage, Disconnected, Receive, read_body, replay_body
 from app.ids import generate_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
-from app.request_body import AsgiMessage, Disconnected, Receive, read_body, replay_body
 
 AsgiScope = MutableMapping[str, Any]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 API_PREFIX = "/api/v1"
-WILDCARD_SEGMENT = "{name}"
-BODY_SECONDS = 10.0
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+BODY_TIMEOUT_SECONDS = 10.0
+_REQUEST_ID_PATTERN = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 HOOK_PATH = "/api/v1/signals/hook/"  # a token follows, which is not logged
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 COMMON_HEADERS = [
@@ -48,14 +55,11 @@ _SINGLE_VALUE_HEADERS = (
 )  # fmt: skip
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
-_WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
+_WORKER_STOPPED_MESSAGE = "The process that had the request stopped; send it again with the same key."
 _LOG = logging.getLogger(__name__)
 
 
-AsyncDirectRoute = Callable[[RequestInfo], Awaitable[JsonResponse]]
-
-
-class Edge:
+class RequestMiddleware:
     """ASGI middleware: request ID, body limit, access log, metrics, problem responses.
 
     `async_direct_routes` maps (method, path) to routes that may await queries, and `direct_routes` to routes
@@ -71,7 +75,7 @@ class Edge:
         async_direct_routes: dict[tuple[str, str], AsyncDirectRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
         addresses: AddressResolver | None = None,
-        body_seconds: float = BODY_SECONDS,
+        body_seconds: float = BODY_TIMEOUT_SECONDS,
         direct_routes: dict[tuple[str, str], DirectRoute] | None = None,
         forwarder: Forwarder | None = None,
     ) -> None:
@@ -107,43 +111,45 @@ class Edge:
             self._serve_request(scope, receive, request, response_sender),
         )
 
-    def start_direct(self, direct_request: DirectRequest) -> None:
+    def start_direct_request(self, direct_request: DirectRequest) -> None:
         """Start to serve a request by its direct route: in the worker process of its partition, or here."""
         started = time.perf_counter()
         request = self._build_direct_request(direct_request)
         if self._forwarder is not None and self._forwarder.forward(
             direct_request,
             request,
-            partial(self._start_direct_here, direct_request, request, started),
+            partial(self._serve_direct_request_here, direct_request, request, started),
             partial(self._report_unknown, direct_request, request, started),
         ):
             return
-        self._start_direct_here(direct_request, request, started)
+        self._serve_direct_request_here(direct_request, request, started)
 
-    def start_forwarded(self, cycle: ForwardedCycle) -> None:
+    def start_forwarded_exchange(self, exchange: ForwardedExchange) -> None:
         """Start to serve a request that another worker process forwarded."""
 
         def decline() -> None:
-            self._run_in_background(self(cycle.scope, cycle.receive, cycle.send))
+            self._run_in_background(self(exchange.scope, exchange.receive, exchange.send))
 
-        route = self.direct_routes.get((cycle.scope["method"], cycle.scope["path"]))
+        route = self.direct_routes.get((exchange.scope["method"], exchange.scope["path"]))
         if route is None:
             decline()
             return
-        direct_request = DirectRequest(route, cycle, cycle.headers, cycle.respond, decline)
+        direct_request = DirectRequest(route, exchange, exchange.headers, exchange.respond, decline)
         started = time.perf_counter()
-        self._start_direct_here(direct_request, self._build_direct_request(direct_request), started)
+        self._serve_direct_request_here(direct_request, self._build_direct_request(direct_request), started)
 
     def _build_direct_request(self, direct_request: DirectRequest) -> RequestInfo:
-        scope, headers = direct_request.cycle.scope, direct_request.headers
-        request = RequestInfo(headers, bytes(direct_request.cycle.body), scope["path"], _request_id(headers))
-        request.address, request.trace_id = (
-            self._find_address(scope),
-            parse_trace_id(headers.get(b"traceparent")),
+        scope, headers = direct_request.exchange.scope, direct_request.headers
+        request = RequestInfo(
+            headers, bytes(direct_request.exchange.body), scope["path"], _get_or_generate_request_id(headers)
         )
+        request.address = self._find_address(scope)
+        request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
 
-    def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
+    def _serve_direct_request_here(
+        self, direct_request: DirectRequest, request: RequestInfo, started: float
+    ) -> None:
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 pending_response = direct_request.route(request)
@@ -152,23 +158,23 @@ class Edge:
         if pending_response is None:
             direct_request.decline()
         else:
-            self._await_direct(direct_request, request, pending_response, started)
+            self._add_completion_callback(direct_request, request, pending_response, started)
 
     def _report_unknown(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         """Respond that the outcome is unknown, because the worker process that had the request stopped."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_exception(OutcomeUnknown(_WORKER_STOPPED))
+        future.set_exception(OutcomeUnknown(_WORKER_STOPPED_MESSAGE))
         pending_response = PendingResponse(future, build=_build_no_response)
-        self._await_direct(direct_request, request, pending_response, started)
+        self._add_completion_callback(direct_request, request, pending_response, started)
 
-    def _await_direct(
+    def _add_completion_callback(
         self,
         direct_request: DirectRequest,
         request: RequestInfo,
         pending_response: PendingResponse,
         started: float,
     ) -> None:
-        direct_request.cycle.scope["oms_route"] = request.path
+        direct_request.exchange.scope["oms_route"] = request.path
         finish = partial(self._complete_direct_request, direct_request, request, pending_response, started)
         pending_response.future.add_done_callback(finish)
 
@@ -176,15 +182,19 @@ class Edge:
         self, direct_request: DirectRequest, request: RequestInfo, pending_response: PendingResponse,
         started: float, future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
-        cycle = direct_request.cycle
+        exchange = direct_request.exchange
         try:
             response = pending_response.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
-            response_sender = _ResponseSender(cycle.send, self._headers, request)
-            work = self._respond_to_request(
-                cycle.scope, request, response_sender, started, response_sender.send_pending(pending_response)
+            response_sender = _ResponseSender(exchange.send, self._headers, request)
+            response_work = self._respond_to_request(
+                exchange.scope,
+                request,
+                response_sender,
+                started,
+                response_sender.send_pending(pending_response),
             )
-            self._run_in_background(work)
+            self._run_in_background(response_work)
             return
         fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
             len(response.body),
@@ -193,27 +203,27 @@ class Edge:
             request.request_id.encode(),
             b"" if request.rate is None else _encode_headers(request.rate.headers),
         )
-        direct_request.respond(cycle, response.status, fields, response.body)
-        self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
+        direct_request.respond(exchange, response.status, fields, response.body)
+        self._log_request(exchange.scope, request, response.status, time.perf_counter() - started)
 
-    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` in a task that is referenced until it ends."""
-        task = asyncio.get_running_loop().create_task(work)
+    def _run_in_background(self, response_work: Coroutine[Any, Any, None]) -> None:
+        """Run `response_work` in a task that is referenced until it ends."""
+        task = asyncio.get_running_loop().create_task(response_work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _respond_to_request(
         self, scope: AsgiScope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
-        work: Awaitable[None],
+        response_work: Awaitable[None],
     ) -> None:  # fmt: skip
         """Do the work that responds. Respond with a problem if it fails, and log the request."""
         try:
-            await work
+            await response_work
         except Disconnected:
             return
         except OmsError as error:
             await response_sender.send_problem(error)
-        except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
+        except Exception:  # noqa: BLE001  # logged; the response is a problem with the request id
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 _LOG.exception("unexpected error")
             await response_sender.send_problem(Unexpected())
@@ -224,7 +234,11 @@ class Edge:
     def _build_request(self, scope: AsgiScope) -> RequestInfo:
         headers = dict(scope["headers"])
         request = RequestInfo(
-            headers, b"", scope["path"], _request_id(headers), address=self._find_address(scope)
+            headers,
+            b"",
+            scope["path"],
+            _get_or_generate_request_id(headers),
+            address=self._find_address(scope),
         )
         request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
@@ -236,7 +250,7 @@ class Edge:
     async def _serve_request(
         self, scope: AsgiScope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
     ) -> None:
-        _refuse_repeats(scope, request.headers)
+        _validate_single_values(scope, request.headers)
         request.body = await read_body(request.headers, receive, self._body_deadline)
         route = self._find_async_direct_route(scope, request)
         if route is not None:
@@ -251,9 +265,9 @@ class Edge:
         method, path = scope["method"], request.path
         route = self._async_direct_routes.get((method, path))
         if route is None:
-            head, _, request.tail = path.rpartition("/")
+            head, _, request.last_segment = path.rpartition("/")
             path = f"{head}/{WILDCARD_SEGMENT}"
-            route = self._async_direct_routes.get((method, path)) if request.tail else None
+            route = self._async_direct_routes.get((method, path)) if request.last_segment else None
         if route is not None:
             scope["oms_route"] = path
         return route
@@ -285,7 +299,7 @@ class _ResponseSender:
         self._request = request
         self._headers = [*headers, (b"x-request-id", request.request_id.encode())]
         self.status = 0
-        self._is_whole = False
+        self._is_complete = False
 
     async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
@@ -293,7 +307,7 @@ class _ResponseSender:
             rate = self._request.rate
             rate_headers = rate.headers if rate is not None else ()
             message["headers"] = [*message.get("headers", ()), *self._headers, *rate_headers]
-        self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
+        self._is_complete = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
     async def send_response(self, response: JsonResponse) -> None:
@@ -306,7 +320,7 @@ class _ResponseSender:
         await self.send_response(await pending_response.wait())
 
     async def send_problem(self, error: OmsError) -> None:
-        if self._is_whole:
+        if self._is_complete:
             return  # the framework has already responded
         if self.status:
             raise error  # half of the response is sent: let the server close the connection
@@ -326,12 +340,12 @@ def _encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join([b"%b: %b\r\n" % field for field in headers])
 
 
-def _request_id(headers: Mapping[bytes, bytes]) -> str:
+def _get_or_generate_request_id(headers: Mapping[bytes, bytes]) -> str:
     client_id = headers.get(b"x-request-id", b"")
-    return client_id.decode() if _REQUEST_ID.fullmatch(client_id) else generate_request_id()
+    return client_id.decode() if _REQUEST_ID_PATTERN.fullmatch(client_id) else generate_request_id()
 
 
-def _refuse_repeats(scope: AsgiScope, headers: Mapping[bytes, bytes]) -> None:
+def _validate_single_values(scope: AsgiScope, headers: Mapping[bytes, bytes]) -> None:
     """Reject security-relevant headers and parameters that occur twice.
 
     Two parsers could read them differently.

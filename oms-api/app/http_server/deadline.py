@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-Found = TypeVar("Found")
+ResultT = TypeVar("ResultT")
 _CHECKS_PER_TIMEOUT = 10  # checks within the allowed time: a timeout is late by one interval at most
 
 
@@ -16,7 +16,7 @@ class Deadline:
         self._waiting_tasks: dict[asyncio.Task[Any], float] = {}
         self._watch: asyncio.TimerHandle | None = None
 
-    async def wait_for(self, work: Awaitable[Found]) -> Found:
+    async def wait_for(self, work: Awaitable[ResultT]) -> ResultT:
         """Return the result of `work`. A task has one wait at a time. Raises TimeoutError if it is late."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)

@@ -3,9 +3,9 @@
 import orjson
 
 from app.config import Settings
-from app.direct_routes import RequestInfo
 from app.forwarding import Forwarder, WorkerSlots
 from app.forwarding.forwarder import PartitionKey
+from app.http.direct_routes import RequestInfo
 from app.identity.dependencies.authentication import Authentication
 from app.identity.rules.access import Operation
 from app.metrics import Metrics
@@ -29,7 +29,7 @@ def build_portfolio_key(authentication: Authentication) -> PartitionKey:
 
     def find_portfolio(request: RequestInfo) -> bytes | None:
         try:
-            caller = authentication.find_authorized(request, Operation.PLACE_ORDER)
+            caller = authentication.find_authorized_caller(request, Operation.PLACE_ORDER)
             name = None if caller is None else orjson.loads(request.body)["portfolio_name"]
         except Exception:  # noqa: BLE001  # this worker meets the same error, and responds
             return None

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app.http_server import MAX_HEAD_BYTES
+from app.http_server.protocol import MAX_HEAD_BYTES
 from tests.factories import build_trade_body
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from app.backtest_data import parse_data
+from app.backtest_inputs.bars import parse_data
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.action_files import InvalidActions, parse_actions
 from app.backtests.rules.carry_rates import parse_carry_rate

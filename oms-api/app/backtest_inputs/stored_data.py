@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import create_market
-from app.backtest_data import STORED, OpenBars, ReportProgress, list_names
+from app.assembly.components import create_market
+from app.backtest_inputs.bars import STORED, OpenBars, ReportProgress, list_names
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.currency_pairs import parse_pairs

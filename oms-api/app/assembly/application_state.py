@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from app.alerts.dependencies import PRICE_ALERT_WATCHER
-from app.assembly import Components
+from app.assembly.components import Components
+from app.assembly.security import (
+    create_address_policy,
+    create_broker_address_policy,
+    create_broker_key_ring,
+    create_key_ring,
+)
 from app.backtests.dependencies import PREPARE_STRATEGY_CODE
 from app.brokers.adapters import LOG_INS
 from app.brokers.dependencies import BROKER_CONNECTIONS, BROKER_LOG_INS, CREATE_BROKER
@@ -42,12 +48,6 @@ from app.reports.service import list_closed_trips
 from app.risk.dependencies import CONTROLS, KILL_SWITCHES
 from app.risk.queries.limits import has_limits
 from app.risk.service.kill_switches import KillSwitches
-from app.security_setup import (
-    create_address_policy,
-    create_broker_address_policy,
-    create_broker_key_ring,
-    create_key_ring,
-)
 from app.signals.dependencies import SIGNAL_PLANNER, SIGNALS
 from app.strategies.dependencies import CODE_INSPECTOR
 from app.strategies.service.backtest_code import BacktestCodeFinder
@@ -64,12 +64,12 @@ State = Sequence[tuple[str, object]]
 def list_state(components: Components) -> State:
     """Return the components that routes depend on, each with its name in the application's state."""
     return [
-        READERS.provide(components.readers),
-        CHANGES.provide(components.changes),
-        CURSORS.provide(Cursors(components.settings.oms_api_key)),
-        NOW.provide(components.now),
-        JOB_RUNNER.provide(components.job_runner),
-        HEALTH_COMPONENTS.provide(components.create_health_components()),
+        READERS.build_state_entry(components.readers),
+        CHANGES.build_state_entry(components.changes),
+        CURSORS.build_state_entry(Cursors(components.settings.oms_api_key)),
+        NOW.build_state_entry(components.now),
+        JOB_RUNNER.build_state_entry(components.job_runner),
+        HEALTH_COMPONENTS.build_state_entry(components.create_health_components()),
         *_list_access(components),
         *_list_trading(components),
         *_list_market_data(components),
@@ -94,11 +94,11 @@ def _list_access(components: Components) -> State:
         now,
     )
     return [
-        AUTHENTICATION.provide(components.authentication),
-        SESSIONS.provide(components.sessions),
-        LOGIN_SERVICE.provide(login_service),
-        CHANGE_EXECUTOR.provide(ChangeExecutor(transactions, passwords, secrets, now)),
-        STATEMENTS.provide(StatementReader(settings.bot_statement_secret)),
+        AUTHENTICATION.build_state_entry(components.authentication),
+        SESSIONS.build_state_entry(components.sessions),
+        LOGIN_SERVICE.build_state_entry(login_service),
+        CHANGE_EXECUTOR.build_state_entry(ChangeExecutor(transactions, passwords, secrets, now)),
+        STATEMENTS.build_state_entry(StatementReader(settings.bot_statement_secret)),
     ]
 
 
@@ -106,31 +106,31 @@ def _list_trading(components: Components) -> State:
     """Return the components of trades, orders and risk."""
     order_handler = KillSwitchOrders(components.order_service, components.readers).apply
     return [
-        TRADE_SERVICE.provide(components.trade_service),
-        ORDER_SERVICE.provide(components.order_service),
-        CANCELLATIONS.provide(components.cancellations),
-        CONTROLS.provide(components.controls),
-        GUARD.provide(OrderTradeGuard(components.controls)),
-        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, order_handler)),
-        EXITS.provide(load_exit_prices),
-        VALUER.provide(components.valuer),
-        CASH_READER.provide(components.cash_reader),
-        COST_RATES.provide(load_rates()),
-        SIGNALS.provide(components.signals),
-        SIGNAL_PLANNER.provide(components.signal_planner),
+        TRADE_SERVICE.build_state_entry(components.trade_service),
+        ORDER_SERVICE.build_state_entry(components.order_service),
+        CANCELLATIONS.build_state_entry(components.cancellations),
+        CONTROLS.build_state_entry(components.controls),
+        GUARD.build_state_entry(OrderTradeGuard(components.controls)),
+        KILL_SWITCHES.build_state_entry(KillSwitches(components.changes, components.controls, order_handler)),
+        EXITS.build_state_entry(load_exit_prices),
+        VALUER.build_state_entry(components.valuer),
+        CASH_READER.build_state_entry(components.cash_reader),
+        COST_RATES.build_state_entry(load_rates()),
+        SIGNALS.build_state_entry(components.signals),
+        SIGNAL_PLANNER.build_state_entry(components.signal_planner),
     ]
 
 
 def _list_market_data(components: Components) -> State:
     """Return the components of quotes, instruments, calendars and corporate actions."""
     return [
-        MARKET.provide(components.market),
-        PUBLISH_QUOTE.provide(components.order_service.publish),
-        PRICE_ALERT_WATCHER.provide(components.price_alert_watcher),
-        FIND_CURRENCIES_IN_USE.provide(load_currencies_in_use),
-        IS_SYMBOL_IN_USE.provide(is_symbol_in_use),
-        CALENDARS.provide(components.calendars),
-        CORPORATE_ACTIONS.provide(components.corporate_actions),
+        MARKET.build_state_entry(components.market),
+        PUBLISH_QUOTE.build_state_entry(components.order_service.publish),
+        PRICE_ALERT_WATCHER.build_state_entry(components.price_alert_watcher),
+        FIND_CURRENCIES_IN_USE.build_state_entry(load_currencies_in_use),
+        IS_SYMBOL_IN_USE.build_state_entry(is_symbol_in_use),
+        CALENDARS.build_state_entry(components.calendars),
+        CORPORATE_ACTIONS.build_state_entry(components.corporate_actions),
     ]
 
 
@@ -139,14 +139,18 @@ def _list_reporting(components: Components) -> State:
     settings, market, valuer = components.settings, components.market, components.valuer
     opaque_ids = components.streams.fanouts.opaque_ids
     return [
-        FEED.provide(components.streams.fanouts.feed),
-        STREAMS.provide(components.streams),
-        OPAQUE_IDS.provide(opaque_ids),
-        WEBHOOKS.provide(WebhookService(create_key_ring(settings), create_address_policy(settings))),
-        WEBHOOK_DELIVERIES.provide(WebhookDeliveries(opaque_ids)),
-        EXPORTS.provide(Exports(settings.reader_threads, is_for_bots=settings.reports_slack == "on")),
-        PERFORMANCE.provide(PerformanceReader(market, valuer, list_closed_trips)),
-        DAY_CLOSER.provide(DayCloser(market, valuer, components.calendars)),
+        FEED.build_state_entry(components.streams.fanouts.feed),
+        STREAMS.build_state_entry(components.streams),
+        OPAQUE_IDS.build_state_entry(opaque_ids),
+        WEBHOOKS.build_state_entry(
+            WebhookService(create_key_ring(settings), create_address_policy(settings))
+        ),
+        WEBHOOK_DELIVERIES.build_state_entry(WebhookDeliveries(opaque_ids)),
+        EXPORTS.build_state_entry(
+            Exports(settings.reader_threads, is_for_bots=settings.reports_slack == "on")
+        ),
+        PERFORMANCE.build_state_entry(PerformanceReader(market, valuer, list_closed_trips)),
+        DAY_CLOSER.build_state_entry(DayCloser(market, valuer, components.calendars)),
     ]
 
 
@@ -155,10 +159,10 @@ def _list_brokers(components: Components) -> State:
     keys = create_broker_key_ring(components.settings)
     policy = create_broker_address_policy(components.settings)
     return [
-        BROKER_CONNECTIONS.provide(BrokerConnections(keys, policy, has_limits)),
-        CREATE_BROKER.provide(components.create_broker),
-        BROKER_LOG_INS.provide(BrokerLogIns(keys, policy, LOG_INS)),
-        ADOPTION.provide(Adoption(components.writer, components.readers, components.now)),
+        BROKER_CONNECTIONS.build_state_entry(BrokerConnections(keys, policy, has_limits)),
+        CREATE_BROKER.build_state_entry(components.create_broker),
+        BROKER_LOG_INS.build_state_entry(BrokerLogIns(keys, policy, LOG_INS)),
+        ADOPTION.build_state_entry(Adoption(components.writer, components.readers, components.now)),
     ]
 
 
@@ -166,6 +170,6 @@ def _list_strategies(components: Components) -> State:
     """Return the components of strategies and backtests."""
     inspector = CodeInspector(create_code_catalog(components.settings))
     return [
-        CODE_INSPECTOR.provide(inspector),
-        PREPARE_STRATEGY_CODE.provide(BacktestCodeFinder(inspector, components.readers).prepare),
+        CODE_INSPECTOR.build_state_entry(inspector),
+        PREPARE_STRATEGY_CODE.build_state_entry(BacktestCodeFinder(inspector, components.readers).prepare),
     ]

@@ -9,9 +9,11 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine
 
 from app.alerts.service.price_alert_watcher import PriceAlertWatcher
+from app.assembly.authentication import create_authentication, make_limiter, make_sessions
+from app.assembly.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
+from app.assembly.security import create_broker_address_policy, create_broker_key_ring
+from app.assembly.startup import ManagedComponents
 from app.audit.service import AuditWriter
-from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
@@ -93,7 +95,6 @@ from app.rate_limit import BucketExchange, RateLimiter, get_rate_limit_scope
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
-from app.security_setup import create_broker_address_policy, create_broker_key_ring
 from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -103,7 +104,6 @@ from app.signals.service.resumption import SignalResumption
 from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
-from app.startup import ManagedComponents
 from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.runner_factory import RunnerFactory

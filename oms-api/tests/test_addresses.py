@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.addresses import NOBODY, AddressResolver
+from app.addresses import NO_ADDRESS, AddressResolver
 from app.config import parse_networks
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
@@ -62,7 +62,7 @@ def test_ipv4_mapped_peer_is_its_ipv4_address():
 
 
 def test_socket_without_an_address_has_an_empty_address():
-    assert resolve_address(None, "203.0.113.9") == NOBODY
+    assert resolve_address(None, "203.0.113.9") == NO_ADDRESS
 
 
 @pytest.mark.parametrize("peer", ["testclient", "", "fe80::1%eth0"])

@@ -12,24 +12,24 @@ from typing_extensions import override
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.buffered_transport import BufferedTransport
-from app.direct_routes import DirectRequest, get_direct_headers
+from app.http.direct_routes import DirectRequest, get_direct_headers
+from app.http_server.buffered_transport import BufferedTransport
 
 if TYPE_CHECKING:  # imported before the application in worker processes
-    from app.edge import Edge
+    from app.http_server.request_middleware import RequestMiddleware
 
 MAX_HEAD_BYTES = 64 * 1024
 STREAM_SUFFIX = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
-WEBSOCKET_MESSAGE_LIMIT = 65_536  # the largest message of a client, in bytes
-WEBSOCKET_SEND_BUFFER = 65_536
+MAX_WEBSOCKET_MESSAGE_BYTES = 65_536  # the largest message of a client, in bytes
+WEBSOCKET_SEND_BUFFER_BYTES = 65_536
 HANDOVER_SECONDS = 0.05  # a direct route waits this long for the rest of a body; then ASGI takes over
 _FIELD_OVERHEAD = len(": \r\n")
-_EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
-_NOT_HTTP = b"HTTP/1.1 400 Bad Request" + _EMPTY_AND_CLOSE
+_EMPTY_RESPONSE_END = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_HEAD_TOO_LARGE_RESPONSE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_RESPONSE_END
+_TIMEOUT_RESPONSE = b"HTTP/1.1 408 Request Timeout" + _EMPTY_RESPONSE_END
+_BAD_REQUEST_RESPONSE = b"HTTP/1.1 400 Bad Request" + _EMPTY_RESPONSE_END
 
 
 class _HeadRefused(Exception):
@@ -47,7 +47,7 @@ class _DiscardedTrailers(list[Any]):
         pass
 
 
-_DISCARDED = _DiscardedTrailers()
+_DISCARDED_TRAILERS = _DiscardedTrailers()
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -61,8 +61,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     A complete request always gets its response. Input that cannot be parsed closes the connection after that
     response.
 
-    It calls the direct routes of the application's `edge` directly; see `direct_routes`. It removes uvicorn's
-    middleware for proxy headers, because the application has its own list of trusted proxies.
+    It calls the direct routes of the application's `request_middleware`; see `http.direct_routes`. It removes
+    uvicorn's middleware for proxy headers, because the application has its own list of trusted proxies.
     """
 
     head_seconds = HEAD_SECONDS
@@ -74,14 +74,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _message_count = 0
     _field_bytes = 0
     _host_count = 0
-    _refusal = _NOT_HTTP
+    _refusal_response = _BAD_REQUEST_RESPONSE
     _is_ending = False
     _is_upgraded = False
     _last_complete_cycle: RequestResponseCycle | None = None
     _deadline: float | None = None  # in the time of the event loop
     _deadline_timer: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
-    _edge: "Edge | None" = None
+    _request_middleware: "RequestMiddleware | None" = None
     _pending_direct_request: DirectRequest | None = None
 
     @override
@@ -89,7 +89,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
-        self._edge = getattr(self.app, "edge", None)
+        self._request_middleware = getattr(self.app, "request_middleware", None)
         self._buffer = BufferedTransport(transport, self.loop, self.write_seconds)
         self.transport = self._buffer  # type: ignore[assignment]  # has its interface
         self._set_timeout(self.head_seconds)
@@ -133,7 +133,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         continues_head = self._in_head and self._message_count == messages
         self._head_bytes = self._head_bytes + len(data) if continues_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse_connection(_TOO_LARGE)
+            self._refuse_connection(_HEAD_TOO_LARGE_RESPONSE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
                 self._set_timeout(self.head_seconds)
@@ -168,22 +168,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         if self._field_bytes > MAX_HEAD_BYTES:
-            self._refusal = _TOO_LARGE
+            self._refusal_response = _HEAD_TOO_LARGE_RESPONSE
             raise _HeadRefused
         if self._host_count > 1 or (self._host_count == 0 and self.parser.get_http_version() == "1.1"):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
         if not self.parser.should_upgrade():  # uvicorn reads the headers again in that case
-            self.headers = _DISCARDED
+            self.headers = _DISCARDED_TRAILERS
 
     @override
     def on_message_complete(self) -> None:
         self._in_message = False
         self._last_complete_cycle = self.cycle
         super().on_message_complete()
-        if self._pending_direct_request is not None and self._pending_direct_request.cycle is self.cycle:
-            self._start_direct(self._pending_direct_request)
+        if self._pending_direct_request is not None and self._pending_direct_request.exchange is self.cycle:
+            self._start_direct_request(self._pending_direct_request)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -194,11 +194,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         elif cycle.more_body:
             self._pending_direct_request = direct_request
         else:  # it waited for the response to an earlier request of the connection
-            self._start_direct(direct_request)
+            self._start_direct_request(direct_request)
 
     def _find_direct_request(self, cycle: RequestResponseCycle) -> DirectRequest | None:
         scope: Any = cycle.scope
-        route = None if self._edge is None else self._edge.direct_routes.get((scope["method"], scope["path"]))
+        route = (
+            None
+            if self._request_middleware is None
+            else self._request_middleware.direct_routes.get((scope["method"], scope["path"]))
+        )
         if route is None or scope["query_string"] or self.flow.write_paused:
             return None
         headers = get_direct_headers(scope["headers"])
@@ -207,12 +211,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         decline = partial(super()._start_asgi_task, cycle, self.app)
         return DirectRequest(route, cycle, headers, self.send_response, decline)
 
-    def _start_direct(self, direct_request: DirectRequest) -> None:
+    def _start_direct_request(self, direct_request: DirectRequest) -> None:
         self._pending_direct_request = None
-        if self._edge is None:
+        if self._request_middleware is None:
             direct_request.decline()
         else:
-            self._edge.start_direct(direct_request)
+            self._request_middleware.start_direct_request(direct_request)
 
     def _start_application(self, direct_request: DirectRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
@@ -246,22 +250,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         A URL with a query string is refused: the query may contain a key, which uvicorn would log.
         """
         if b"?" in self.url or not self._is_free:
-            self._refuse_connection(_NOT_HTTP)
+            self._refuse_connection(_BAD_REQUEST_RESPONSE)
             return
         self._is_upgraded = True
         self._set_timeout(None)
-        self.config.ws_max_size = WEBSOCKET_MESSAGE_LIMIT
+        self.config.ws_max_size = MAX_WEBSOCKET_MESSAGE_BYTES
         self.config.ws_per_message_deflate = False
         connection: socket.socket | None = self.transport.get_extra_info("socket")
         if connection is not None:
             # The system would grow the buffer to megabytes, which delays the write timeout of slow clients.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WEBSOCKET_SEND_BUFFER)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WEBSOCKET_SEND_BUFFER_BYTES)
         super().handle_websocket_upgrade()
 
     @override
     def send_400_response(self, msg: str) -> None:
         is_stray = self._message_count > 1 and not (self._in_message and self.url)
-        self._refuse_connection(b"" if is_stray else self._refusal)
+        self._refuse_connection(b"" if is_stray else self._refusal_response)
 
     def _refuse_connection(self, response: bytes) -> None:
         """Stop reading. Complete requests get their responses, then the connection closes.
@@ -330,7 +334,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._refuse_late_request()
 
     def _refuse_late_request(self) -> None:
-        self._refuse_connection(_TOO_SLOW if self._in_head and self._in_message else b"")
+        self._refuse_connection(_TIMEOUT_RESPONSE if self._in_head and self._in_message else b"")
 
 
 @lru_cache(maxsize=1)  # the date changes every second

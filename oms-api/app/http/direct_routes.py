@@ -4,8 +4,8 @@ A direct route only serves requests that need no query before they are queued fo
 others, among them those that it would refuse, before it has counted or changed anything. The ASGI application
 then serves them.
 
-An `edge.AsyncDirectRoute` may await queries; the ASGI middleware serves it. A direct route may not; the
-HTTP protocol calls it.
+An AsyncDirectRoute may await queries; the ASGI middleware serves it. A direct route may not; the HTTP
+protocol calls it.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import OmsError
 
-if TYPE_CHECKING:  # see `http_server`
+if TYPE_CHECKING:  # see `http_server.protocol`
     from app.rate_limit import RateState
 
-DIRECT_BODY_LIMIT = 16_384
+MAX_DIRECT_BODY_BYTES = 16_384
 # Headers that only the ASGI application handles.
-_GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+_ASGI_ONLY_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
 
 @dataclass(slots=True)
@@ -28,8 +28,9 @@ class RequestInfo:
     """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
 
     The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
-    added to the response, and `on_denied`, which is called when an authenticated caller gets a 403. `tail` is
-    the last segment of the path. `trace_id` is that of the header `traceparent`.
+    added to the response, and `on_denied`, which is called when an authenticated caller gets a 403.
+    `last_segment` is the last segment of the path, set for the routes that end in WILDCARD_SEGMENT.
+    `trace_id` comes from the header `traceparent`.
     """
 
     headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords
@@ -37,7 +38,7 @@ class RequestInfo:
     path: str
     request_id: str
     caller: str = "-"
-    tail: str = ""
+    last_segment: str = ""
     address: str = "-"
     trace_id: str | None = None
     rate: "RateState | None" = None
@@ -73,18 +74,20 @@ class PendingResponse:
 
 
 DirectRoute = Callable[[RequestInfo], PendingResponse | None]
+AsyncDirectRoute = Callable[[RequestInfo], Awaitable[JsonResponse]]
+WILDCARD_SEGMENT = "{name}"  # at the end of the path of an AsyncDirectRoute: matches any segment
 
 
 @dataclass(slots=True, eq=False)
 class DirectRequest:
     """A request of an HTTP connection that a direct route serves when its body is complete.
 
-    `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
-    `decline` lets the ASGI application serve the request.
+    `exchange` holds the request and its response: uvicorn's RequestResponseCycle, or a ForwardedExchange.
+    `respond` sends a whole response to it. `decline` lets the ASGI application serve the request.
     """
 
     route: DirectRoute
-    cycle: Any
+    exchange: Any
     headers: Mapping[bytes, bytes]
     respond: Callable[[Any, int, bytes, bytes], None]
     decline: Callable[[], None]
@@ -97,8 +100,8 @@ def get_direct_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]
     length = direct_headers.get(b"content-length", b"")
     is_direct = (
         len(direct_headers) == len(headers)
-        and direct_headers.keys().isdisjoint(_GENERIC_HEADERS)
+        and direct_headers.keys().isdisjoint(_ASGI_ONLY_HEADERS)
         and length.isdigit()
-        and int(length[:20]) <= DIRECT_BODY_LIMIT
+        and int(length[:20]) <= MAX_DIRECT_BODY_BYTES
     )
     return direct_headers if is_direct else None

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from app import main
-from app.http_server import MAX_HEAD_BYTES, LimitedHttpProtocol, set_timeouts
+from app.http_server.protocol import MAX_HEAD_BYTES, LimitedHttpProtocol, set_timeouts
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process

@@ -19,7 +19,7 @@ from app.database import Readers, connect_engine, require_safe_durability
 from app.database.engine import UnsafeDatabase
 from app.database.failures import format_reason
 from app.database.files import DatabaseFile
-from app.forwarding import Forwarder, ServeCycle
+from app.forwarding import Forwarder, ServeExchange
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
@@ -58,7 +58,7 @@ class Forwarding:
     """The forwarder of a worker process, and the function that serves the requests of other workers."""
 
     forwarder: Forwarder
-    serve: ServeCycle
+    serve: ServeExchange
 
 
 def lifespan(

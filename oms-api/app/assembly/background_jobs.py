@@ -5,6 +5,8 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from app.alerts.service.portfolio_alerts import PortfolioAlerts
+from app.assembly.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
+from app.assembly.security import create_address_policy, create_broker_address_policy, create_key_ring
 from app.backup import create_backup_keys
 from app.backup_job import BackupJob
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS
@@ -38,8 +40,6 @@ from app.performance.queries import load_baselines
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.reports.service.daily_stats import DailyStatistics
-from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
-from app.security_setup import create_address_policy, create_broker_address_policy, create_key_ring
 from app.strategies.service.drift_watch import PERIOD as DRIFT_PERIOD
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.environment import create_code_catalog

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.buffered_transport import BufferedTransport
+from app.http_server.buffered_transport import BufferedTransport
 
 
 class Pipe:
