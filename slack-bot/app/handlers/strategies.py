@@ -5,8 +5,8 @@ from app.handlers.orders.message_buttons import ButtonAction, build_button_handl
 from app.handlers.registry import HandlerRegistry
 from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
 from app.services.request_forms import open_backtest_form, open_parameters_form
+from app.services.request_origin import RequestOrigin
 from app.services.strategies import actions
 
 BUTTONS: dict[str, ButtonAction] = {
@@ -26,12 +26,12 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
 
 def _open_backtest_form(
-    services: Services, origin: CommandOrigin, name: str, _clicked: ClickedMessage
+    services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage
 ) -> None:
     open_backtest_form(services, origin, name)
 
 
 def _open_parameters_form(
-    services: Services, origin: CommandOrigin, name: str, _clicked: ClickedMessage
+    services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage
 ) -> None:
     open_parameters_form(services, origin, name)

@@ -9,8 +9,8 @@ CHANNEL_ID_PREFIXES = ("C", "G")  # of channels; the ids of direct messages begi
 
 
 @dataclass(frozen=True)
-class CommandOrigin:
-    """The origin of one request: person, channel, and the request id for logs, the OMS and error texts."""
+class RequestOrigin:
+    """The person, channel and id of a request from Slack. Logs, OMS requests and error texts have the id."""
 
     request_id: str
     person: Person

@@ -1,4 +1,4 @@
-"""Apply requests to response URLs, and answers to slash commands."""
+"""Apply requests to response URLs, and responses to slash commands."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, A
 
 
 def post(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> Message:
-    """Post an answer. Only the person sees it, unless ``response_type`` is ``in_channel``."""
+    """Post a response. Only the person sees it, unless ``response_type`` is ``in_channel``."""
     kind = body.get("response_type") or "ephemeral"
     if kind not in {"ephemeral", "in_channel"}:
         raise ArgumentsError("must be one of: ephemeral, in_channel [json-pointer:/response_type]")

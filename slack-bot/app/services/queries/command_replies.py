@@ -1,4 +1,4 @@
-"""Answer commands in words that read: portfolios, positions, orders, trades, P&L, quotes and risk."""
+"""Load the replies to commands in words: portfolios, positions, orders, trades, P&L, quotes and risk."""
 
 import logging
 import time
@@ -44,10 +44,10 @@ NO_SYMBOL = "Name one or more symbols, such as `quote AAPL MSFT`."
 
 def load_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     """Return the reply to a command that reads. Raises `OmsError`."""
-    return ANSWERS[command.verb](client, command)
+    return REPLY_LOADERS[command.verb](client, command)
 
 
-def _answer_help(client: PortfolioClient, _command: TextCommand) -> Reply:
+def _load_help_reply(client: PortfolioClient, _command: TextCommand) -> Reply:
     try:
         return build_help_reply(client.get_member())
     except OmsError as error:
@@ -55,7 +55,7 @@ def _answer_help(client: PortfolioClient, _command: TextCommand) -> Reply:
         return build_help_reply(None)
 
 
-def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_portfolio_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     names = [command.portfolio] if command.portfolio else client.list_portfolio_names(limit=MAX_NAMES)
     if not command.portfolio and len(names) != 1:
         values, is_cut = list_values(client, names)
@@ -68,7 +68,7 @@ def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
 
 
 def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
-    """Return the equity over time. It is empty if the OMS does not answer: the portfolio is shown anyway."""
+    """Return the equity over time. It is empty if the OMS does not respond: the portfolio is shown anyway."""
     try:
         return client.get_equity_history(name)
     except OmsError as error:
@@ -88,7 +88,7 @@ def read_positions(client: PortfolioClient, portfolio: str = "", symbol: str = "
     return Page(positions[:MAX_POSITIONS], len(positions) > MAX_POSITIONS)
 
 
-def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_positions_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     page = read_positions(client, command.portfolio, command.symbol)
     if not page.rows and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
@@ -97,7 +97,7 @@ def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
     return build_positions_reply(page)
 
 
-def _answer_orders(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_orders_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     order_summaries = client.list_orders(command, limit=MAX_ORDERS + 1)
     if not order_summaries and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
@@ -106,27 +106,27 @@ def _answer_orders(client: PortfolioClient, command: TextCommand) -> Reply:
     )
 
 
-def _answer_trades(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_trades_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     trade_summaries = client.list_trades(command, limit=MAX_TRADES + 1)
     if not trade_summaries and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
     return build_trades_reply(trade_summaries[:MAX_TRADES], is_cut=len(trade_summaries) > MAX_TRADES)
 
 
-def _answer_profit(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_profit_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     if unknown := _find_unknown_portfolio(client, command):
         return unknown
     today = client.list_pnl(command.portfolio, is_today=True)
     return build_profit_reply(today, client.list_pnl(command.portfolio, is_today=False))
 
 
-def _answer_quote(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_quotes_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     if not command.symbols:
         return build_sentence_reply(NO_SYMBOL)
     return build_quotes_reply([_read_quote(client, symbol) for symbol in command.symbols])
 
 
-def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
+def _load_risk_reply(client: PortfolioClient, command: TextCommand) -> Reply:
     if unknown := _find_unknown_portfolio(client, command):
         return unknown
     currency, exposures = client.list_exposures(command.portfolio)
@@ -136,15 +136,15 @@ def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
     return build_risk_reply(risk_report)
 
 
-def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:
+def _load_approvals_reply(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_approvals_reply(client.list_approvals(limit=MAX_APPROVALS))
 
 
-def _answer_alerts(client: PortfolioClient, _command: TextCommand) -> Reply:
+def _load_alerts_reply(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_alerts_reply(client.list_alerts())
 
 
-def _answer_alert(client: PortfolioClient, command: TextCommand) -> Reply:
+def _change_alert(client: PortfolioClient, command: TextCommand) -> Reply:
     """Create or remove an alert."""
     request = command.alert
     if request is None:
@@ -155,15 +155,15 @@ def _answer_alert(client: PortfolioClient, command: TextCommand) -> Reply:
     return build_sentence_reply(f"The alert `{request.removed_id}` is removed.")
 
 
-def _answer_strategies(client: PortfolioClient, _command: TextCommand) -> Reply:
+def _load_strategies_reply(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_strategies_reply(client.strategies.list_strategies(), client.get_member())
 
 
-def _answer_settings(client: PortfolioClient, _command: TextCommand) -> Reply:
+def _load_settings_reply(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_settings_reply(client.get_preferences())
 
 
-def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
+def _change_watchlist(client: PortfolioClient, command: TextCommand) -> Reply:
     """Add the typed symbols to the person's first watchlist, and return the quotes of all watchlists."""
     lists = dict(client.get_preferences().watchlists)
     if command.symbols:
@@ -178,7 +178,7 @@ def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
 
 
 def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:
-    """Return the quote and its change today. The change is left out if the OMS does not answer it."""
+    """Return the quote and its change today. The change is left out if the OMS does not respond."""
     quote = client.find_quote(symbol)
     if quote is None or quote.price is None:
         return QuoteLine(symbol, quote)
@@ -204,19 +204,19 @@ def _build_unknown_portfolio(client: PortfolioClient, name: str) -> Reply:
     return build_sentence_reply(f"There is no portfolio called {format_literal(name)}.{hint}")
 
 
-ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
-    Verb.HELP: _answer_help,
-    Verb.PORTFOLIO: _answer_portfolio,
-    Verb.POSITIONS: _answer_positions,
-    Verb.ORDERS: _answer_orders,
-    Verb.TRADES: _answer_trades,
-    Verb.PNL: _answer_profit,
-    Verb.QUOTE: _answer_quote,
-    Verb.RISK: _answer_risk,
-    Verb.APPROVALS: _answer_approvals,
-    Verb.ALERT: _answer_alert,
-    Verb.ALERTS: _answer_alerts,
-    Verb.WATCH: _answer_watch,
-    Verb.STRATEGIES: _answer_strategies,
-    Verb.SETTINGS: _answer_settings,
+REPLY_LOADERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
+    Verb.HELP: _load_help_reply,
+    Verb.PORTFOLIO: _load_portfolio_reply,
+    Verb.POSITIONS: _load_positions_reply,
+    Verb.ORDERS: _load_orders_reply,
+    Verb.TRADES: _load_trades_reply,
+    Verb.PNL: _load_profit_reply,
+    Verb.QUOTE: _load_quotes_reply,
+    Verb.RISK: _load_risk_reply,
+    Verb.APPROVALS: _load_approvals_reply,
+    Verb.ALERT: _change_alert,
+    Verb.ALERTS: _load_alerts_reply,
+    Verb.WATCH: _change_watchlist,
+    Verb.STRATEGIES: _load_strategies_reply,
+    Verb.SETTINGS: _load_settings_reply,
 }

@@ -1,4 +1,4 @@
-"""Answer a submitted form in time, even if the OMS takes longer than Slack waits."""
+"""Respond to a submitted form in time, even if the OMS takes longer than Slack waits."""
 
 import logging
 import time
@@ -12,17 +12,17 @@ from app.blocks.views import build_busy_view, build_done_view, build_working_vie
 from app.errors import QueueFull, SlackError
 from app.request_priority import REQUESTS
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 
-def answer_within_time(
-    services: Services, origin: CommandOrigin, view: dict[str, Any], work: Callable[[], Json]
+def respond_within_time(
+    services: Services, origin: RequestOrigin, view: dict[str, Any], work: Callable[[], Json]
 ) -> Json:
-    """Return the answer that `work` returns, or "Working…" if it takes longer. The form is redrawn then.
+    """Return the response that `work` returns, or "Working…" if it takes longer. The form is redrawn then.
 
-    An answer either closes the form, or updates it with a view.
+    A response either closes the form, or updates it with a view.
     """
     try:
         future = services.trade_workers.submit(origin.request_id, work)
@@ -32,20 +32,20 @@ def answer_within_time(
         with REQUESTS.exclude():
             return future.result(timeout=services.waits.submission)
     except FutureTimeout:
-        answered_at = time.monotonic()
+        responded_at = time.monotonic()
         future.add_done_callback(
-            lambda finished: _redraw_form(services, origin, str(view["id"]), finished, answered_at)
+            lambda finished: _redraw_form(services, origin, str(view["id"]), finished, responded_at)
         )
         return {"response_action": "update", "view": build_working_view()}
 
 
 def _redraw_form(
-    services: Services, origin: CommandOrigin, view_id: str, finished: "Future[Json]", answered_at: float
+    services: Services, origin: RequestOrigin, view_id: str, finished: "Future[Json]", responded_at: float
 ) -> None:
-    """Show a late answer in the form, after Slack has displayed "Working…"."""
+    """Show a late response in the form, after Slack has displayed "Working…"."""
     if finished.cancelled() or finished.exception() is not None:
         return
-    services.stopping.wait(max(0.0, answered_at + services.waits.redraw_after - time.monotonic()))
+    services.stopping.wait(max(0.0, responded_at + services.waits.redraw_after - time.monotonic()))
     try:
         services.slack.update_view(view_id, finished.result().get("view") or build_done_view())
     except SlackError as error:

@@ -1,4 +1,4 @@
-"""Store notes to people and lines in threads before they are sent, so that a crash loses none."""
+"""Store notices to people and lines in threads before they are sent, so that a crash loses none."""
 
 import time
 from dataclasses import replace
@@ -8,26 +8,26 @@ from app.delivery.message_sender import DeliveryClaim, Recipient
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.services.dependencies import Services
 
-PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
+PRIVATE_NOTICE = "note"  # about the person's own request: sent whatever the preferences
 
 
-def store_note(services: Services, to: Recipient, text: str, key: str) -> Recipient:
-    """Store a note to a person, and return the address that records its delivery.
+def store_notice(services: Services, to: Recipient, text: str, key: str) -> Recipient:
+    """Store a notice to a person, and return the address that records its delivery.
 
     If the bot is killed before Slack accepts it, the person gets it as a direct message.
     """
     now = time.time()
-    note = Notification(
+    notice = Notification(
         key=key,
         team=services.team,
         user=to.user,
         channel="",
-        event_type=PRIVATE_NOTE,
+        event_type=PRIVATE_NOTICE,
         text=text,
         created_at=now,
         due_at=now + CLAIM_SECONDS,
     )
-    return replace(to, claim=services.notifications.add_and_claim(note))
+    return replace(to, claim=services.notifications.add_and_claim(notice))
 
 
 def store_thread_line(
@@ -44,7 +44,7 @@ def store_thread_line(
         team=services.team,
         user="",
         channel=channel,
-        event_type=PRIVATE_NOTE,
+        event_type=PRIVATE_NOTICE,
         text=text,
         created_at=now,
         due_at=now + CLAIM_SECONDS,
@@ -53,6 +53,6 @@ def store_thread_line(
     return services.notifications.add_and_claim(line)
 
 
-def send_note(services: Services, to: Recipient, text: str, key: str) -> None:
-    """Send a note to a person that a crash does not lose. `key` identifies it."""
-    services.message_sender.send_privately(store_note(services, to, text, key), build_notice(text))
+def send_notice(services: Services, to: Recipient, text: str, key: str) -> None:
+    """Send a notice to a person that a crash does not lose. `key` identifies it."""
+    services.message_sender.send_privately(store_notice(services, to, text, key), build_notice(text))
