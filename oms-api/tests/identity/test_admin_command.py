@@ -139,8 +139,8 @@ def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_co
 
 
 def test_password_is_prompted_twice_at_a_terminal(run_command, monkeypatch):
-    answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
-    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    responses = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(responses))
     monkeypatch.setattr(Typed, "isatty", lambda _: True)
     assert run_command("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
     status, _, err = run_command("reset-password", "alice@example.com")

@@ -23,11 +23,11 @@ def test_risk_role_may_cancel_but_not_place_orders(market):
 
 
 def create_narrow_client(market, *names):
-    answer = market.post(
+    response = market.post(
         "/api-keys", {"name": f"narrow-{len(names)}", "scopes": ["trade"], "portfolios": names}
     )
-    assert answer.status_code == 201, answer.text
-    return market.with_key(answer.json()["key"])
+    assert response.status_code == 201, response.text
+    return market.with_key(response.json()["key"])
 
 
 def test_restricted_user_sees_no_orders_of_other_portfolios(market):
@@ -136,10 +136,10 @@ def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market
         lambda caller: caller.post_trade(key="trade-1", portfolio_name="Mine"),
     ]
     fresh, again = ([send(me) for send in requests] for _ in range(2))
-    assert [(answer.status_code, answer.headers.get("idempotent-replayed")) for answer in fresh] == [
+    assert [(response.status_code, response.headers.get("idempotent-replayed")) for response in fresh] == [
         (201, None)
     ] * 3
-    assert [(answer.status_code, answer.headers["idempotent-replayed"]) for answer in again] == [
+    assert [(response.status_code, response.headers["idempotent-replayed"]) for response in again] == [
         (201, "true")
     ] * 3
     assert [send(market).headers["idempotent-replayed"] for send in requests] == ["true"] * 3
@@ -147,7 +147,7 @@ def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market
         market.post_order(key="order-1", portfolio_name="Mine", quantity="7"),
         market.post_trade("trade-1"),
     )
-    assert [answer.status_code for answer in other_requests] == [409, 409]
+    assert [response.status_code for response in other_requests] == [409, 409]
     assert me.post_trade(key="trade-1", portfolio_name="Mine", quantity="7").status_code == 409
 
 
@@ -158,8 +158,8 @@ def test_order_change_reveals_no_keys_of_other_portfolios(market):
     assert changed.status_code == 200, changed.text
     me = create_narrow_client(market, "Mine")
     own_order = me.place_order(portfolio_name="Mine", type="LIMIT", limit_price="90")["id"]
-    answer = me.patch(f"/orders/{own_order}", {"quantity": "6"}, {"Idempotency-Key": "change-1"})
-    assert (answer.status_code, answer.json()["quantity"]) == (200, "6")
+    response = me.patch(f"/orders/{own_order}", {"quantity": "6"}, {"Idempotency-Key": "change-1"})
+    assert (response.status_code, response.json()["quantity"]) == (200, "6")
     reversed_ = market.record_trade(portfolio_name="Secret")["trade_id"]
     assert market.post_reversal(reversed_, key="undo-1").status_code == 201
     trade = me.record_trade(portfolio_name="Mine")["trade_id"]
