@@ -36,7 +36,7 @@ def test_requested_order_is_never_omitted():
         create_reader(**paths).find("O1")
 
 
-@pytest.mark.parametrize("answer", [{}, "orders", 7])
+@pytest.mark.parametrize("response", [{}, "orders", 7])
 def test_response_that_is_not_a_list_marks_alpaca_unavailable(response):
     broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
     broker._client = create_client(positions=response)

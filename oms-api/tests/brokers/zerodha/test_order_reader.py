@@ -10,7 +10,7 @@ from app.brokers.zerodha.order_reader import ZerodhaOrderReader
 from tests.brokers.remote.rest_servers import create_client
 
 
-@pytest.mark.parametrize("answer", [{}, "orders", 7])
+@pytest.mark.parametrize("response", [{}, "orders", 7])
 def test_response_that_is_not_a_list_is_malformed(response):
     reader = ZerodhaOrderReader(create_client(orders=response, trades=response))
     with pytest.raises(MalformedResponse):
