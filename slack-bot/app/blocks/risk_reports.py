@@ -44,7 +44,7 @@ class RiskReport(NamedTuple):
 
 def build_risk_reply(risk_report: RiskReport) -> Reply:
     """Return kill switches, exposures and limits."""
-    lines = describe_switches(risk_report.switches) or ["Kill switches: all ACTIVE."]
+    lines = describe_switches(risk_report.switches) or ["Trading is normal: no kill switch is set."]
     total = risk_report.exposures[-1]
     summary = (
         f"Exposure {format_rounded(total.gross_exposure)} gross, "
