@@ -61,7 +61,7 @@ class QuietHours(RequestModel):
 
 
 class PreferencesIn(RequestModel):
-    """The preferences to change. A field that you leave out keeps its value; it is not reset to the default."""
+    """The preferences to change. A field that you leave out keeps its value."""
 
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio": "Did you mean `default_portfolio`?",
@@ -70,7 +70,7 @@ class PreferencesIn(RequestModel):
 
     default_portfolio: PortfolioName | None = Field(
         None,
-        description="Portfolio of orders and trades without `portfolio_name`. If null, there is no default.",
+        description="Portfolio that is selected when an order or trade form opens. If null, there is none.",
         examples=["Growth"],
     )
     order_type: Annotated[OrderType, BeforeValidator(to_upper_case)] = Field(
