@@ -23,9 +23,9 @@ def list_positions(market, portfolio="Growth"):
 
 def post_flatten(market, scope="tenant", name=None, key=None):
     body = {"scope": scope, "name": name, "state": "HALTED", "flatten": True}
-    answer = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["flattened"]
+    response = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
+    assert response.status_code == 200, response.text
+    return response.json()["flattened"]
 
 
 def test_close_without_a_price_waits_for_a_quote(market):
