@@ -37,4 +37,4 @@ def _check_audit_log(connection: Connection, tenant_id: int, head: Head) -> tupl
     missing = verifier.verify_end()
     if missing:
         return verifier, missing.problem
-    return verifier, "no head covers this entry" if verifier.unproven else None
+    return verifier, "no head covers this entry" if verifier.uncovered_lines else None

@@ -13,7 +13,7 @@ from app.orders.rules.values import Order
 def load_exit_prices(
     connection: Connection, tenant_id: int, positions: Sequence[ListedPosition]
 ) -> dict[PositionNameKey, ExitPrices]:
-    """Load the open orders of the positions, and return the stop-loss and take-profit prices of each position."""
+    """Load the open orders of the positions, and return the exit prices of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}
     for name_key, order in list_open_orders_by_symbol(
         connection, tenant_id, {position.symbol for position in positions}

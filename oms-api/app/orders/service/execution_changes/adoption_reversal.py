@@ -66,5 +66,7 @@ def reverse_adoption(
     except Conflict as error:
         _LOG.warning("the adoption %s was not reversed: %s", adoption.trade_id, error.detail)
         return
-    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.holding_key)
+    context.order_store.positions_to_revalue.setdefault(reversal.portfolio_key, set()).add(
+        reversal.symbol_product_key
+    )
     reduce_competing_orders(context, reversal, at)
