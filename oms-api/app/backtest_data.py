@@ -51,7 +51,8 @@ def open_files(namespace: argparse.Namespace) -> OpenBars:
         selection = selection._replace(end=namespace.end)
     allow_gaps = namespace.gaps == "allow"
     files = BarFiles(namespace.data, namespace.interval, selection, allow_gaps=allow_gaps)
-    symbols, pairs = names or files.list_symbols(), list[str]()
+    symbols = names or files.list_symbols()
+    pairs = list[str]()
     if namespace.rates is not None:
         path = Path(namespace.rates)
         file_symbols = BarFiles(path, namespace.interval).list_symbols()

@@ -41,7 +41,8 @@ def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
 
 @contextmanager
 def _open_stored_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
-    names, now = list_names(namespace), SteadyClock()
+    names = list_names(namespace)
+    now = SteadyClock()
     if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
     settings = load_settings()

@@ -87,7 +87,8 @@ class PriceThresholds:
         if thresholds is None:  # all of its thresholds were due
             return
         direction, threshold = get_next_threshold(alert)
-        side, entry = thresholds.get_side(direction), (threshold, alert.id)
+        side = thresholds.get_side(direction)
+        entry = (threshold, alert.id)
         index = bisect_left(side, entry)
         if index < len(side) and side[index] == entry:
             del side[index]

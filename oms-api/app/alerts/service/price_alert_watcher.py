@@ -69,7 +69,8 @@ class PriceAlertWatcher:
 
     async def run(self) -> None:
         """Watch until canceled."""
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(woken.set)
         while True:
             try:

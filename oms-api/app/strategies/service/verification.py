@@ -14,7 +14,8 @@ def verify_journals(connection: Connection) -> Iterator[ActionDifference]:
 
     Old inputs are deleted. A journal without inputs can therefore end anywhere.
     """
-    heads, journals = list_heads(connection), list_journals(connection)
+    heads = list_heads(connection)
+    journals = list_journals(connection)
     for key in sorted(heads.keys() | journals):
         place = f"journal of strategy {key.strategy!r} of tenant {key.tenant_id}"
         end = compute_journal_end(iterate_inputs(connection, *key))

@@ -63,12 +63,16 @@ def build_risk_input(
     context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
 ) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
-    portfolio, limits = context.get_portfolio(order), find_limits(context, order)
-    symbol, candidate = context.find_symbol_state(order.tenant_id, order.symbol), _build_candidate(order)
+    portfolio = context.get_portfolio(order)
+    limits = find_limits(context, order)
+    symbol = context.find_symbol_state(order.tenant_id, order.symbol)
+    candidate = _build_candidate(order)
     state, scope = context.get_trading_state(order)
     book, other_exposure = _sum_others(context, order, excluded, candidate)
-    firm, losses = compute_firm_totals(context, order, limits), find_current_losses(context, order, limits)
-    hold, seconds = find_current_hold(context, order), limits.repeat_order_seconds
+    firm = compute_firm_totals(context, order, limits)
+    losses = find_current_losses(context, order, limits)
+    hold = find_current_hold(context, order)
+    seconds = limits.repeat_order_seconds
     session_hold = find_session_refusal(context, order, hold)
     return RiskInput(
         order=candidate,
