@@ -131,12 +131,12 @@ class MarketWatcher:
             tenant_id: switch_keys for tenant_id, switch_keys in halts.items() if tenant_id in tenant_ids
         }
         with_held_orders = list_instruments_with_held_orders(connection)
-        opened_symbols = self._list_opened_symbols_by_tenant(connection, at)
+        opened_symbols = self._group_opened_symbols_by_tenant(connection, at)
         limited = list_tenants_with_loss_limits(connection) if checks_losses else []
         unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
         return _MarketState(fresh_quotes, with_held_orders, opened_symbols, halts, limited, unmatched)
 
-    def _list_opened_symbols_by_tenant(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+    def _group_opened_symbols_by_tenant(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols whose session is open and for which orders wait."""
         self._calendars.refresh(connection)
         waiting_instruments = list_instruments_waiting_for_session(connection, at)

@@ -20,7 +20,7 @@ _COMPARED_COMMANDS = (PlaceOrder, PlaceGroup, PreviewOrder)
 _UNSENT_STATUSES = frozenset({Status.DENIED, Status.REJECTED})
 
 
-def get_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
+def find_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
     """Return the age in seconds of the person's newest identical order.
 
     Return None if there is none within `within`. Denied and rejected orders do not count, because they were

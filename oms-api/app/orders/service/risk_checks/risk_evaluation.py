@@ -17,7 +17,7 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate
-from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
+from app.orders.service.risk_checks.duplicate_orders import find_seconds_since_same_order
 from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
 from app.orders.service.risk_checks.exposure import build_book, build_charged_market, compute_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
@@ -91,7 +91,7 @@ def build_risk_input(
         latch=find_latch(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
-        same_order_seconds=None if confirm_repeat else get_seconds_since_same_order(context, order, seconds),
+        same_order_seconds=None if confirm_repeat else find_seconds_since_same_order(context, order, seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
