@@ -17,8 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.backtest_arguments import add_run_arguments, build_settings
-from app.backtest_data import OpenBars, open_files
+from app.backtest_inputs.arguments import add_run_arguments, build_settings
+from app.backtest_inputs.bars import OpenBars, open_files
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestRun
@@ -87,7 +87,7 @@ def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
         yield open_files(namespace)
         return
     # Imported here, since a backtest on files needs no memory for the service.
-    from app.backtest_stored_data import open_stored  # noqa: PLC0415  # only the stored bars need it
+    from app.backtest_inputs.stored_data import open_stored  # noqa: PLC0415  # only the stored bars need it
 
     with open_stored(namespace) as bars:
         yield bars

@@ -6,7 +6,7 @@ no backtest waits any more, 2 the settings or the database cannot be used.
 
 import sys
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.backtests.service.jobs import BacktestJobs
 from app.calendars.service import Calendars
 from app.clock import SteadyClock

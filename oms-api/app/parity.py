@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import SteadyClock

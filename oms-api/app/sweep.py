@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.backtest import CANNOT, DONE, FAILED, complete_settings, open_bars
-from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
+from app.backtest_inputs.arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
     ParameterSet,

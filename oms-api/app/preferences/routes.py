@@ -35,7 +35,7 @@ async def put_preferences(
     caller: ManageOwnCaller, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
-    """Replace the preferences in the body. Other preferences do not change."""
+    """Set the preferences that the body names, each as a whole. The others keep their values."""
     tenant_id = caller.tenant_id
     owner = caller.actor
     at = now()
@@ -58,6 +58,6 @@ def _serialize_preferences(caller: Caller, fields: dict[str, Any]) -> dict[str, 
     """Return all preferences, without the name of a portfolio that the caller may not see."""
     preferences = {**DEFAULTS, **fields}
     name = preferences["default_portfolio"]
-    if name is not None and not caller.sees(name_key(name)):
+    if name is not None and not caller.can_see(name_key(name)):
         preferences["default_portfolio"] = None
     return preferences

@@ -40,8 +40,8 @@ def test_covered_order_waits_and_fills_after_approval(client):
 def test_preview_reports_whether_the_order_would_wait(client):
     def needs_approval(**changes: Any) -> bool:
         body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
-        answer = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)
-        return bool(answer.json()["needs_approval"])
+        response = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)
+        return bool(response.json()["needs_approval"])
 
     assert needs_approval()
     assert not needs_approval(quantity="1000000")  # buying power denies it: it would not wait
@@ -125,9 +125,9 @@ def test_oto_child_is_approved_with_its_parent(client):
     def placed(quantity: str) -> tuple[Any, Any]:
         orders = [base | {"symbol": symbol, "quantity": quantity} for symbol in ("AAPL", "TSLA")]
         body = {"kind": "OTO", "orders": orders}
-        answer = client.api.post("/orders:group", body, client.build_headers("trader"))
-        assert answer.status_code == 201, answer.text
-        first, second = answer.json()["orders"]
+        response = client.api.post("/orders:group", body, client.build_headers("trader"))
+        assert response.status_code == 201, response.text
+        first, second = response.json()["orders"]
         return first, second
 
     first, second = placed("10")
@@ -307,8 +307,8 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
         order = client.place_order(quantity="1")
         decide = partial(client.decide_order, order, how, reason="Me first")
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
-        won, lost = sorted(answers, key=lambda answer: answer.status_code)
+            responses = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
+        won, lost = sorted(responses, key=lambda response: response.status_code)
         assert (won.status_code, lost.status_code) == (200, 409)
         body = lost.json()
         winner = next(
@@ -324,9 +324,9 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
 def test_repeated_decision_returns_the_same_answer(client):
     order = client.place_order()
     headers = client.build_headers("approver") | {"Idempotency-Key": "once"}
-    answers = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[1].headers["idempotent-replayed"] == "true"
+    responses = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[1].headers["idempotent-replayed"] == "true"
     assert len(client.list_events()) == 2
 
 

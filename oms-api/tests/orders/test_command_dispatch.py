@@ -35,7 +35,7 @@ from app.orders.service.commands import (
 )
 from app.orders.service.internal_commands import CheckLosses, ExpireOrders, MatchQuote
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.timestamps import format_timestamp
 from tests.orders.commands import build_record_trade
 from tests.orders.writer_harness import WriterHarness, build_ticket, to_decimal

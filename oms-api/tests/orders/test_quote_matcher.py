@@ -16,7 +16,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.market_data.queries import load_unmatched_quote_times
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
@@ -163,7 +163,7 @@ def test_command_sees_its_portfolio_after_the_quote_is_matched(harness, small_po
 
 
 def record_trade(harness, name, quantity="1"):
-    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    origin = CommandOrigin(harness.tenant, "key", None, harness.now, None, None)
     valued = compute_trade_value(Decimal(quantity), Decimal(100), None)
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name_key(name), None)
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.database import unit_of_work
 from app.errors import OmsError
-from app.group_commit.writing import BatchWriter
+from app.group_commit.batch_writer import BatchWriter
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade

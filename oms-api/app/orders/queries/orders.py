@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, sel
 from app.column_values import format_canonical
 from app.database import build_insert, build_update, load_matching_rows
 from app.database.bulk import BulkWrite, load_rows_by_name
+from app.database.prepared import JsonStatement
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -85,7 +86,7 @@ def load_orders_by_column_index(
     connection: Connection,
     column: str,
     names: Sequence[OrderColumnValue],
-    locks: Sequence[tuple[str, str]] = (),
+    locks: Sequence[JsonStatement] = (),
 ) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 
@@ -184,7 +185,7 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     rows = [(*key, first_id) for key in keys]
     return [
         parse_order_row(row)
-        for row in load_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
+        for row in load_matching_rows(connection, ORDERS, COLUMNS, names, rows, minimum_column="id")
     ]
 
 

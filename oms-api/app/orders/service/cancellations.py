@@ -22,7 +22,7 @@ from app.ids import SortableIds
 from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import CancellationPortfolio
@@ -164,8 +164,8 @@ def _find_symbol(connection: Connection, requested: StoredCancellation) -> str |
     return load_symbols_by_alias(connection, [key]).get(key, requested.symbol)
 
 
-def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:
-    return Origin(
+def _build_origin(stored: StoredCancellation, at: datetime) -> CommandOrigin:
+    return CommandOrigin(
         tenant_id=stored.tenant_id,
         source=stored.source,
         user_label=None,

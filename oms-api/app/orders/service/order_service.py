@@ -15,7 +15,7 @@ from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_statements import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
@@ -142,7 +142,7 @@ class OrderService:
 
     async def list_approvals(self, request: AuthenticatedRequest, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
-        if not request.caller.may(Operation.DECIDE_APPROVAL):
+        if not request.caller.is_allowed(Operation.DECIDE_APPROVAL):
             return ()
         origin = self._build_origin(request, "approvals")
         outcome = await self._submit_and_wait(ReviewApprovals(origin, _get_role(request), limit))
@@ -259,10 +259,12 @@ class OrderService:
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _build_origin(self, request: AuthenticatedRequest, operation: str, *values: str | None) -> Origin:
+    def _build_origin(
+        self, request: AuthenticatedRequest, operation: str, *values: str | None
+    ) -> CommandOrigin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
         caller = request.caller
-        return Origin(
+        return CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=None,
@@ -278,7 +280,7 @@ class OrderService:
 def _require_visible_portfolio(request: AuthenticatedRequest, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     portfolio_name_key = name_key(name)
-    if not request.caller.sees(portfolio_name_key):
+    if not request.caller.can_see(portfolio_name_key):
         raise NotYourPortfolio
     return portfolio_name_key
 

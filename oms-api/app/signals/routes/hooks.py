@@ -91,7 +91,7 @@ async def receive_message(
     body = await request.body()
     at = now()
     if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes.")
+        raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes; send a shorter one.")
     signal_in = _parse_message(hook, body)
     candidate = _build_request(hook, signal_in, body, at)
     known_id = await readers.run(
@@ -135,7 +135,9 @@ def _read_values(hook: Hook, body: bytes) -> dict[str, Any]:
     if hook.template is not None:
         values = templates.parse_text(hook.template, body.decode("utf-8", "replace"))
         if values is None:
-            raise Invalid(f"The text does not fit the template {hook.template!r}.")
+            raise Invalid(
+                f"The text does not fit the template {hook.template!r}; correct the text or the template."
+            )
         return dict(values)
     payload = parse_json(body)
     if not isinstance(payload, dict):

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 16_384
 def parse_message(message: bytes) -> SignalRequest:
     """Parse a message: JSON with the fields of a signal and its `id`. Raises Malformed or Invalid."""
     if len(message) > MAX_MESSAGE_BYTES:
-        raise Malformed(f"A message has at most {MAX_MESSAGE_BYTES:,} bytes.")
+        raise Malformed(f"A message has at most {MAX_MESSAGE_BYTES:,} bytes; send a shorter one.")
     payload = parse_json(message)
     if not isinstance(payload, dict):
         raise Malformed("Send a JSON object.")

@@ -12,7 +12,7 @@ from app.errors import Invalid, OmsError, Unavailable
 from app.group_commit import CommitCheck
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.metrics import SignalMetrics
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -166,7 +166,7 @@ def _prepare_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal
 
 
 def build_signal(
-    request: SignalRequest, plan: SignalPlan, origin: Origin, portfolio_id: int, symbol: str
+    request: SignalRequest, plan: SignalPlan, origin: CommandOrigin, portfolio_id: int, symbol: str
 ) -> Signal:
     """Return a received signal that has no outcome yet."""
     return Signal(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Connection, select
 
 from app.ledger.models import Portfolio, Trade
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.reversals import build_unreversed_trade_condition
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.orders.models import OrderRecord
@@ -36,7 +36,7 @@ def load_fills_by_strategy(
     statement = (
         select(*columns)
         .outerjoin(OrderRecord, is_its_order)
-        .where(Trade.tenant_id == tenant_id, condition, is_unreversed())
+        .where(Trade.tenant_id == tenant_id, condition, build_unreversed_trade_condition())
         .order_by(Trade.trade_id)
     )
     if portfolios is not None:

@@ -50,7 +50,7 @@ def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrate
     return [
         listed_strategy
         for listed_strategy in strategies
-        if listed_strategy.portfolio_name_key is None or caller.sees(listed_strategy.portfolio_name_key)
+        if listed_strategy.portfolio_name_key is None or caller.can_see(listed_strategy.portfolio_name_key)
     ]
 
 

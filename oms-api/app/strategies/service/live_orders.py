@@ -10,7 +10,7 @@ from typing import Any
 from app.ledger.rules.accounting import FLAT, Position, apply_fill
 from app.ledger.rules.accounting import Fill as LedgerFill
 from app.ledger.rules.accounting import Side as LedgerSide
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO, format_fixed, multiply
 from app.orders.rules import values as order_values
 from app.orders.rules.order_views import OrderChanges
@@ -134,7 +134,7 @@ class LiveAccount:
     def __init__(self, get_price: Callable[[str], Decimal]) -> None:
         self._get_price = get_price
         self.cash = ZERO
-        self.positions: dict[HoldingKey, Position] = {}
+        self.positions: dict[SymbolProductKey, Position] = {}
 
     @property
     def equity(self) -> Decimal:
@@ -147,13 +147,13 @@ class LiveAccount:
         )
         return self.cash + sum(values, ZERO)
 
-    def get_position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: SymbolProductKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def book_fill(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
-        key = HoldingKey(fill.symbol, product_name)
+        key = SymbolProductKey(fill.symbol, product_name)
         side = LedgerSide(fill.side.value)
         self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))
         self.cash -= side.sign * fill.value + fill.charges
@@ -177,7 +177,7 @@ class LiveAccount:
         self.cash = Decimal(payload["cash"])
         for symbol, product_name, quantity, cost, realized_pnl in payload["positions"]:
             position = Position(Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
-            self.positions[HoldingKey(symbol, product_name)] = position
+            self.positions[SymbolProductKey(symbol, product_name)] = position
 
 
 def _require_valid(ticket: Ticket) -> None:

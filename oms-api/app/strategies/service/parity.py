@@ -13,7 +13,7 @@ from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import load_instruments
-from app.ledger.queries.reading import load_portfolio_summary
+from app.ledger.queries.portfolios import load_portfolio_summary
 from app.market_data.service import Market
 from app.orders.rules.broker_requests import convert_order
 from app.orders.rules.values import Order

@@ -150,7 +150,7 @@ def _read_capital(
 def _build_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
     """Return the limits that are set for the strategy by code."""
     return {
-        limit.code.value: limit.words or format_plain_amount(limit.value)
+        limit.code.value: limit.allowed_values or format_plain_amount(limit.value)
         for limit in list_limits(connection, tenant_id)
         if limit.scope is LimitScope.STRATEGY and limit.key == name and limit.until is None
     }

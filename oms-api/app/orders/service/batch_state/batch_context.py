@@ -18,7 +18,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -159,9 +159,9 @@ class BatchContext:
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
+                    symbol_product_keys = exposure.by_symbol.get(quote.symbol, ())
                     self.order_store.positions_to_revalue.setdefault(portfolio_key, set()).update(
-                        holding_keys
+                        symbol_product_keys
                     )
 
     def find_symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
@@ -199,14 +199,14 @@ class BatchContext:
         """Return the position in the order's symbol and product."""
         return self.ledger.get_position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
-    def can_see(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+    def can_see(self, origin: CommandOrigin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
         return (
             origin.portfolios is None
             or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
         )
 
-    def get_visible_order(self, origin: Origin, order_id: str) -> Order:
+    def get_visible_order(self, origin: CommandOrigin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.can_see(origin, order.portfolio_key):
@@ -234,7 +234,7 @@ class BatchContext:
 
     def flush(self) -> None:
         """Write all changes of the batch."""
-        self.order_store.renew_versions()
+        self.order_store.renew_open_orders_versions()
         self.ledger.flush(*self.order_store.list_writes(), *self.extra_writes)
         self.order_store.set_row_version(get_row_version(self.connection))
         if self.audit_entries:

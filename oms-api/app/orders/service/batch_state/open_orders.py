@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.timestamps import Timestamp
 
@@ -15,8 +15,8 @@ NEVER = "9999"  # later than any instant, as text
 class PortfolioOpenOrders:
     """The open orders of a portfolio by id and by symbol.
 
-    `version` is the `orders_stamp` of the portfolio's row at which they were read. `row_versions` are the
-    versions of the orders' rows, by order id, where they are known. No order expires before
+    `version` is the version of the open orders in the portfolio's row when they were read. `row_versions` are
+    the versions of the orders' rows, by order id, if they are known. No order expires before
     `earliest_ends_at`, so that a search for expired orders can stop early.
     """
 
@@ -45,14 +45,14 @@ class PortfolioOpenOrders:
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 
-    def remove_missing(self, stored: Mapping[str, object]) -> set[HoldingKey]:
+    def remove_missing(self, stored: Mapping[str, object]) -> set[SymbolProductKey]:
         """Remove the orders whose ids are not in `stored`. Return their positions."""
         missing = [order for order_id, order in self.orders.items() if order_id not in stored]
         for order in missing:
             del self.orders[order.id]
             self.by_symbol[order.symbol].pop(order.id)
             self.row_versions.pop(order.id, None)
-        return {order.holding_key for order in missing}
+        return {order.symbol_product_key for order in missing}
 
     def list_outdated(self, stored: Mapping[str, str | None]) -> list[str]:
         """Return the ids of the open orders whose stored rows may differ from the cached ones.
@@ -66,7 +66,7 @@ class PortfolioOpenOrders:
             if not version or cached_versions.get(order_id) != version
         ]
 
-    def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[HoldingKey]:
+    def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[SymbolProductKey]:
         """Put orders that were read. Return their positions. `stored` has their row versions by id."""
         is_sorted = True
         changed = set()
@@ -74,7 +74,7 @@ class PortfolioOpenOrders:
             is_sorted = is_sorted and (order.id in self.orders or order.id > next(reversed(self.orders), ""))
             self.put(order)
             self.set_row_version(order.id, stored[order.id])
-            changed.add(order.holding_key)
+            changed.add(order.symbol_product_key)
         if not is_sorted:
             orders_by_age = dict(sorted(self.orders.items()))
             self.orders, self.by_symbol = orders_by_age, {}

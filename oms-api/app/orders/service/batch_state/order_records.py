@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.queries.executions import list_executions as list_stored_executions
@@ -113,7 +113,7 @@ def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGr
 
 
 def find_repeated_request(
-    context: BatchContext, origin: Origin, *client_order_ids: str | None
+    context: BatchContext, origin: CommandOrigin, *client_order_ids: str | None
 ) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new.
 
@@ -135,7 +135,7 @@ def find_repeated_request(
     )
 
 
-def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
+def find_repeated_change(context: BatchContext, origin: CommandOrigin, order: Order) -> OrderResult | None:
     """Return the order if it was changed under the request's idempotency key, else None."""
     key = origin.idempotency_key
     if not key or all(event.request_key != key for event in list_history(context, order)):
@@ -143,7 +143,7 @@ def find_repeated_change(context: BatchContext, origin: Origin, order: Order) ->
     return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
 
 
-def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
+def _find_visible_order(context: BatchContext, origin: CommandOrigin, name: str) -> Order | None:
     """Return the order with a key or client order id: of the same request, else the oldest."""
     orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:

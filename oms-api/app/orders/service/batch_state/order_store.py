@@ -7,9 +7,9 @@ import orjson
 
 from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.portfolio_state import renew_stamp
+from app.ledger.service.portfolio_state import renew_open_orders_version
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import orders as queries
 from app.orders.queries.executions import insert_executions
@@ -45,7 +45,7 @@ class OrderStore:
         self.executions: list[ExecutionRow] = []  # not written yet
         self.change_count = 0  # the number of changes
         # The positions that changed since the exposures were computed.
-        self.positions_to_revalue: dict[PortfolioKey, set[HoldingKey]] = {}
+        self.positions_to_revalue: dict[PortfolioKey, set[SymbolProductKey]] = {}
 
     @property
     def portfolio_keys(self) -> Set[PortfolioKey]:
@@ -209,15 +209,15 @@ class OrderStore:
         """The orders that the batch created or changed, as they are after it."""
         return [self._orders[key] for key in self._changed]
 
-    def renew_versions(self) -> None:
-        """Set a new version of the open orders of each portfolio whose open orders changed.
+    def renew_open_orders_versions(self) -> None:
+        """Set a new version of the open orders of the portfolios in which they changed.
 
         An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
-            version = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
+            version = renew_open_orders_version(self._ledger.get_portfolio(portfolio_key).open_orders_version)
             self.open_orders[portfolio_key].version = version
-            self._ledger.set_orders_stamp(portfolio_key, version)
+            self._ledger.set_open_orders_version(portfolio_key, version)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
@@ -284,7 +284,7 @@ class OrderStore:
         portfolio_key = order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
-            self.positions_to_revalue.setdefault(portfolio_key, set()).add(order.holding_key)
+            self.positions_to_revalue.setdefault(portfolio_key, set()).add(order.symbol_product_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders

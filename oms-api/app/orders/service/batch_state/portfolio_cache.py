@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_epoch
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
+from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_repair_version
 from app.market_data.rules.values import Quote
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
@@ -73,31 +73,33 @@ class PortfolioRisk:
 
     marks_version: str = ""
     prices_version: int = 0
-    valuations: dict[HoldingKey, PositionRisk] = field(default_factory=dict)
-    by_symbol: dict[str, set[HoldingKey]] = field(default_factory=dict)
-    foreign: set[HoldingKey] = field(default_factory=set)
-    positions_to_revalue: set[HoldingKey] = field(default_factory=set)
+    valuations: dict[SymbolProductKey, PositionRisk] = field(default_factory=dict)
+    by_symbol: dict[str, set[SymbolProductKey]] = field(default_factory=dict)
+    foreign: set[SymbolProductKey] = field(default_factory=set)
+    positions_to_revalue: set[SymbolProductKey] = field(default_factory=set)
     total: ExposureTotals = NO_EXPOSURE
 
-    def put(self, holding_key: HoldingKey, valuation: PositionRisk) -> None:
+    def put(self, symbol_product_key: SymbolProductKey, valuation: PositionRisk) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
-        previous = self.valuations.pop(holding_key, None)
+        previous = self.valuations.pop(symbol_product_key, None)
         before = NO_EXPOSURE if previous is None else previous.totals
         self.total = replace_totals(self.total, before, valuation.totals)
         book = valuation.book
         if book.position or book.orders:
-            self.valuations[holding_key] = valuation
-            self.by_symbol.setdefault(holding_key[0], set()).add(holding_key)
+            self.valuations[symbol_product_key] = valuation
+            self.by_symbol.setdefault(symbol_product_key[0], set()).add(symbol_product_key)
         elif previous is not None:
-            self.by_symbol[holding_key[0]].discard(holding_key)
-        if book.rate is not None and holding_key in self.valuations:
-            self.foreign.add(holding_key)
+            self.by_symbol[symbol_product_key[0]].discard(symbol_product_key)
+        if book.rate is not None and symbol_product_key in self.valuations:
+            self.foreign.add(symbol_product_key)
         else:
-            self.foreign.discard(holding_key)
+            self.foreign.discard(symbol_product_key)
 
     def list_symbols(self) -> set[str]:
         """Return the symbols of the portfolio's positions and open orders, and of some earlier ones."""
-        return self.by_symbol.keys() | {holding_key.symbol for holding_key in self.positions_to_revalue}
+        return self.by_symbol.keys() | {
+            symbol_product_key.symbol for symbol_product_key in self.positions_to_revalue
+        }
 
 
 class PriceVersions:
@@ -117,14 +119,14 @@ class PriceVersions:
         self.version += 1
         self._entries[key] = quote, instrument, self.version
 
-    def list_repriced(self, tenant_id: int, exposure: PortfolioRisk) -> set[HoldingKey]:
+    def list_repriced(self, tenant_id: int, exposure: PortfolioRisk) -> set[SymbolProductKey]:
         """Return the positions whose quote or instrument changed after their valuation."""
-        repriced: set[HoldingKey] = set()
+        repriced: set[SymbolProductKey] = set()
         if exposure.prices_version < self.version:
-            for symbol, holding_keys in exposure.by_symbol.items():
+            for symbol, symbol_product_keys in exposure.by_symbol.items():
                 entry = self._entries.get((tenant_id, symbol))
                 if entry is None or entry[2] > exposure.prices_version:
-                    repriced |= holding_keys
+                    repriced |= symbol_product_keys
         return repriced
 
 
@@ -153,7 +155,7 @@ class PortfolioCache:
     """Cached portfolios of one writer thread.
 
     A value is used only in the session with the database in which it was cached, because a fail-over can lose
-    a commit, and only in the same epoch of the portfolio (see `renew_stamp`).
+    a commit, and only with the same repair version (see `get_repair_version`).
     """
 
     def __init__(self) -> None:
@@ -183,14 +185,14 @@ class PortfolioCache:
     def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
         """Return the current open orders of a locked portfolio if they are cached. Do not change them."""
         cached = self._portfolios.get(state.key, get_version(connection, state))
-        if cached is None or cached.open_orders.version != state.orders_stamp:
+        if cached is None or cached.open_orders.version != state.open_orders_version:
             return None
         return cached.open_orders
 
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
-    """Return the version of a cached portfolio: the session of the connection and the epoch of the orders."""
+    """Return the version of a cached portfolio: the session of the connection, and the repair version."""
     session: str = connection.info.get(_SESSION_KEY) or connection.info.setdefault(
         _SESSION_KEY, secrets.token_hex(8)
     )
-    return f"{session} {get_epoch(state.orders_stamp)}"
+    return f"{session} {get_repair_version(state.open_orders_version)}"

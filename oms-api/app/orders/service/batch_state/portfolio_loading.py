@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
 from app.market_data.rules.rates import list_pairs
 from app.orders.queries import orders as queries
 from app.orders.rules.trading_sessions import Enforcement
@@ -47,7 +47,7 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
         context, {key: portfolio.open_orders for key, portfolio in cached_portfolios.items()}
     )
     for position_key in read:
-        changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
+        changed.setdefault(position_key.portfolio_key, set()).add(position_key.symbol_product_key)
     for key, portfolio in cached_portfolios.items():
         if portfolio.exposure is not None and portfolio.exposure.marks_version == context.marks_version:
             portfolio.exposure.positions_to_revalue |= changed.get(key, set())
@@ -56,7 +56,7 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
 
 def _load_open_orders(
     context: BatchContext, cached: Mapping[PortfolioKey, PortfolioOpenOrders]
-) -> dict[PortfolioKey, set[HoldingKey]]:
+) -> dict[PortfolioKey, set[SymbolProductKey]]:
     """Load the open orders of the portfolios. Return the positions whose orders were read.
 
     `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
@@ -64,7 +64,7 @@ def _load_open_orders(
     loaded = dict(cached)
     outdated = []
     for portfolio_key, cached_orders in cached.items():
-        version = context.ledger.get_portfolio(portfolio_key).orders_stamp
+        version = context.ledger.get_portfolio(portfolio_key).open_orders_version
         if cached_orders.version != version:
             loaded[portfolio_key] = cached_orders.copy()
             loaded[portfolio_key].version = version
@@ -77,9 +77,9 @@ def _read_changes(
     context: BatchContext,
     loaded: Mapping[PortfolioKey, PortfolioOpenOrders],
     outdated: Sequence[PortfolioKey],
-) -> dict[PortfolioKey, set[HoldingKey]]:
+) -> dict[PortfolioKey, set[SymbolProductKey]]:
     stored = queries.load_row_versions(context.connection, outdated)
-    changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+    changed_keys: dict[PortfolioKey, set[SymbolProductKey]] = {}
     order_keys: list[OrderKey] = []
     for portfolio_key in outdated:
         cached_orders = loaded[portfolio_key]

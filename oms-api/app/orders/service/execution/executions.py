@@ -10,7 +10,7 @@ from app.costs.rules.values import ChargedExecution
 from app.ledger.rules.accounting import Side, apply_fill, build_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import MAX_AHEAD
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.portfolio_state import build_trade_entry
 from app.money import format_fixed
@@ -145,8 +145,8 @@ def record_trade(
     return trade, charges
 
 
-def _build_origin(context: BatchContext, order: Order, at: Timestamp) -> Origin:
-    return Origin(
+def _build_origin(context: BatchContext, order: Order, at: Timestamp) -> CommandOrigin:
+    return CommandOrigin(
         tenant_id=order.tenant_id,
         source=order.source,
         user_label=order.user_id,

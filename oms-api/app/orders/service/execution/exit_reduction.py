@@ -70,7 +70,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
 def _may_concern_orders(batch: LedgerBatch, recorded_trade: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded_trade.row
-    if recorded_trade.is_replayed or not batch.get_portfolio(row.portfolio_key).orders_stamp:
+    if recorded_trade.is_replayed or not batch.get_portfolio(row.portfolio_key).open_orders_version:
         return False
     if row.kind == REVERSAL:
         return True

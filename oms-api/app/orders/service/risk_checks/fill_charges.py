@@ -10,7 +10,7 @@ from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
-from app.orders.rules.execution_verification import list_unbusted
+from app.orders.rules.execution_ids import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order

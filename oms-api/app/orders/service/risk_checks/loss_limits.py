@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from app.ledger.models import PositionRow
-from app.ledger.queries.valuation import list_open_positions
+from app.ledger.queries.valuation import list_positions_to_value
 from app.ledger.rules.equity import NO_EXPOSURE
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_state import PortfolioState
@@ -236,7 +236,7 @@ def _get_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
 def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
-    positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
+    positions = list_positions_to_value(connection, PositionRow.__table__.c.tenant_id == tenant_id)
     exposures = value_positions(connection, market.load_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)

@@ -10,8 +10,6 @@ from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
 from app.orders.service.approval.approval_review import review_approvals
 from app.orders.service.batch_state.batch_context import BatchContext
-from app.orders.service.broker_reports.busts import bust_execution
-from app.orders.service.broker_reports.corrections import correct_execution
 from app.orders.service.broker_reports.execution_reports import apply_execution_report
 from app.orders.service.changes.order_cancels import cancel_all, cancel_in_portfolio, cancel_requested_order
 from app.orders.service.changes.order_expiry import expire_order, expire_orders
@@ -41,9 +39,11 @@ from app.orders.service.commands import (
     SetExits,
     WriterCommand,
 )
-from app.orders.service.contingent_orders.halts import cancel_all_halted
+from app.orders.service.contingent_orders.halts import cancel_orders_forbidden_by_halt
 from app.orders.service.execution.exit_reduction import reduce_exits_after_trade
 from app.orders.service.execution.placement import adopt_order, place_group, place_order
+from app.orders.service.execution_changes.busts import bust_execution
+from app.orders.service.execution_changes.corrections import correct_execution
 from app.orders.service.internal_commands import (
     MAX_EXPIRIES,
     ApplyBrokerReport,
@@ -104,7 +104,9 @@ def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrad
     if isinstance(outcome, RecordedTrade):
         reduce_exits_after_trade(context, outcome)
         row = outcome.row
-        context.order_store.positions_to_revalue.setdefault(row.portfolio_key, set()).add(row.holding_key)
+        context.order_store.positions_to_revalue.setdefault(row.portfolio_key, set()).add(
+            row.symbol_product_key
+        )
     return outcome
 
 
@@ -154,5 +156,5 @@ _COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsEr
     ReleaseOrders: release_orders,
     SquareOff: close_intraday_positions,
     CheckLosses: check_losses,
-    CancelHalted: cancel_all_halted,
+    CancelHalted: cancel_orders_forbidden_by_halt,
 }

@@ -21,7 +21,6 @@ from app.orders.rules.values import (
 from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import load_histories
-from app.orders.service.broker_reports.busts import ExecutionChange
 from app.orders.service.changes.order_cancels import load_canceled_orders
 from app.orders.service.commands import (
     AdoptOrder,
@@ -43,6 +42,7 @@ from app.orders.service.commands import (
 )
 from app.orders.service.execution.executions import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
+from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
 from app.orders.service.market_events.corporate_actions import load_corporate_action
 from app.orders.service.risk_checks.approvals import load_decider, load_key_creators, load_requests

@@ -21,10 +21,11 @@ from app.orders.service.batch_state.order_records import (
     load_histories,
 )
 from app.orders.service.broker_reports.broker_charges import load_broker_charge
-from app.orders.service.broker_reports.busts import ExecutionChange, load_adoption
 from app.orders.service.commands import CommandNamingOrder, DecideApproval, ReplaceOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
 from app.orders.service.execution.executions import find_anomaly, find_successor
+from app.orders.service.execution_changes.adoption_reversal import load_adoption
+from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.fill_charges import list_charged_orders
@@ -115,15 +116,17 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
 
 
 def _load_restored_exits(context: BatchContext, actions: Iterable[OrderAction]) -> None:
-    """Load the exits that trades to reverse ended, and the exits that a late fill restores."""
+    """Load the exits that trades to reverse ended, and the exits that a late fill restores or sends."""
     exits: list[Order] = []
+    successors: list[Order] = []  # the orders that the fills are booked on
     for row in context.ledger.originals.values():
         if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
             exits += load_recent_exits(context, row.position_key, row.created_at)
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, Executed):
             successor = find_successor(context, order)
+            successors.append(successor)
             if order.role is Role.ENTRY and find_anomaly(order, successor, command.event) is not None:
                 exits += load_recent_exits(context, order.position_key, successor.created_at)
-    context.order_store.load_relatives(exits)
+    context.order_store.load_relatives([*exits, *successors])
     load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])
