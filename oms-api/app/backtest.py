@@ -111,7 +111,8 @@ def write_results(folder: Path, outcome: CompletedRun) -> None:
 
 def build_summary(outcome: CompletedRun) -> dict[str, Any]:
     """Return the summary that `--json` prints."""
-    statistics, seconds = outcome.result["statistics"], outcome.seconds
+    statistics = outcome.result["statistics"]
+    seconds = outcome.seconds
     return {
         "bars": outcome.run.bars,
         "seconds": round(seconds, 3),
@@ -147,17 +148,21 @@ class RunProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    args, progress = build_parser().parse_args(arguments), RunProgress()
+    args = build_parser().parse_args(arguments)
+    progress = RunProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    status, message = DONE, ""
+    status = DONE
+    message = ""
     try:
         outcome = run_backtest(args, progress)
         if args.out is not None:
             write_results(args.out, outcome)
     except (InvalidBacktest, OSError) as error:
-        status, message = CANNOT, str(error)
+        status = CANNOT
+        message = str(error)
     except StrategyFailed as error:
-        status, message = FAILED, "\n".join((*error.failure.lines, str(error)))
+        status = FAILED
+        message = "\n".join((*error.failure.lines, str(error)))
     progress.finish()
     if message:
         sys.stderr.write(f"{message}\n")

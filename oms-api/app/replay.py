@@ -94,7 +94,8 @@ class ProgressBar:
 
     def draw(self, row: int, at: datetime | None = None) -> None:
         """Draw the progress after `row` rows, whose prices are of the time `at`, if there is one time."""
-        now, tenth = monotonic_seconds(), row * 10 // self._rows
+        now = monotonic_seconds()
+        tenth = row * 10 // self._rows
         is_due = now - self._drawn_at >= REFRESH_SECONDS if self._is_terminal else tenth > self._tenth
         if row < self._rows and not is_due:
             return
@@ -141,7 +142,9 @@ def parse_speed(text: str) -> float | None:
 
 def check_file(path: Path) -> FileSummary:
     """Read the whole file. Raises PriceFileError if a row is invalid or none exists."""
-    rows, gaps, start = 0, set[timedelta](), None
+    rows = 0
+    gaps = set[timedelta]()
+    start = None
     with path.open(newline="", encoding="utf-8") as lines:
         for rows, (_, value) in enumerate(read_price_rows(lines), 1):  # noqa: B007  # the number is the result
             if isinstance(value, Bar):
@@ -157,7 +160,8 @@ def publish_prices(
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
     """Publish the prices of a checked file at the speed. Raises PublishFailed."""
-    last, due_seconds = None, monotonic_seconds()
+    last = None
+    due_seconds = monotonic_seconds()
     max_gap = max(MAX_GAP, summary.length)
     for row, quotes in _list_steps(path, summary.length):
         for quote in quotes:
@@ -175,7 +179,9 @@ def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote
 
     A group is all bars of one start, whose quotes are mixed by time, or one tick.
     """
-    row, start, waiting_quotes = 0, None, list[Quote]()
+    row = 0
+    start = None
+    waiting_quotes = list[Quote]()
     with path.open(newline="", encoding="utf-8") as lines:
         for number, (_, value) in enumerate(read_price_rows(lines), 1):
             at = value.start if isinstance(value, Bar) else None
@@ -194,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="bars or ticks as CSV")
     parser.add_argument("--speed", type=parse_speed, default="60x", help="60x: an hour in a minute; or max")
     parser.add_argument("--url", help="the service's address; by default HOST and PORT")
-    args, stream = parser.parse_args(arguments), sys.stderr
+    args = parser.parse_args(arguments)
+    stream = sys.stderr
     try:
         settings = load_settings()
         summary = check_file(args.file)
@@ -205,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         stream.write(f"{error}\n")
         return CANNOT
-    progress, problem = ProgressBar(stream, summary.rows), None
+    progress = ProgressBar(stream, summary.rows)
+    problem = None
     try:
         publish_prices(args.file, summary, args.speed, publisher, progress)
     except (PublishFailed, KeyboardInterrupt) as failure:

@@ -27,7 +27,8 @@ READERS = 4
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run strategies until `stop` is set. Raises CannotRun."""
-    now, calendars = SteadyClock(), Calendars.load()
+    now = SteadyClock()
+    calendars = Calendars.load()
     with open_database(settings, READERS) as (engine, readers):
         require_tables(engine)
         market = create_market(settings, engine, readers, calendars)

@@ -97,11 +97,13 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
     sets = list_sets(namespace, is_trusted=is_trusted)
     with open_bars(namespace) as bars:
         settings = complete_settings(settings, bars)
-        symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
+        symbols = bars.symbols
+        blocks = list(bars.read_blocks(lambda _: None))
     if not blocks:
         raise InvalidBacktest("There are no bars of these symbols in this period.")
     started = monotonic_seconds()
-    results, progress = list[SetResult](), ProgressBar(sys.stderr, len(sets), "sets")
+    results = list[SetResult]()
+    progress = ProgressBar(sys.stderr, len(sets), "sets")
     for result in run_sets(
         SweepTask(namespace.strategy, is_trusted, symbols, settings, blocks), sets, namespace.workers
     ):

@@ -36,14 +36,14 @@ def parse_data(text: str) -> Path | None:
     return None if text == STORED else Path(text)
 
 
-def list_names(namespace: argparse.Namespace) -> list[str]:
+def list_symbols(namespace: argparse.Namespace) -> list[str]:
     """Return the symbols that the arguments name, empty for all of the data."""
     return [name.strip().upper() for name in namespace.symbols.split(",") if name.strip()]
 
 
 def open_files(namespace: argparse.Namespace) -> OpenBars:
     """Open the files of the arguments. Raises InvalidBacktest."""
-    names = list_names(namespace)
+    names = list_symbols(namespace)
     selection = BarSelection(names)
     if namespace.start is not None:
         selection = selection._replace(start=namespace.start)
@@ -51,7 +51,8 @@ def open_files(namespace: argparse.Namespace) -> OpenBars:
         selection = selection._replace(end=namespace.end)
     allow_gaps = namespace.gaps == "allow"
     files = BarFiles(namespace.data, namespace.interval, selection, allow_gaps=allow_gaps)
-    symbols, pairs = names or files.list_symbols(), list[str]()
+    symbols = names or files.list_symbols()
+    pairs = list[str]()
     if namespace.rates is not None:
         path = Path(namespace.rates)
         file_symbols = BarFiles(path, namespace.interval).list_symbols()

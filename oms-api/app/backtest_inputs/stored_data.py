@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly.components import create_market
-from app.backtest_inputs.bars import STORED, OpenBars, ReportProgress, list_names
+from app.backtest_inputs.bars import STORED, OpenBars, ReportProgress, list_symbols
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.currency_pairs import parse_pairs
@@ -41,7 +41,8 @@ def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
 
 @contextmanager
 def _open_stored_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
-    names, now = list_names(namespace), SteadyClock()
+    names = list_symbols(namespace)
+    now = SteadyClock()
     if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
     settings = load_settings()
@@ -58,7 +59,7 @@ def _read_stored(
     with snapshot(engine) as connection:
         tenant_id = _find_tenant_id(connection, namespace.tenant)
         set_tenant_scope(connection, [tenant_id])
-        symbols = sorted({load_symbol(connection, tenant_id, name) for name in list_names(namespace)})
+        symbols = sorted({load_symbol(connection, tenant_id, name) for name in list_symbols(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
         pairs = [

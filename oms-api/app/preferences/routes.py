@@ -36,7 +36,10 @@ async def put_preferences(
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Set the preferences that the body names, each as a whole. The others keep their values."""
-    tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.to_fields()
+    tenant_id = caller.tenant_id
+    owner = caller.actor
+    at = now()
+    fields = body.to_fields()
 
     def write(connection: Connection) -> dict[str, Any]:
         if fields.get("default_portfolio") is not None:

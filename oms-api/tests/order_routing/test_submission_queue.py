@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Status, StopLoss, TakeProfit
-from app.orders.service.broker_request_notifier import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
+from app.orders.service.broker_request_notifier import MAX_QUEUED_ORDERS, RESERVATION_SECONDS, SubmissionQueue
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.timestamps import format_timestamp
 from tests.order_routing.scripted_broker import DOWN
@@ -99,10 +99,10 @@ def test_lane_is_bounded_and_reservations_end():
     queue = SubmissionQueue(lambda: now[0])
     assert not queue.reserve("closed")
     queue.open()
-    assert all(queue.reserve(f"O{number}") for number in range(MAX_ORDERS))
+    assert all(queue.reserve(f"O{number}") for number in range(MAX_QUEUED_ORDERS))
     assert queue.is_expecting("O1")
     assert not queue.reserve("full")
-    now[0] += RESERVED_SECONDS + 1
+    now[0] += RESERVATION_SECONDS + 1
     assert not queue.is_expecting("O1")
     assert not queue.reserve("removes what is over")
     assert queue.reserve("free again")

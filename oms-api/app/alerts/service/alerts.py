@@ -39,14 +39,14 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
     if ALERTS.count(connection, tenant_id=tenant_id, owner=caller.actor) >= MAX_OWN_ALERTS:
         raise TooManyAlerts(f"You have {MAX_OWN_ALERTS} alerts, which is the maximum; delete some first.")
     name = terms.portfolio_name
-    book = None if name is None else require_portfolio(connection, caller, name, "portfolio_name")
+    portfolio = None if name is None else require_portfolio(connection, caller, name, "portfolio_name")
     alert = Alert(
         tenant_id=tenant_id,
         id=_IDS.generate(tenant_id, now),
         owner=caller.actor,
         kind=terms.kind,
         symbol=None if terms.symbol is None else load_symbol(connection, tenant_id, terms.symbol),
-        portfolio_id=None if book is None else book.id,
+        portfolio_id=None if portfolio is None else portfolio.id,
         direction=terms.direction,
         threshold=terms.threshold,
         is_repeating=terms.is_repeating,
@@ -61,7 +61,7 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
         updated_at=now,
     )
     ALERTS.insert(connection, alert)
-    return ListedAlert(alert, None if book is None else book.name)
+    return ListedAlert(alert, None if portfolio is None else portfolio.name)
 
 
 def delete_alert(connection: Connection, caller: Caller, alert_id: str) -> None:

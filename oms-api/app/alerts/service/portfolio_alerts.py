@@ -63,10 +63,10 @@ class PortfolioAlerts:
         self, connection: Connection, tenant_id: int, portfolios: Sequence[WatchedPortfolio], now: datetime
     ) -> dict[int, dict[AlertKind, Decimal]]:
         """Return the values of portfolios by their id."""
-        books = load_portfolios_by_name(
+        loaded = load_portfolios_by_name(
             connection, tenant_id, [portfolio.name_key for portfolio in portfolios]
         )
-        statements = {book.id: PortfolioStatement(book, positions) for book, positions in books.values()}
+        statements = {state.id: PortfolioStatement(state, positions) for state, positions in loaded.values()}
         valued = value_statements(connection, self._valuer, tenant_id, statements, now)
         baselines = read_loss_baselines(connection, tenant_id, list(statements))
         self._controls.refresh(connection, [tenant_id], now)
@@ -81,10 +81,10 @@ class PortfolioAlerts:
                 value.exposure.gross,
                 value.exposure.net,
             )
-            values[portfolio.id] = compute_alert_values(figures, self._find_limits(portfolio))
+            values[portfolio.id] = compute_alert_values(figures, self._get_limits(portfolio))
         return values
 
-    def _find_limits(self, portfolio: WatchedPortfolio) -> PortfolioLimits:
+    def _get_limits(self, portfolio: WatchedPortfolio) -> PortfolioLimits:
         subject = LimitSubject(portfolio.name_key, "", is_live=portfolio.is_live)
         limits = self._controls.get_limits(portfolio.tenant_id, subject)
         return PortfolioLimits(

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from app.alerts import queries
 from app.alerts.rules.conditions import Alert, Transition
-from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
+from app.alerts.rules.price_thresholds import AlertKey, PriceThresholds
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope, set_tenant_scope
@@ -52,11 +52,11 @@ class PriceAlertWatcher:
         self._readers, self._transactions = readers, transactions
         self._market, self._now = market, now
         self._lock = Lock()  # quotes arrive in several threads
-        self._book = ThresholdBook()
+        self._thresholds = PriceThresholds()
         self._pending_transitions: deque[Transition] = deque()
         self._fully_loaded_at: datetime | None = None
         self._changes_read_until: datetime | None = None
-        self._followed_symbols: frozenset[InstrumentKey] = frozenset()
+        self._subscribed_symbols: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
         self._checked_at: datetime | None = None
@@ -69,7 +69,8 @@ class PriceAlertWatcher:
 
     async def run(self) -> None:
         """Watch until canceled."""
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(woken.set)
         while True:
             try:
@@ -89,15 +90,15 @@ class PriceAlertWatcher:
         """Load the changed alerts, follow the symbols, and store the transitions that are due."""
         await self._store_pending()
         await self._load_alerts()
-        self._follow_symbols()
+        self._subscribe_to_symbols()
         await self._readers.run_single(lambda connection: self._market.poll(connection, self._now()))
         await self._store_pending()
         self._checked_at = self._now()
 
     def add(self, alert: Alert) -> None:
         """Watch a new alert at once."""
-        self._put_alerts([alert])
-        self._follow_symbols()
+        self._watch_alerts([alert])
+        self._subscribe_to_symbols()
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Compare a quote with the alerts of its symbol. It may be called in any thread, and does no I/O."""
@@ -105,7 +106,9 @@ class PriceAlertWatcher:
         if price is None or self._market.is_stale(quote, self._now()):
             return
         with self._lock:
-            transitions = self._book.apply_price(InstrumentKey(tenant_id, quote.symbol), price, quote.at)
+            transitions = self._thresholds.apply_price(
+                InstrumentKey(tenant_id, quote.symbol), price, quote.at
+            )
             self._pending_transitions.extend(transitions)
         if transitions:
             self._wake()
@@ -125,10 +128,10 @@ class PriceAlertWatcher:
         if since is None:
             self._fully_loaded_at = now
             with self._lock:
-                self._book = ThresholdBook()
-        self._put_alerts(alerts)
+                self._thresholds = PriceThresholds()
+        self._watch_alerts(alerts)
 
-    def _put_alerts(self, alerts: Iterable[Alert]) -> None:
+    def _watch_alerts(self, alerts: Iterable[Alert]) -> None:
         """Add alerts as they are stored, unless one of their transitions still has to be stored.
 
         They are compared with the last price that this process received.
@@ -141,21 +144,21 @@ class PriceAlertWatcher:
             keys = set()
             for alert in alerts:
                 if AlertKey(alert.tenant_id, alert.id) not in pending_keys:
-                    self._book.put(alert)
+                    self._thresholds.set_alert(alert)
                     keys.add(InstrumentKey(alert.tenant_id, alert.symbol or ""))
         for key in keys:
             quote = self._market.get_last_quote(*key)
             if quote is not None:
                 self.apply_quote(key.tenant_id, quote)
 
-    def _follow_symbols(self) -> None:
+    def _subscribe_to_symbols(self) -> None:
         with self._lock:
-            symbols = frozenset(self._book.symbols)
-        if symbols == self._followed_symbols:
+            symbols = frozenset(self._thresholds.symbols)
+        if symbols == self._subscribed_symbols:
             return
         previous = self._unsubscribe
         self._unsubscribe = self._market.subscribe(symbols, self.apply_quote)
-        self._followed_symbols = symbols
+        self._subscribed_symbols = symbols
         if previous is not None:
             previous()
 
@@ -192,8 +195,8 @@ class PriceAlertWatcher:
         with self._lock:
             for key, alert in alerts.items():
                 if alert is None:
-                    self._book.remove(key)
-        self._put_alerts(alert for alert in alerts.values() if alert is not None)
+                    self._thresholds.remove(key)
+        self._watch_alerts(alert for alert in alerts.values() if alert is not None)
 
 
 def compute_alert_price(quote: Quote) -> Decimal | None:

@@ -118,7 +118,8 @@ def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
     request = ApprovalRequest._make(map(convert_instant, row))
-    price_seen, max_move_percent = request.price_seen, Decimal(request.max_move_percent)
+    price_seen = request.price_seen
+    max_move_percent = Decimal(request.max_move_percent)
     return request._replace(
         price_seen=None if price_seen is None else Decimal(price_seen), max_move_percent=max_move_percent
     )

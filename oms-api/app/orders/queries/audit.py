@@ -91,7 +91,9 @@ def iterate_executions(connection: Connection) -> Iterator[BookedExecution]:
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK_OPTIONS):
         values = [*map(format_canonical, row)]
-        execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
+        execution = ExecutionRow._make(values[:count])
+        trade_id = values[count]
+        trade = values[count + 1 :]
         execution_trade = None if trade_id is None else ExecutionTrade._make(trade)
         yield BookedExecution(execution.tenant_id, execution.order_id, execution, execution_trade)
 

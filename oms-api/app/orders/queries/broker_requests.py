@@ -154,7 +154,8 @@ def _select_requests(connection: Connection, *conditions: Any) -> list[BrokerReq
 
 def _parse(row: Sequence[Any]) -> BrokerRequest:
     values = dict(zip(BrokerRequest._fields, row, strict=True))
-    values["kind"], values["status"] = RequestKind(values["kind"]), RequestStatus(values["status"])
+    values["kind"] = RequestKind(values["kind"])
+    values["status"] = RequestStatus(values["status"])
     for name in ("created_at", "sent_at", "next_attempt_at"):
         values[name] = None if values[name] is None else parse_instant(values[name])
     return BrokerRequest(**values)

@@ -44,10 +44,10 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade |
 
 
 def _find_fill_differences(order: Order, row: ExecutionRow, trade_values: TradeColumns) -> Iterator[Finding]:
-    for name, execution_value in _list_execution_values(row).items():
+    for name, execution_value in _build_execution_values(row).items():
         if trade_values[name] != execution_value:
             yield _build_finding(row, name, execution_value, trade_values[name])
-    for name, execution_value in _list_order_values(order).items():
+    for name, execution_value in _build_order_values(order).items():
         if trade_values[name] != execution_value:
             yield Finding(OrderCheck.TRADE, name, execution_value, trade_values[name])
 
@@ -103,12 +103,12 @@ def _find_charge_differences(row: ExecutionRow, trade_charges: str | int | None)
         yield _build_finding(row, "charges", total, trade_charges)
 
 
-def _list_execution_values(row: ExecutionRow) -> dict[str, str | int | None]:
+def _build_execution_values(row: ExecutionRow) -> dict[str, str | int | None]:
     shared_names = ("order_id", "portfolio_id", "symbol", "side", "quantity", "price", "executed_at")
     return {name: getattr(row, name) for name in shared_names} | {"gmv": row.value}
 
 
-def _list_order_values(order: Order) -> dict[str, str | int | None]:
+def _build_order_values(order: Order) -> dict[str, str | int | None]:
     shared_names = ("symbol", "product", "side", "source", "user_id", "actor")
     return {name: getattr(order, name) for name in shared_names} | {"note": order.reason}
 

@@ -15,8 +15,8 @@ from app.clock import monotonic_seconds
 from app.instruments.rules import Instrument
 from app.orders.rules.values import Order
 
-MAX_ORDERS = 50  # orders in a queue; further orders are read from the database
-RESERVED_SECONDS = 20.0  # longer than a transaction of the writer takes
+MAX_QUEUED_ORDERS = 50  # orders in a queue; further orders are read from the database
+RESERVATION_SECONDS = 20.0  # longer than a transaction of the writer takes
 
 
 class CommittedOrder(NamedTuple):
@@ -55,9 +55,9 @@ class SubmissionQueue:
         """Reserve a place for the order. Return False if there is none. A reservation expires."""
         now = self._clock()
         with self._lock:
-            if not self._is_open or len(self._reserved) + len(self._orders) >= MAX_ORDERS:
+            if not self._is_open or len(self._reserved) + len(self._orders) >= MAX_QUEUED_ORDERS:
                 self._reserved = {
-                    reserved_id: at for reserved_id, at in self._reserved.items() if not _is_over(at, now)
+                    reserved_id: at for reserved_id, at in self._reserved.items() if not _has_expired(at, now)
                 }
                 return False
             self._reserved[order_id] = now
@@ -88,12 +88,12 @@ class SubmissionQueue:
         now = self._clock()
         with self._lock:
             at = self._reserved.get(order_id)
-            is_reserved = at is not None and not _is_over(at, now)
+            is_reserved = at is not None and not _has_expired(at, now)
             return is_reserved or any(queued.order.id == order_id for queued in self._orders)
 
 
-def _is_over(reserved_at: float, now: float) -> bool:
-    return now - reserved_at > RESERVED_SECONDS
+def _has_expired(reserved_at: float, now: float) -> bool:
+    return now - reserved_at > RESERVATION_SECONDS
 
 
 class BrokerRequestNotifier:

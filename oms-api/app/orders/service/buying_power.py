@@ -78,7 +78,8 @@ class BuyingPowerReader:
         last_prices = load_last_prices(connection, unmarked)
         books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
-            position, base = positions.get(key, FLAT), bases[key.portfolio_id]
+            position = positions.get(key, FLAT)
+            base = bases[key.portfolio_id]
             rate = None if currency is None else _find_rate(position, currency, base, quotes)
             market = ChargedMarket(instruments[key.instrument_key].exchange, currency or base, rate)
             mark = last_prices.get(key, marks[key.instrument_key])

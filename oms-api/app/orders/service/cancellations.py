@@ -140,7 +140,8 @@ class Cancellations:
     def _build_cancellation(
         self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
-        caller, now = request.caller, self._now()
+        caller = request.caller
+        now = self._now()
         sender = (caller.name, caller.person)
         return StoredCancellation(
             caller.tenant_id,

@@ -37,9 +37,9 @@ from app.risk.queries.switches import HaltedSwitch, load_halts
 from app.timestamps import format_timestamp
 
 CHECK_PERIOD_SECONDS = 0.4
-HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
+HALT_GRACE = timedelta(seconds=10)  # before it, the request that sets the kill switch cancels the orders
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
-MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
+MATCH_GRACE = timedelta(seconds=2)  # before it, the process that stored the quote matches it
 MAX_CHECKS = 2  # an order stored at the same time as its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
@@ -47,13 +47,13 @@ _LOG = logging.getLogger(__name__)
 class _MarketState(NamedTuple):
     """The state that one check reads from the database.
 
-    `quotes` are not stale. `kept_back` are symbols with held orders, `opened` the symbols by tenant whose
-    session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant. `unmatched`
-    are symbols whose quote still has to be matched.
+    `quotes` are not stale. `with_held_orders` are symbols with held orders, `opened` the symbols by tenant
+    whose session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant.
+    `unmatched` are symbols whose quote is not matched yet.
     """
 
     quotes: dict[InstrumentKey, Quote]
-    kept_back: set[InstrumentKey]
+    with_held_orders: set[InstrumentKey]
     opened: dict[int, list[str]]
     halts: dict[int, set[HaltedSwitch]]
     limited: list[int]
@@ -111,7 +111,7 @@ class MarketWatcher:
             await asyncio.gather(*self._writer.submit_all(commands))
         for key in state.unmatched:
             await self._matcher.finish(key)
-        due_quotes = self._select_due_quotes(state.quotes, state.kept_back)
+        due_quotes = self._select_due_quotes(state.quotes, state.with_held_orders)
         await self._matcher.match(
             [MatchQuote(key.tenant_id, quote, now, is_new=False) for key, quote in due_quotes.items()]
         )
@@ -124,19 +124,20 @@ class MarketWatcher:
         keys = queries.list_instruments_with_open_orders(connection)
         quotes = self._market.load_quotes(connection, keys, at)
         # A stale quote counts as none, so it is checked again once its feed is back.
-        alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-        halts, tenant_ids = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
-        halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
-        kept_back, opened_symbols = (
-            list_instruments_with_held_orders(connection),
-            self._find_opened(connection, at),
-        )
+        fresh_quotes = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
+        halts = load_halts(connection, at - HALT_GRACE)
+        tenant_ids = {key.tenant_id for key in keys}
+        halts = {
+            tenant_id: switch_keys for tenant_id, switch_keys in halts.items() if tenant_id in tenant_ids
+        }
+        with_held_orders = list_instruments_with_held_orders(connection)
+        opened_symbols = self._group_opened_symbols_by_tenant(connection, at)
         limited = list_tenants_with_loss_limits(connection) if checks_losses else []
         unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-        return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
+        return _MarketState(fresh_quotes, with_held_orders, opened_symbols, halts, limited, unmatched)
 
-    def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
-        """Return by tenant the symbols with orders that wait for their session, where it is open now."""
+    def _group_opened_symbols_by_tenant(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+        """Return by tenant the symbols whose session is open and for which orders wait."""
         self._calendars.refresh(connection)
         waiting_instruments = list_instruments_waiting_for_session(connection, at)
         opened_symbols: dict[int, list[str]] = {}
@@ -148,7 +149,7 @@ class MarketWatcher:
         return opened_symbols
 
     def _list_newly_halted(self, halts: dict[int, set[HaltedSwitch]]) -> list[int]:
-        """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
+        """Return the tenants with a halt that the last successful check did not find."""
         return [
             tenant_id
             for tenant_id, switch_keys in halts.items()
@@ -156,12 +157,12 @@ class MarketWatcher:
         ]
 
     def _select_due_quotes(
-        self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]
+        self, quotes: dict[InstrumentKey, Quote], with_held_orders: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
         """Return the quotes that were not sent often enough, and the quotes of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
-        again = quotes.keys() if self._is_delayed else kept_back
+        again = quotes.keys() if self._is_delayed else with_held_orders
         return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
     def _count_checks(self, key: InstrumentKey, quote: Quote) -> int:

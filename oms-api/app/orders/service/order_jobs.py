@@ -25,7 +25,7 @@ from app.timestamps import Timestamp, format_timestamp
 
 
 class OrderJobs:
-    """The jobs of the process that has their lease."""
+    """Runs the jobs in the process that has their lease."""
 
     def __init__(
         self, engine: Engine, writer: "GroupCommit[WriterCommand, Outcome]", calendars: Calendars, now: Now
@@ -36,8 +36,8 @@ class OrderJobs:
     def expire(self, lease: Lease) -> None:
         """Expire the orders whose time has ended, and the orders that were not approved in time.
 
-        Orders that come due meanwhile, and some of a large number of unanswered requests, expire at the next
-        run.
+        Orders that come due meanwhile, and the rest of a large number of overdue requests, expire at the
+        next run.
         """
         for command in self._list_expiries(format_timestamp(self._now())):
             self._writer.write(command)

@@ -1,4 +1,4 @@
-"""Publish quotes. Match a quote with many orders in portions, so that other commands can run in between."""
+"""Publish quotes. Match a quote with many orders in batches, so that other commands can run in between."""
 
 import asyncio
 from collections.abc import Sequence
@@ -72,24 +72,24 @@ class QuoteMatcher:
             await self._submit(FinishQuote(*key, since))
 
     async def match(self, commands: Sequence[MatchQuote]) -> None:
-        """Match quotes in portions of at most MAX_MATCHES orders, each in a transaction at its own time."""
-        by_key = {command.instrument_key: command for command in commands}
-        for tenant_id in sorted({key.tenant_id for key in by_key}):
-            keys = [key for key in by_key if key.tenant_id == tenant_id]
+        """Match quotes in batches of at most MAX_MATCHES orders, each in a transaction at its own time."""
+        commands_by_key = {command.instrument_key: command for command in commands}
+        for tenant_id in sorted({key.tenant_id for key in commands_by_key}):
+            keys = [key for key in commands_by_key if key.tenant_id == tenant_id]
             counts = await self._readers.run(partial(_count_open_orders, keys), tenant_id)
             order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
-            for portion in split_keys_by_order_count(order_counts, MAX_MATCHES):
-                by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
-                for key, portfolio_key in portion:
-                    by_symbol.setdefault(key, []).append(portfolio_key)
+            for batch in split_keys_by_order_count(order_counts, MAX_MATCHES):
+                portfolios_by_key: dict[InstrumentKey, list[PortfolioKey]] = {}
+                for key, portfolio_key in batch:
+                    portfolios_by_key.setdefault(key, []).append(portfolio_key)
                 await self._submit(
                     *(
-                        by_key[key]._replace(
+                        commands_by_key[key]._replace(
                             at=format_timestamp(self._now()), portfolio_keys=tuple(portfolio_keys)
                         )
-                        for key, portfolio_keys in by_symbol.items()
+                        for key, portfolio_keys in portfolios_by_key.items()
                     )
                 )
 

@@ -88,7 +88,8 @@ async def receive_message(
     hours and returns the same signal.
     """
     hook = await _authorize_hook(request, authentication, readers, token)
-    body, at = await request.body(), now()
+    body = await request.body()
+    at = now()
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes; send a shorter one.")
     signal_in = _parse_message(hook, body)

@@ -41,7 +41,8 @@ def parse_text(template: str, text: str) -> dict[str, str] | None:
     Words are separated by white space. A word of the template in braces is a field. Every other word must be
     in the text, in any case: "{side} {symbol} at {price}" reads "buy AAPL at 175".
     """
-    template_parts, text_parts = template.split(), text.split()
+    template_parts = template.split()
+    text_parts = text.split()
     if len(template_parts) != len(text_parts):
         return None
     values: dict[str, str] = {}

@@ -74,7 +74,8 @@ class SignalBatch:
 
         Raises SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
         """
-        key, signal = _get_key(command), command.signal
+        key = _get_key(command)
+        signal = command.signal
         stored_signal = self._stored_signals.get(key)
         if stored_signal is not None:
             _require_same(stored_signal, signal)

@@ -110,7 +110,7 @@ class JournalKey(NamedTuple):
     strategy: str
 
 
-def list_heads(connection: Connection) -> dict[JournalKey, JournalHead]:
+def load_heads_by_journal(connection: Connection) -> dict[JournalKey, JournalHead]:
     """Return the heads of all journals that the connection sees, as the saved states record them."""
     columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD_COLUMNS)
     return {JournalKey(*row[:2]): JournalHead(*row[2:]) for row in connection.execute(select(*columns))}

@@ -61,7 +61,8 @@ def link_inputs(
     tenant_id: int, strategy: str, run: int, head: JournalHead, inputs: Sequence[NewInput]
 ) -> list[JournalInput]:
     """Return inputs as the next ones of a journal."""
-    linked, (sequence, previous) = [], head
+    linked = []
+    (sequence, previous) = head
     for new_input in inputs:
         sequence += 1
         journal_input = JournalInput(

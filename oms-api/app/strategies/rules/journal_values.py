@@ -46,7 +46,8 @@ def parse_fill(payload: Mapping[str, Any]) -> Fill:
     """Return a fill as a strategy sees it."""
     names = ("quantity", "price", "value", "charges")
     quantity, price, value, charges = (Decimal(payload[name]) for name in names)
-    at, side = datetime.fromisoformat(payload["at"]), Side(payload["side"])
+    at = datetime.fromisoformat(payload["at"])
+    side = Side(payload["side"])
     return Fill(
         order_id=payload["order_id"],
         symbol=payload["symbol"],

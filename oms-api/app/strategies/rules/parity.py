@@ -133,10 +133,8 @@ def compare_fill(
     if not replayed_fills:
         cause = "The quote at the time of the fill does not fill the order."
         return [ParityDifference(DifferenceKind.EXTRA, order_id, format_fixed(live_fill.price), None, cause)]
-    replayed_fill, cause = (
-        replayed_fills[0],
-        "The quote at the time of the fill gives another price or quantity.",
-    )
+    replayed_fill = replayed_fills[0]
+    cause = "The quote at the time of the fill gives another price or quantity."
     pairs = (
         (DifferenceKind.PRICE, live_fill.price, replayed_fill.price),
         (DifferenceKind.QUANTITY, live_fill.quantity, replayed_fill.quantity),

@@ -50,7 +50,8 @@ def pack_input(journal_input: JournalInput) -> dict[str, Any]:
 def parse_input(fields: Mapping[str, Any]) -> JournalInput:
     """Return the input of `pack_input`."""
     values = {name: fields[name] for name in JournalInput._fields}
-    at, kind = datetime.fromisoformat(fields["at"]), InputKind(fields["kind"])
+    at = datetime.fromisoformat(fields["at"])
+    kind = InputKind(fields["kind"])
     return JournalInput(**{**values, "at": at, "kind": kind})
 
 
@@ -87,7 +88,8 @@ def _pack_action(action: Action) -> list[Any]:
 
 def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action]:
     """Return the actions. New orders are numbered as the process of the strategy numbers them."""
-    parsed_actions, count = list[Action](), 0
+    parsed_actions = list[Action]()
+    count = 0
     for fields in actions:
         command = parse_command(fields, scope.symbols)
         count += command.kind is not CommandKind.CANCEL

@@ -98,10 +98,12 @@ def _compute_risk_figures(
     for earning in earnings:
         by_day[earning.at.astimezone(UTC).date()] += earning.amount
     trades_weekends = any(day.weekday() >= _SATURDAY for day in by_day)
-    first, last = min(by_day), max(by_day)
+    first = min(by_day)
+    last = max(by_day)
     days = [first + number * _DAY for number in range((last - first).days + 1)]
     days = [day for day in days if trades_weekends or day.weekday() < _SATURDAY]
-    equity, equities = capital, [float(capital)]
+    equity = capital
+    equities = [float(capital)]
     for day in days:
         equity += by_day.get(day, ZERO)
         equities.append(float(equity))

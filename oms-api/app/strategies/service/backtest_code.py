@@ -32,7 +32,7 @@ class BacktestCodeFinder:
         strategy = await self._readers.run(
             lambda connection: _find_registered(connection, caller, name), caller.tenant_id
         )
-        if strategy is None and name not in self._inspector.catalog.list_names():
+        if strategy is None and name not in self._inspector.catalog.get_entry_points():
             _require_manager(caller)
         inspected = await self._inspector.inspect_all([_get_entry_point(strategy, name)])
         return _PreparedCode(inspected).find

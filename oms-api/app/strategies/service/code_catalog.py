@@ -31,7 +31,7 @@ class FoundCode(NamedTuple):
     is_sandboxed: bool
 
 
-def list_entry_points() -> dict[str, str]:
+def load_entry_points() -> dict[str, str]:
     """Return MODULE:CLASS by the names of the entry points of installed packages."""
     return {point.name: point.value for point in entry_points(group=GROUP)}
 
@@ -39,24 +39,24 @@ def list_entry_points() -> dict[str, str]:
 class CodeCatalog:
     """Finds the code of strategies, and runs none of it.
 
-    `modules` are those that may be named as MODULE:CLASS, "*" for all.
+    `modules` may be named as MODULE:CLASS; "*" allows all modules.
     """
 
     def __init__(
         self,
         modules: Collection[str],
         policy: SandboxPolicy,
-        list_installed: Callable[[], Mapping[str, str]] = list_entry_points,
+        load_installed: Callable[[], Mapping[str, str]] = load_entry_points,
     ) -> None:
-        self._modules, self._policy, self._list_installed = frozenset(modules), policy, list_installed
+        self._modules, self._policy, self._load_installed = frozenset(modules), policy, load_installed
 
-    def list_names(self) -> dict[str, str]:
+    def get_entry_points(self) -> dict[str, str]:
         """Return MODULE:CLASS by the name of each entry point."""
-        return {**EXAMPLES, **self._list_installed()}
+        return {**EXAMPLES, **self._load_installed()}
 
     def find(self, entry_point: str) -> FoundCode:
         """Return the code of an entry point's name or MODULE:CLASS. Raises Invalid for `entry_point`."""
-        names = self.list_names()
+        names = self.get_entry_points()
         class_path = names.get(entry_point, entry_point)
         if class_path not in names.values() and not self._is_allowed(class_path):
             known_names = ", ".join(sorted(names))

@@ -51,7 +51,8 @@ class DriftWatch:
 def _publish_drift(
     connection: Connection, listed_strategy: ListedStrategy, report: ParityReport, now: datetime
 ) -> None:
-    first, strategy = report.differences[0], listed_strategy.strategy
+    first = report.differences[0]
+    strategy = listed_strategy.strategy
     payload = {
         "name": strategy.name,
         "portfolio_name": listed_strategy.portfolio_name,

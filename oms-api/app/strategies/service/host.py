@@ -129,7 +129,8 @@ class StrategyHost:
 
     def close_run(self, listed_strategy: ListedStrategy, status: StrategyStatus, reason: str) -> None:
         """Set the status ERROR or PAUSED of a strategy that cannot continue, unless it has changed."""
-        now, is_failed = self._now(), status is StrategyStatus.ERROR
+        now = self._now()
+        is_failed = status is StrategyStatus.ERROR
         with unit_of_work(self._engine, listed_strategy.strategy.tenant_id) as connection:
             strategy = find_strategy(
                 connection, listed_strategy.strategy.tenant_id, listed_strategy.strategy.name, locks=True

@@ -95,7 +95,8 @@ class InputCollector:
         return self.tracked[name]
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:
-        strategy, inputs = self._strategy, list[NewInput]()
+        strategy = self._strategy
+        inputs = list[NewInput]()
         order_ids = [tracked.order_id for tracked in self.tracked.values()]
         for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, order_ids):
             self.track([order])

@@ -153,7 +153,8 @@ class LiveAccount:
 
     def book_fill(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
-        key, side = SymbolProductKey(fill.symbol, product_name), LedgerSide(fill.side.value)
+        key = SymbolProductKey(fill.symbol, product_name)
+        side = LedgerSide(fill.side.value)
         self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))
         self.cash -= side.sign * fill.value + fill.charges
 

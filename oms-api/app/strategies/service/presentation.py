@@ -59,7 +59,7 @@ def serialize_strategy(
         "parameters": orjson.loads(strategy.parameters),
         "parameter_definitions": _describe_parameters(inspected, strategy.entry_point),
         "mode": strategy.mode,
-        "limits": _list_limits(connection, strategy.tenant_id, strategy.name),
+        "limits": _build_limits(connection, strategy.tenant_id, strategy.name),
         "version": strategy.version,
         "status": strategy.status,
         "reason": strategy.reason,
@@ -147,7 +147,7 @@ def _read_capital(
     return {portfolio_id: load_capital(connection, tenant_id, portfolio_id) for portfolio_id in ids}
 
 
-def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
+def _build_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
     """Return the limits that are set for the strategy by code."""
     return {
         limit.code.value: limit.allowed_values or format_plain_amount(limit.value)

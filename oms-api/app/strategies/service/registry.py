@@ -215,7 +215,8 @@ def _set_limits(
     connection: Connection, request: ChangeRequest, limits: Sequence[LimitRequest], now: datetime
 ) -> list[AuditEntry]:
     """Set or remove limits of the strategy, and return the audit entries."""
-    caller, entries = request.caller, []
+    caller = request.caller
+    entries = []
     for limit, is_removed in limits:
         change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
         action = "limit.removed" if is_removed else "limit.set"

@@ -14,7 +14,8 @@ from app.strategies.service.runner import InProcessRunner
 
 def prepare(options: Mapping[str, Any]) -> Program:
     """Return the program for the strategy with the given parameters."""
-    parameters, symbols = dict(options["parameters"]), list(options["symbols"])
+    parameters = dict(options["parameters"])
+    symbols = list(options["symbols"])
 
     def run(environment: ChildEnvironment) -> None:
         watchdog = ChildWatchdog(environment.limits, lambda: 0)

@@ -147,7 +147,8 @@ class StrategySession:
             )
 
     def _save_state(self, processed: int) -> None:
-        strategy, content = self._strategy, orjson.dumps(self._saved_state).decode()
+        strategy = self._strategy
+        content = orjson.dumps(self._saved_state).decode()
         state = SavedState(strategy.tenant_id, strategy.name, content, processed, *self._head, self._now())
         with unit_of_work(self._engine, strategy.tenant_id) as connection:
             if not queries.update_state(connection, state):

@@ -61,7 +61,7 @@ class StatusChanges:
             raise StrategyStatusConflict(str(error)) from None
         if status is strategy.status:
             return ChangeResult(self._describe_strategy(connection, request, listed_strategy), [])
-        changes = _list_changes(strategy, status_request, status, caller.actor, now)
+        changes = _build_changes(strategy, status_request, status, caller.actor, now)
         queries.update_strategy(connection, strategy, changes)
         updated = listed_strategy._replace(strategy=strategy._replace(**changes))
         publish_status(
@@ -95,7 +95,7 @@ def publish_status(
     publish_event(connection, listed_strategy.strategy.tenant_id, event, payload, now)
 
 
-def _list_changes(
+def _build_changes(
     strategy: Strategy, status_request: StatusRequest, status: StrategyStatus, actor: str, now: datetime
 ) -> dict[str, Any]:
     changes: dict[str, Any] = {

@@ -16,7 +16,7 @@ from app.alerts.rules.conditions import (
     find_transition,
 )
 from app.alerts.rules.event_payloads import build_firing_payload
-from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
+from app.alerts.rules.price_thresholds import AlertKey, PriceThresholds
 from app.instruments.rules import InstrumentKey
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -95,38 +95,38 @@ def test_group_of_alerts_fires_like_separate_alerts(prices, thresholds):
         build_alert(direction, str(Decimal(cents) / 100), repeat=index % 3 > 0, alert_id=f"A{index}")
         for index, (direction, cents) in enumerate(thresholds)
     ]
-    book = ThresholdBook()
+    thresholds = PriceThresholds()
     for alert in alerts:
-        book.put(alert)
+        thresholds.set_alert(alert)
     fired: dict[str, list[str]] = {alert.id: [] for alert in alerts}
     for index, price in enumerate(prices):
-        for transition in book.apply_price(AAPL, price, NOON + index * SECOND):
+        for transition in thresholds.apply_price(AAPL, price, NOON + index * SECOND):
             fired[transition.alert.id] += [str(price)] if transition.is_firing else []
     assert fired == {alert.id: list_firings(alert, prices) for alert in alerts}
 
 
-def test_book_forgets_removed_and_inactive_alerts():
-    book = ThresholdBook()
-    book.put(build_alert())
-    book.put(build_alert("below", "50", alert_id="A2"))
-    book.put(build_alert("below", "50", alert_id="A2", is_active=False))
-    book.remove(AlertKey(1, "A1"))
-    book.remove(AlertKey(1, "unknown"))
-    assert (len(book), list(book.symbols)) == (0, [])
-    assert book.apply_price(AAPL, Decimal(100), NOON) == []
+def test_removed_and_inactive_alerts_have_no_threshold():
+    thresholds = PriceThresholds()
+    thresholds.set_alert(build_alert())
+    thresholds.set_alert(build_alert("below", "50", alert_id="A2"))
+    thresholds.set_alert(build_alert("below", "50", alert_id="A2", is_active=False))
+    thresholds.remove(AlertKey(1, "A1"))
+    thresholds.remove(AlertKey(1, "unknown"))
+    assert (len(thresholds), list(thresholds.symbols)) == (0, [])
+    assert thresholds.apply_price(AAPL, Decimal(100), NOON) == []
 
 
-def test_book_ignores_prices_from_before_the_last_transition():
-    book = ThresholdBook()
-    book.put(build_alert(changed_at=NOON + SECOND))
-    assert book.apply_price(AAPL, Decimal(101), NOON) == []
-    assert len(book.apply_price(AAPL, Decimal(101), NOON + SECOND)) == 1
+def test_thresholds_ignore_prices_from_before_the_last_transition():
+    thresholds = PriceThresholds()
+    thresholds.set_alert(build_alert(changed_at=NOON + SECOND))
+    assert thresholds.apply_price(AAPL, Decimal(101), NOON) == []
+    assert len(thresholds.apply_price(AAPL, Decimal(101), NOON + SECOND)) == 1
 
 
-def test_book_holds_no_alerts_of_portfolios():
-    book = ThresholdBook()
-    book.put(build_alert(kind="drawdown"))
-    assert len(book) == 0
+def test_alerts_of_portfolios_have_no_price_threshold():
+    thresholds = PriceThresholds()
+    thresholds.set_alert(build_alert(kind="drawdown"))
+    assert len(thresholds) == 0
 
 
 def test_payload_of_a_firing_has_the_threshold_and_the_value():

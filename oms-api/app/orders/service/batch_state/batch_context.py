@@ -125,7 +125,8 @@ class BatchContext:
         if missing:
             quotes = self.services.market.load_quotes(self.connection, missing, self.now)
             for key, instrument in load_instruments(self.connection, missing).items():
-                self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
+                self.loaded.quotes[key] = quotes.get(key)
+                self.loaded.instruments[key] = instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)
 
     def begin_command(self, command_id: int, request_id: str | None) -> None:
@@ -168,7 +169,8 @@ class BatchContext:
         state = self._symbol_states.get((tenant_id, symbol))
         if state is None:
             override = self.services.market.overrides.get(InstrumentKey(tenant_id, symbol), self.now)
-            quote, instrument = self.find_quote(tenant_id, symbol), self.find_instrument(tenant_id, symbol)
+            quote = self.find_quote(tenant_id, symbol)
+            instrument = self.find_instrument(tenant_id, symbol)
             state = build_symbol_state(instrument, quote, override)
             self._symbol_states[tenant_id, symbol] = state
         return state

@@ -280,7 +280,8 @@ class OrderStore:
     def _store_change(self, order: Order, before: Order) -> PortfolioKey:
         """Store a changed order, and return the key of its portfolio."""
         self.change_count += 1
-        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
+        key = (order.tenant_id, order.id)
+        portfolio_key = order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.positions_to_revalue.setdefault(portfolio_key, set()).add(order.symbol_product_key)

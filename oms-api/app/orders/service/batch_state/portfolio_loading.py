@@ -61,7 +61,8 @@ def _load_open_orders(
 
     `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
     """
-    loaded, outdated = dict(cached), []
+    loaded = dict(cached)
+    outdated = []
     for portfolio_key, cached_orders in cached.items():
         version = context.ledger.get_portfolio(portfolio_key).open_orders_version
         if cached_orders.version != version:
@@ -81,7 +82,8 @@ def _read_changes(
     changed_keys: dict[PortfolioKey, set[SymbolProductKey]] = {}
     order_keys: list[OrderKey] = []
     for portfolio_key in outdated:
-        cached_orders, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
+        cached_orders = loaded[portfolio_key]
+        versions = stored.get(portfolio_key, {})
         changed_keys[portfolio_key] = cached_orders.remove_missing(versions)
         outdated_ids = cached_orders.list_outdated(versions)
         order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
@@ -150,9 +152,12 @@ def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
 
 def create_cache_update(context: BatchContext) -> Callable[[], None]:
     """Return a function that caches the written state of the portfolios. Call it after the commit."""
-    ledger, cache, cache_entries = context.ledger, context.services.portfolios, []
+    ledger = context.ledger
+    cache = context.services.portfolios
+    cache_entries = []
     for portfolio_key in context.order_store.portfolio_keys:
-        state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
+        state = ledger.get_portfolio(portfolio_key)
+        exposure = context.exposures.get(portfolio_key)
         if exposure is not None:
             exposure.positions_to_revalue = context.order_store.positions_to_revalue.get(portfolio_key, set())
             exposure.marks_version = context.marks_version

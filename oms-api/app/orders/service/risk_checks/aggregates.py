@@ -110,7 +110,8 @@ def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
 def _convert_to_firm_currency(
     context: BatchContext, order: Order, totals: dict[str, ExposureTotals]
 ) -> FirmTotals:
-    tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
+    tenant_id = order.tenant_id
+    firm = context.loaded.firm_currencies[order.tenant_id]
     own_currency = context.get_portfolio(order).base_currency
     rate = None if own_currency == firm else find_conversion_rate(context, tenant_id, own_currency, firm)
     missing = f"{own_currency}/{firm}" if rate is None and own_currency != firm else None
@@ -170,7 +171,8 @@ def _iterate_books(
 ) -> Iterable[tuple[PortfolioKey, SymbolExposure]]:
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
-        portfolio_key, position = position_key.portfolio_key, positions.get(position_key, FLAT)
+        portfolio_key = position_key.portfolio_key
+        position = positions.get(position_key, FLAT)
         working_orders = list_working_orders(orders.get(position_key, []), position)
         rate = find_valuation_rate(context, tenant_id, bases[portfolio_key], symbol, position)
         mark = find_mark(context, position_key, position)

@@ -99,7 +99,8 @@ def get_cost_rate(position: Position) -> Decimal | None:
 
 def find_missing_rate(context: BatchContext, order: Order) -> str | None:
     """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
-    portfolio_key, position = order.portfolio_key, context.get_position(order)
+    portfolio_key = order.portfolio_key
+    position = context.get_position(order)
     currency = find_trading_currency(context, portfolio_key, order.symbol, position)
     if currency is None or find_current_rate(context, portfolio_key, currency) is not None:
         return None

@@ -20,7 +20,7 @@ _COMPARED_COMMANDS = (PlaceOrder, PlaceGroup, PreviewOrder)
 _UNSENT_STATUSES = frozenset({Status.DENIED, Status.REJECTED})
 
 
-def get_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
+def find_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
     """Return the age in seconds of the person's newest identical order.
 
     Return None if there is none within `within`. Denied and rejected orders do not count, because they were
@@ -54,7 +54,8 @@ def load_recent_orders(
                 placed_at[key] = min(origin.at, placed_at.get(key, origin.at))
     for order in held_orders:
         if order.actor is not None:
-            key, at = _build_key(order, order.actor), datetime.fromisoformat(order.created_at)
+            key = _build_key(order, order.actor)
+            at = datetime.fromisoformat(order.created_at)
             placed_at[key] = min(at, placed_at.get(key, at))
     if placed_at:
         _read_recent_orders(context, placed_at)
@@ -79,7 +80,8 @@ def _build_key(order: Order, actor: str) -> RepeatKey:
 
 def _list_recent_orders(context: BatchContext, order: Order, actor: str, within: timedelta) -> list[Order]:
     """Return at least the person's orders within that time before the order."""
-    key, placed_at = _build_key(order, actor), datetime.fromisoformat(order.created_at)
+    key = _build_key(order, actor)
+    placed_at = datetime.fromisoformat(order.created_at)
     recent_orders = context.loaded.recent_orders.get(key)
     if recent_orders is None or recent_orders.since > placed_at - within:
         _read_recent_orders(context, {key: placed_at})

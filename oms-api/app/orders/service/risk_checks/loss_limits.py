@@ -116,7 +116,9 @@ def _set_switch(
     at: Timestamp,
 ) -> None:
     """Set the portfolio's kill switch, under its lock, with the event and the audit entry."""
-    tenant_id, switch_key, loaded = portfolio.tenant_id, _build_switch_key(portfolio), context.loaded
+    tenant_id = portfolio.tenant_id
+    switch_key = _build_switch_key(portfolio)
+    loaded = context.loaded
     changes = loaded.switch_changes[tenant_id]
     if switch_key not in changes and len(changes) >= MAX_SWITCHES:
         message = "cannot set the kill switch of portfolio %s, whose losses exceed a limit: the tenant has %s"
@@ -158,7 +160,8 @@ def find_current_losses(context: BatchContext, order: Order, limits: OrderLimits
     baseline = _get_baseline(context, order.portfolio_key)
     if baseline is None:
         return _NO_LOSSES
-    equity, portfolio = compute_equity(context, order.portfolio_key), context.get_portfolio(order)
+    equity = compute_equity(context, order.portfolio_key)
+    portfolio = context.get_portfolio(order)
     is_breached = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None
     if (
         is_breached
@@ -179,7 +182,8 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
     limits = context.services.controls.get_limits(key.tenant_id, subject)
     if limits.max_daily_loss is None and limits.max_drawdown is None:
         return
-    baseline, equity = _get_baseline(context, key), compute_equity(context, key)
+    baseline = _get_baseline(context, key)
+    equity = compute_equity(context, key)
     if baseline and find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None:
         _was_switched(context, portfolio)
 
@@ -189,7 +193,8 @@ def _get_baseline(context: BatchContext, key: PortfolioKey) -> LossBaseline | No
     cash_hash = context.ledger.get_portfolio(key).cash_hash
 
     def read() -> LossBaseline | None:
-        services, ids = context.services, [key.portfolio_id]
+        services = context.services
+        ids = [key.portfolio_id]
         return services.read_loss_baselines(context.connection, key.tenant_id, ids).get(key.portfolio_id)
 
     return context.services.loss_baselines.get(key, cash_hash, context.now, read)
@@ -207,7 +212,8 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: OrderLimit
     """
     if limits.firm_daily_loss is None:
         return None
-    tenant_id, total = order.tenant_id, ZERO
+    tenant_id = order.tenant_id
+    total = ZERO
     firm = load_firm_currency(context, tenant_id)
     for base, pnl in _get_profits(context, tenant_id).items():
         rate = Decimal(1) if base == firm else find_conversion_rate(context, tenant_id, base, firm)

@@ -46,7 +46,8 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
         touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
         if touched is not None:
             price = min(price, touched) if order.side == "BUY" else max(price, touched)
-    sign, quantity = 1 if order.side == "BUY" else -1, risk.order.quantity
+    sign = 1 if order.side == "BUY" else -1
+    quantity = risk.order.quantity
     value = None if price is None else multiply(quantity, price)
     worth = (
         None

@@ -17,7 +17,7 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import count_critical_issues
 from app.orders.service.risk_checks.aggregates import compute_firm_totals
 from app.orders.service.risk_checks.currency_conversion import find_missing_rate
-from app.orders.service.risk_checks.duplicate_orders import get_seconds_since_same_order
+from app.orders.service.risk_checks.duplicate_orders import find_seconds_since_same_order
 from app.orders.service.risk_checks.execution_latch import count_execution, find_latch
 from app.orders.service.risk_checks.exposure import build_book, build_charged_market, compute_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
@@ -63,12 +63,16 @@ def build_risk_input(
     context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
 ) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
-    portfolio, limits = context.get_portfolio(order), find_limits(context, order)
-    symbol, candidate = context.find_symbol_state(order.tenant_id, order.symbol), _build_candidate(order)
+    portfolio = context.get_portfolio(order)
+    limits = find_limits(context, order)
+    symbol = context.find_symbol_state(order.tenant_id, order.symbol)
+    candidate = _build_candidate(order)
     state, scope = context.get_trading_state(order)
     book, other_exposure = _sum_others(context, order, excluded, candidate)
-    firm, losses = compute_firm_totals(context, order, limits), find_current_losses(context, order, limits)
-    hold, seconds = find_current_hold(context, order), limits.repeat_order_seconds
+    firm = compute_firm_totals(context, order, limits)
+    losses = find_current_losses(context, order, limits)
+    hold = find_current_hold(context, order)
+    seconds = limits.repeat_order_seconds
     session_hold = find_session_refusal(context, order, hold)
     return RiskInput(
         order=candidate,
@@ -87,7 +91,7 @@ def build_risk_input(
         latch=find_latch(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
-        same_order_seconds=None if confirm_repeat else get_seconds_since_same_order(context, order, seconds),
+        same_order_seconds=None if confirm_repeat else find_seconds_since_same_order(context, order, seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,

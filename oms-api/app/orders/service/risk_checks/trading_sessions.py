@@ -95,7 +95,8 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     calendars = find_calendars(context, order) if order.product == INTRADAY else None
     if calendars is None:
         return None
-    at, portfolio_key = _get_current_time(context, order), order.portfolio_key
+    at = _get_current_time(context, order)
+    portfolio_key = order.portfolio_key
     squared_off = find_last_square_off(context, portfolio_key, order.symbol, at)
     if squared_off is None:
         return None

@@ -55,7 +55,8 @@ class ChannelWatch:
             self._was_down = is_down
 
     def _publish_state(self, connection: Connection, tenant_id: int, problem: ChannelProblem | None) -> None:
-        now, is_down = self._now(), problem is not None
+        now = self._now()
+        is_down = problem is not None
         if not mark_state(connection, _STATE, now, is_on=is_down):
             return
         payload = {

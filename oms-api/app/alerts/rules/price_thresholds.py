@@ -1,4 +1,4 @@
-"""The thresholds of price alerts by symbol, sorted, so that a quote is compared with the nearest ones."""
+"""The thresholds of price alerts by symbol, sorted, so that a quote is compared with few of them."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection
@@ -22,7 +22,7 @@ class AlertKey(NamedTuple):
 class _SymbolThresholds:
     """The thresholds of a symbol, in ascending order, each with the id of its alert.
 
-    A price at or above a threshold of `rising`, or at or below one of `falling`, is a transition.
+    A price at or above a threshold of `rising`, or at or below a threshold of `falling`, is a transition.
     """
 
     __slots__ = ("falling", "rising")
@@ -49,7 +49,7 @@ class _SymbolThresholds:
         return alert_ids
 
 
-class ThresholdBook:
+class PriceThresholds:
     """All active price alerts. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class ThresholdBook:
         """The symbols that have alerts."""
         return self._thresholds.keys()
 
-    def put(self, alert: Alert) -> None:
+    def set_alert(self, alert: Alert) -> None:
         """Add or replace an alert. An alert that is not active is removed."""
         key = AlertKey(alert.tenant_id, alert.id)
         self.remove(key)
@@ -87,7 +87,8 @@ class ThresholdBook:
         if thresholds is None:  # all of its thresholds were due
             return
         direction, threshold = get_next_threshold(alert)
-        side, entry = thresholds.get_side(direction), (threshold, alert.id)
+        side = thresholds.get_side(direction)
+        entry = (threshold, alert.id)
         index = bisect_left(side, entry)
         if index < len(side) and side[index] == entry:
             del side[index]
@@ -106,9 +107,9 @@ class ThresholdBook:
         for alert_id in thresholds.pop_due(price):
             alert = self._alerts[AlertKey(key.tenant_id, alert_id)]
             if alert.changed_at is not None and at < alert.changed_at:
-                self.put(alert)
+                self.set_alert(alert)
                 continue
             transition = Transition(alert, alert.is_armed, price, at)
             transitions.append(transition)
-            self.put(apply_transition(transition))
+            self.set_alert(apply_transition(transition))
         return transitions
