@@ -1,4 +1,4 @@
-"""Runs a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
+"""Run a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
 
 The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. `--data
 bars` are the bars that the service stores, in the database of DATABASE_URL. The folder of `--out` gets

@@ -1,4 +1,4 @@
-"""Compares a strategy with a replay of its journal: `python -m app.parity NAME --from --to --json`.
+"""Compare a strategy with a replay of its journal: `python -m app.parity NAME --from --to --json`.
 
 The replay runs the code on the inputs that the strategy received. Orders must be the same, and each fill of
 the paper market must be what the matching of backtests gives at the quote of its time.

@@ -1,4 +1,4 @@
-"""Runs the active strategies: `python -m app.strategy_host`, with STRATEGY_HOST=process in the API.
+"""Run the active strategies: `python -m app.strategy_host`, with STRATEGY_HOST=process in the API.
 
 Start any number of processes: one of them is the host, and another takes over if it ends. Exit status: 0
 stopped by SIGTERM or SIGINT, 2 the settings or the database cannot be used.

@@ -1,4 +1,4 @@
-"""Runs `python -m app.admin`. See `arguments` for its commands."""
+"""Run `python -m app.admin`. See `arguments` for its commands."""
 
 import asyncio
 import getpass

@@ -1,4 +1,4 @@
-"""Creates the components of a process: `assemble`."""
+"""Create the components of a process: `assemble`."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass

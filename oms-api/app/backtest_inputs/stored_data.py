@@ -1,4 +1,4 @@
-"""Opens the bars that the service stores, for `python -m app.backtest --data bars`."""
+"""Open the bars that the service stores, for `python -m app.backtest --data bars`."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Creates, lists and evaluates alerts."""
+"""Create, list and evaluate alerts."""

@@ -1,4 +1,4 @@
-"""Verifies an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
+"""Verify an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Records actions, aggregates frequent ones, and verifies exports."""
+"""Record actions, aggregate frequent ones, and verify exports."""
 
 from app.audit.rules.entries import AuditEntry, mask_secrets
 from app.audit.service.recording import record_entries

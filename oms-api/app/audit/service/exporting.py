@@ -1,4 +1,4 @@
-"""Exports a tenant's trail as JSON Lines, oldest first."""
+"""Export a tenant's trail as JSON Lines, oldest first."""
 
 from sqlalchemy import Connection
 

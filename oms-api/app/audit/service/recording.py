@@ -1,4 +1,4 @@
-"""Records actions in the transaction of the change, so that both are committed or neither."""
+"""Record actions in the transaction of the change, so that both are committed or neither."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Verifies the trails of a live database: their hash chains and their stored heads."""
+"""Verify the trails of a live database: their hash chains and their stored heads."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Parses lines of bars into columns.
+"""Parse lines of bars into columns.
 
 A chunk of ordinary lines is parsed column by column, which takes about a microsecond a bar. If anything in it
 is unusual or wrong, it is parsed line by line, which also finds the line of an error.

@@ -1,4 +1,4 @@
-"""Reads CSV files of bars, one or a folder of them, as blocks in time order."""
+"""Read CSV files of bars, one or a folder of them, as blocks in time order."""
 
 import hashlib
 from bisect import bisect_left

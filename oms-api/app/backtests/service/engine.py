@@ -1,4 +1,4 @@
-"""Runs a strategy on blocks of bars.
+"""Run a strategy on blocks of bars.
 
 Orders are first matched against all bars of one start. Each bar is then shown to the strategy at its end. An
 order that the strategy places then has that end as its time, and is matched from the next bar on.

@@ -1,4 +1,4 @@
-"""Runs backtests that wait: claim one, run it, and store its result with an event."""
+"""Run backtests that wait: claim one, run it, and store its result with an event."""
 
 import gzip
 import logging

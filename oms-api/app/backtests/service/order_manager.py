@@ -1,4 +1,4 @@
-"""Manages the orders of a backtest: places, matches on bars, cancels and replaces them, and manages exits."""
+"""Manage the orders of a backtest: place, match on bars, cancel and replace orders, and manage exits."""
 
 from collections import deque
 from collections.abc import Callable

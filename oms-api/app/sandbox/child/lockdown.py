@@ -1,4 +1,4 @@
-"""Drops the rights of this process, layer by layer. None of them can be undone.
+"""Drop the rights of this process, layer by layer. None of them can be undone.
 
 The standard library has no binding of libseccomp or Landlock, so that the calls are made directly. See
 landlock(7), seccomp(2), prctl(2) and capset(2).

@@ -1,4 +1,4 @@
-"""Finds the strategy's module, the only one that is not of Python, and its class."""
+"""Find the strategy's module, the only one that is not of Python, and its class."""
 
 import sys
 from collections.abc import Sequence

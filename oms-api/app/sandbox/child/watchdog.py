@@ -1,4 +1,4 @@
-"""Interrupts a callback that takes too long, where it is, so that the error names the line."""
+"""Interrupt a callback that takes too long, where it is, so that the error names the line."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""Starts a child process for a strategy, and exchanges frames with it."""
+"""Start a child process for a strategy, and exchange frames with it."""
 
 import contextlib
 import fcntl

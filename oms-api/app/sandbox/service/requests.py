@@ -1,4 +1,4 @@
-"""Asks a child that serves requests: see `app.sandbox.child.requests`."""
+"""Ask a child that serves requests: see `app.sandbox.child.requests`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Stores signals that the order writer cannot take now, to act on them later."""
+"""Store signals that the order writer cannot take now, to act on them later."""
 
 from sqlalchemy import Connection
 

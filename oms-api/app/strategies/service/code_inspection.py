@@ -1,4 +1,4 @@
-"""Finds the parameters of strategies, once for each version of their code.
+"""Find the parameters of strategies, once for each version of their code.
 
 An inspection runs the strategy's module in a sandbox, which takes most of a second. It is therefore never
 done in a transaction: routes inspect first, and then open the transaction.

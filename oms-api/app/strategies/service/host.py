@@ -1,4 +1,4 @@
-"""Runs all active strategies in one process at a time, each in a separate thread, its code in a sandbox.
+"""Run all active strategies in one process at a time, each in a separate thread, its code in a sandbox.
 
 A lease in the database decides which process is the host. A session ends when its strategy is
 paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its

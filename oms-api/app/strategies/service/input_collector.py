@@ -1,4 +1,4 @@
-"""Collects the inputs that a running strategy has not received yet: order updates, bars and quotes."""
+"""Collect the inputs that a running strategy has not received yet: order updates, bars and quotes."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Runs the code of a strategy on the inputs of its journal, without access to anything else."""
+"""Run the code of a strategy on the inputs of its journal, without access to anything else."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Runs the code of a strategy in a sandbox: a separate process with restricted rights.
+"""Run the code of a strategy in a sandbox: a separate process with restricted rights.
 
 The process gets the inputs, and answers with the strategy's orders and state. It has no connection to the
 service or the database. Its answers are validated like requests from outside.
