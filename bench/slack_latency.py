@@ -144,7 +144,7 @@ def open_overview(port: int, slack: FakeSlack) -> None:
 def _send_request(port: int, body: str, headers: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
     if post_request(connection, "POST", "/slack/events", body, headers) != http.client.OK:
-        raise SystemExit("a request was not answered with 200")
+        raise SystemExit("a request did not return 200")
 
 
 def measure_bot() -> dict[str, Latencies]:

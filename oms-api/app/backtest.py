@@ -87,7 +87,7 @@ def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
         yield open_files(namespace)
         return
     # Imported here, since a backtest on files needs no memory for the service.
-    from app.backtest_inputs.stored_data import open_stored  # noqa: PLC0415  # as above
+    from app.backtest_inputs.stored_data import open_stored  # noqa: PLC0415  # only the stored bars need it
 
     with open_stored(namespace) as bars:
         yield bars

@@ -1,4 +1,4 @@
-"""Run the backtests that wait, one after another, and end: `python -m app.backtest_job`.
+"""Run the backtests that wait, one after another, and exit: `python -m app.backtest_job`.
 
 The service starts it as a separate process, so that a backtest takes no time from requests. Exit status: 0
 no backtest waits any more, 2 the settings or the database cannot be used.

@@ -50,7 +50,7 @@ from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
 from app.jobs import routes as job_routes
-from app.ledger.routes import cash, export, portfolio_management, positions, reading, trade_reports
+from app.ledger.routes import cash, export, portfolio_management, portfolios, positions, trade_reports, trades
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes
 from app.market_data.routes import subscriptions as subscription_routes
@@ -69,7 +69,8 @@ from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
 
 ROUTERS = (
-    trade_reports.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
+    trade_reports.router, export.router, trades.router,  # `/trades/export` must precede `/trades/{trade_id}`
+    portfolios.router,
     performance_routes.router,
     portfolio_management.router, cash.router, positions.router, order_entry.router, position_orders.router,
     order_queries.router,
@@ -149,7 +150,7 @@ def _create_request_middleware(
 ) -> RequestMiddleware:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
-        ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
+        ("GET", portfolios.PORTFOLIO_PATH): portfolios.build_portfolio_route(
             authentication, components.readers, components.cash_reader, components.valuer, components.now
         )
     }

@@ -155,7 +155,7 @@ class Metrics:
         self._commits = histogram("oms_commit_seconds", "Time to process and commit a batch of the writer")
         self._depth = gauge("oms_write_queue_depth", "Items in the writer's queue")
         self._audit_drops = counter(
-            "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
+            "oms_audit_acts_dropped", "Actions that were not written to the audit log"
         )
         self._job_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
         self._job_duration = gauge(
@@ -209,7 +209,7 @@ class Metrics:
         self._commits.observe(seconds)
 
     def count_dropped_actions(self, count: int) -> None:
-        """Count actions that were not written to the audit trail."""
+        """Count actions that were not written to the audit log."""
         self._audit_drops.inc(count)
 
     def count_charge_difference(self, broker: str) -> None:

@@ -18,7 +18,7 @@ from app.database import connect_engine
 from app.database.failures import format_reason
 from app.database.policies import transfer_policies
 from app.database.timeouts import response_timeout
-from app.ledger.service.portfolio_state import create_stamp
+from app.ledger.service.portfolio_state import create_open_orders_version
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -67,7 +67,8 @@ def _renew_versions(connection: Connection) -> None:
     A migration may change data that running processes have cached.
     """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
-        connection.execute(text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": create_stamp()})
+        version = create_open_orders_version()
+        connection.execute(text("UPDATE portfolios SET orders_stamp = :version"), {"version": version})
 
 
 def build_alembic_config(connection: Connection) -> "Config":

@@ -41,7 +41,7 @@ class PublishFailed(Exception):
 
 
 class FileSummary(NamedTuple):
-    """The content of a checked file. `length` is that of its bars."""
+    """The content of a checked file. `length` is the length of its bars."""
 
     rows: int
     length: timedelta

@@ -37,8 +37,8 @@ from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VA
 from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
 from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
 from app.orders.queries.symbol_usage import is_symbol_in_use, load_currencies_in_use
-from app.orders.service.flattening import Flattening
-from app.orders.service.levels import find_exits
+from app.orders.service.exit_prices import load_exit_prices
+from app.orders.service.kill_switch_orders import KillSwitchOrders
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.dependencies import PERFORMANCE
 from app.performance.service.performance_reader import PerformanceReader
@@ -88,7 +88,7 @@ def _list_access(components: Components) -> State:
         components.sessions,
         passwords,
         components.throttle,
-        components.trail,
+        components.audit_writer,
         components.readers,
         transactions,
         now,
@@ -104,15 +104,15 @@ def _list_access(components: Components) -> State:
 
 def _list_trading(components: Components) -> State:
     """Return the components of trades, orders and risk."""
-    stop_orders = Flattening(components.order_service, components.readers).stop
+    order_handler = KillSwitchOrders(components.order_service, components.readers).apply
     return [
         TRADE_SERVICE.build_state_entry(components.trade_service),
         ORDER_SERVICE.build_state_entry(components.order_service),
         CANCELLATIONS.build_state_entry(components.cancellations),
         CONTROLS.build_state_entry(components.controls),
         GUARD.build_state_entry(OrderTradeGuard(components.controls)),
-        KILL_SWITCHES.build_state_entry(KillSwitches(components.changes, components.controls, stop_orders)),
-        EXITS.build_state_entry(find_exits),
+        KILL_SWITCHES.build_state_entry(KillSwitches(components.changes, components.controls, order_handler)),
+        EXITS.build_state_entry(load_exit_prices),
         VALUER.build_state_entry(components.valuer),
         CASH_READER.build_state_entry(components.cash_reader),
         COST_RATES.build_state_entry(load_rates()),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
@@ -26,7 +26,7 @@ from app.identity.service.authenticator import (
 )
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import LoginSessions, TokenLifetimes
-from app.rate_limit import BucketLimit, BucketPool, BucketSharing, Quotas, RateLimiter
+from app.rate_limit import BucketExchange, BucketLimit, BucketPool, Quotas, RateLimiter
 
 NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def make_sessions(
     return LoginSessions(ring, terms, readers, transactions, now)
 
 
-def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, BucketSharing | None]:
+def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, BucketExchange | None]:
     """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
 
     `pools` are further pools of buckets to exchange.
@@ -56,7 +56,7 @@ def make_limiter(settings: Settings, *pools: BucketPool) -> tuple[RateLimiter, B
         settings.rate_limit_address_per_minute,
     )
     limiter = RateLimiter(quotas)
-    return limiter, BucketSharing(settings.redis_url, limiter, *pools) if settings.redis_url else None
+    return limiter, BucketExchange(settings.redis_url, limiter, *pools) if settings.redis_url else None
 
 
 def create_authentication(
@@ -66,13 +66,13 @@ def create_authentication(
     transactions: Transactions,
     sessions: LoginSessions,
     limiter: RateLimiter,
-    trail: AuditTrail,
+    audit_writer: AuditWriter,
     now: Now,
 ) -> Authentication:
     """Return the authentication of a process."""
     people = _create_people(readers, transactions, now)
     return Authentication(
-        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
+        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, audit_writer, now
     )
 
 

@@ -22,7 +22,7 @@ from app.group_commit import GroupCommit
 from app.http.opaque_ids import OpaqueIds
 from app.jobs.service import Job, JobRunner, RunHistory
 from app.ledger.service.cash_figures import CashReader
-from app.ledger.service.position_records import PositionRecords
+from app.ledger.service.position_records import PositionRecordUpdater
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
@@ -34,7 +34,7 @@ from app.orders.queries.symbol_usage import load_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
-from app.orders.service.levels import find_exits
+from app.orders.service.exit_prices import load_exit_prices
 from app.orders.service.order_jobs import OrderJobs
 from app.performance.queries import load_baselines
 from app.performance.service.retention import SnapshotRetention
@@ -114,7 +114,7 @@ def create_jobs(
         Job(
             "position records",
             timedelta(seconds=settings.mark_interval_seconds),
-            PositionRecords(engine, market, now).update,
+            PositionRecordUpdater(engine, market, now).update,
         ),
         Job("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
         Job("prune ticks", PRUNE_PERIOD, ticks.prune),
@@ -163,7 +163,7 @@ def _create_report_jobs(
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, find_exits, cash_reader, Valuer(market.load_marks, load_baselines))
+    sources = ReportSources(market, load_exit_prices, cash_reader, Valuer(market.load_marks, load_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Job("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

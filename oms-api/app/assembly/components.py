@@ -13,7 +13,7 @@ from app.assembly.authentication import create_authentication, make_limiter, mak
 from app.assembly.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
 from app.assembly.security import create_broker_address_policy, create_broker_key_ring
 from app.assembly.startup import ManagedComponents
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
@@ -91,7 +91,7 @@ from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.performance.queries import load_baselines
-from app.rate_limit import BucketSharing, RateLimiter, get_rate_limit_scope
+from app.rate_limit import BucketExchange, RateLimiter, get_rate_limit_scope
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -125,7 +125,7 @@ class Components:
     readers: Readers
     transactions: Transactions
     changes: ChangeWriter
-    trail: AuditTrail
+    audit_writer: AuditWriter
     market: Market
     calendars: Calendars
     controls: Controls
@@ -134,7 +134,7 @@ class Components:
     sessions: LoginSessions
     throttle: Throttle
     limiter: RateLimiter
-    sharing: BucketSharing | None
+    bucket_exchange: BucketExchange | None
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
@@ -166,7 +166,7 @@ class Components:
             self.engine,
             self.readers,
             self.writer,
-            self.trail,
+            self.audit_writer,
             self.access_log,
             database_file=self.database_file,
             first_to_close=(
@@ -175,7 +175,7 @@ class Components:
                 self.transactions.close,
                 self.changes.close,
             ),
-            sharing=self.sharing,
+            bucket_exchange=self.bucket_exchange,
             background_tasks=(
                 market_watcher.run,
                 self.corporate_actions.run,
@@ -253,7 +253,7 @@ class Components:
             lambda: self.writer.is_alive,
             self.metrics,
             self.now,
-            lambda: get_rate_limit_scope(self.limiter, self.sharing),
+            lambda: get_rate_limit_scope(self.limiter, self.bucket_exchange),
             self.database_file.find_problem,
             self.job_runner.report,
             self._describe_feed,
@@ -340,10 +340,10 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.queue_depth)
-    trail = AuditTrail(engine, now, metrics.count_dropped_actions)
+    audit_writer = AuditWriter(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), ChangeWriter(engine)
-    limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
+    limiter, bucket_exchange = make_limiter(settings, message_rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     streams = create_hub(
         EventFeed(readers),
@@ -366,7 +366,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         readers=readers,
         transactions=transactions,
         changes=changes,
-        trail=trail,
+        audit_writer=audit_writer,
         market=market,
         calendars=calendars,
         controls=controls,
@@ -375,9 +375,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         sessions=sessions,
         throttle=throttle,
         limiter=limiter,
-        sharing=sharing,
+        bucket_exchange=bucket_exchange,
         authentication=create_authentication(
-            settings, engine, readers, transactions, sessions, limiter, trail, now
+            settings, engine, readers, transactions, sessions, limiter, audit_writer, now
         ),
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _build_trade_limits(settings), now

@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.config import ConfigurationError, Settings
-from app.database import Readers, connect_engine, refuse_unsafe_durability
+from app.database import Readers, connect_engine, require_safe_durability
 from app.database.engine import UnsafeDatabase
 from app.database.failures import format_reason
 from app.database.files import DatabaseFile
@@ -25,7 +25,7 @@ from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
-from app.rate_limit import BucketSharing
+from app.rate_limit import BucketExchange
 
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
 # up.
@@ -45,11 +45,11 @@ class ManagedComponents:
     engine: Engine
     readers: Readers
     writer: GroupCommit[WriterCommand, Outcome]
-    trail: AuditTrail
+    audit_writer: AuditWriter
     access_log: AccessLog
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
-    sharing: BucketSharing | None = None
+    bucket_exchange: BucketExchange | None = None
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 
@@ -71,9 +71,9 @@ def lifespan(
         _prepare_database(settings, parts.engine, parts.database_file)
         _set_interpreter_options()
         parts.writer.start()
-        if parts.sharing is not None:
-            parts.sharing.start()
-        parts.trail.start()
+        if parts.bucket_exchange is not None:
+            parts.bucket_exchange.start()
+        parts.audit_writer.start()
         background_tasks = [asyncio.create_task(job()) for job in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         if forwarding is not None:
@@ -82,12 +82,12 @@ def lifespan(
         if forwarding is not None:
             await forwarding.forwarder.close()
         await _cancel_tasks(background_tasks)
-        if parts.sharing is not None:
-            await parts.sharing.close()
+        if parts.bucket_exchange is not None:
+            await parts.bucket_exchange.close()
         for close in parts.first_to_close:
             close()
         parts.writer.close()
-        parts.trail.close()
+        parts.audit_writer.close()
         parts.readers.close()
         parts.access_log.flush()
         parts.engine.dispose()
@@ -110,7 +110,7 @@ def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) ->
             migrate(owner)
             owner.dispose()
         with engine.connect() as connection:
-            refuse_unsafe_durability(connection)
+            require_safe_durability(connection)
         _require_writable(engine, file)
     except (UnsafeDatabase, ConfigurationError) as error:
         raise CannotStart(str(error)) from None

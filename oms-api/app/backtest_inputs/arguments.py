@@ -1,4 +1,4 @@
-"""The arguments of `python -m app.backtest` that those of `python -m app.sweep` share."""
+"""The arguments that `python -m app.backtest` and `python -m app.sweep` share."""
 
 import argparse
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ def parse_rate(text: str) -> CarryRate:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a run, which those of a sweep share."""
+    """Add the arguments that a run and a sweep share."""
     add = parser.add_argument
     add("strategy", metavar="MODULE:CLASS")
     add(

@@ -16,7 +16,7 @@ ReportProgress = Callable[[int], None]  # takes how much of `size` was read
 
 
 class OpenBars(NamedTuple):
-    """Bars to run a strategy on, and those of the currency pairs `rate_symbols`, which it does not receive.
+    """Bars to run a strategy on, and bars of the currency pairs `rate_symbols`, which it does not get.
 
     `size` is what `read_blocks` reports at the end, in `unit`. `actions` are the corporate actions that are
     stored beside the bars. `get_data_hash` returns the hash of the bars once all were read.
@@ -32,7 +32,7 @@ class OpenBars(NamedTuple):
 
 
 def parse_data(text: str) -> Path | None:
-    """Return the path of the bars, None for those of the service."""
+    """Return the path of the bars, None for the bars that the service stores."""
     return None if text == STORED else Path(text)
 
 

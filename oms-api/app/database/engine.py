@@ -11,7 +11,7 @@ from app.config import ConfigurationError
 from app.database.tenants import enforce_row_security, send_tenant_scope
 from app.database.timeouts import set_statement_timeout
 
-# For the writer, changes, logins, administration, the audit trail and new Slack users.
+# For the writer, changes, logins, administration, the audit log and new Slack users.
 _SPARE_CONNECTIONS = 9
 _DURABILITY_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -75,7 +75,7 @@ def discard_plans(connection: Connection) -> None:
         connection.exec_driver_sql("DISCARD PLANS")
 
 
-def refuse_unsafe_durability(connection: Connection) -> None:
+def require_safe_durability(connection: Connection) -> None:
     """Raise UnsafeDatabase if a crash of the server could lose an acknowledged commit."""
     if connection.dialect.name == "sqlite":
         return  # each SQLite connection sets its own, see _configure_sqlite

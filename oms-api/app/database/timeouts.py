@@ -1,8 +1,8 @@
 """Timeouts for statements on PostgreSQL.
 
 libpq waits for a response without a limit, so a server that hangs would block every thread. psycopg2 lets the
-process wait itself (its "wait callback"); here that wait has a deadline. With a callback, libpq ignores
-`connect_timeout`, so that the callback also limits how long a connection may take.
+process wait itself (its "wait callback"); here that wait has a deadline. With a callback, libpq ignores its
+own connect timeout, so that the callback also limits how long a connection may take.
 """
 
 import select

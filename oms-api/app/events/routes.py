@@ -155,5 +155,5 @@ def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: st
         number = None if row_id is None else get_event_number(row_id)
     if number is None:
         error = FieldError(field, "Must be an event ID that this list or stream has returned.", "event_id")
-        raise Invalid("The event ID is not valid.", [error])
+        raise Invalid("The event ID is not valid; send one that this list or stream has returned.", [error])
     return number

@@ -14,9 +14,9 @@ from sqlalchemy.orm import aliased
 
 from app.database import forbid_full_sorts
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.reading import list_period_conditions
+from app.ledger.queries.trades import list_period_conditions
 from app.money import ZERO
-from app.orders.models import Execution
+from app.orders.models import ExecutionRecord
 
 _INSTANT_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 _NAME_INDEX, _CURRENCY_INDEX, _BASE_CURRENCY_INDEX = 3, 10, 14  # columns that are read with the portfolios
@@ -134,8 +134,8 @@ def load_charge_components(
     connection: Connection, tenant_id: int, order_ids: Sequence[str]
 ) -> dict[str, str | None]:
     """Return the components of the charges (JSON text) of the orders' executions, by trade id."""
-    statement = select(Execution.trade_id, Execution.charges).where(
-        Execution.tenant_id == tenant_id, Execution.order_id.in_(order_ids)
+    statement = select(ExecutionRecord.trade_id, ExecutionRecord.charges).where(
+        ExecutionRecord.tenant_id == tenant_id, ExecutionRecord.order_id.in_(order_ids)
     )
     return {row.trade_id: row.charges for row in connection.execute(statement)}
 

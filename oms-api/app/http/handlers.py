@@ -40,7 +40,7 @@ async def _handle_invalid(request: Request, error: RequestValidationError) -> Re
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
-    problem: OmsError = NotFound("There is no resource at this address.")
+    problem: OmsError = NotFound("There is no resource at this address; check the path.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = METHOD_TABLE.get(request)

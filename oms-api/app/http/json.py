@@ -27,9 +27,9 @@ def parse_json(body: bytes) -> Any:  # any JSON value
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8; encode it as UTF-8.") from None
     except RecursionError:
-        raise Malformed("The body is nested too deeply.") from None
+        raise Malformed("The body is nested too deeply; send a flatter one.") from None
     except json.JSONDecodeError as error:
-        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}; correct it.") from None
     if "\\u" in text:
         _validate_no_surrogates(text, value)
     return value
@@ -42,7 +42,7 @@ def _validate_no_surrogates(text: str, value: object) -> None:
         except UnicodeEncodeError:
             raise Malformed("The body contains an unpaired surrogate; send valid Unicode text.") from None
         except RecursionError:
-            raise Malformed("The body is nested too deeply.") from None
+            raise Malformed("The body is nested too deeply; send a flatter one.") from None
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -49,4 +49,4 @@ class Cursors:
 
 def _build_invalid_cursor() -> Invalid:
     error = FieldError("cursor", "Not a cursor of this list; start again without a cursor.", "cursor")
-    return Invalid("The cursor is not valid.", [error])
+    return Invalid("The cursor is not valid; start again without a cursor.", [error])

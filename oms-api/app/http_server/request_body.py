@@ -66,4 +66,4 @@ def _build_slow_error(seconds: float) -> TooSlow:
 
 
 def _build_size_error() -> TooLarge:
-    return TooLarge(f"A body may hold at most {MAX_BODY_BYTES:,} bytes.")
+    return TooLarge(f"A body has at most {MAX_BODY_BYTES:,} bytes; send less.")

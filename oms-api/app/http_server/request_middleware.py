@@ -354,13 +354,13 @@ def _validate_single_values(scope: AsgiScope, headers: Mapping[bytes, bytes]) ->
         names = [name for name, _ in scope["headers"]]
         for name in _SINGLE_VALUE_HEADERS:
             if names.count(name) > 1:
-                raise Malformed(f"The header {name.decode()} occurs twice.")
+                raise Malformed(f"The header {name.decode()} occurs twice; send it once.")
     if b"&" in scope["query_string"]:
         names = [
             name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         ]
         if len(set(names)) != len(names):
-            raise Malformed("A query parameter occurs twice.")
+            raise Malformed("A query parameter occurs twice; send it once.")
 
 
 def _get_route_template(scope: AsgiScope) -> str:

@@ -135,7 +135,7 @@ async def list_switches(caller: ReadBooksCaller, readers: ReadersDep) -> Respons
     visible_switches = [
         switch_change
         for switch_change in switch_changes
-        if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
+        if switch_change.scope is not SwitchScope.PORTFOLIO or caller.can_see(switch_change.key)
     ]
     return build_json_response(list(map(serialize_switch, visible_switches)))
 

@@ -22,13 +22,16 @@ def test_repeated_security_header_is_rejected(api, path, name):
     twice = [*headers, (name, dict(headers)[name])]
     response = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
     assert response.status_code == 422
-    assert response.json()["detail"] == f"The header {name.lower()} occurs twice."
+    assert response.json()["detail"] == f"The header {name.lower()} occurs twice; send it once."
     assert api.list_trades() == []
 
 
 def test_repeated_query_parameter_is_rejected(api):
     response = api.get("/trades?limit=1&limit=2")
-    assert (response.status_code, response.json()["detail"]) == (422, "A query parameter occurs twice.")
+    assert (response.status_code, response.json()["detail"]) == (
+        422,
+        "A query parameter occurs twice; send it once.",
+    )
 
 
 @pytest.mark.parametrize("limit", ["1_0", "+5", " 5", "5.0", "\u0665", "1e2", "-1", ""])

@@ -31,12 +31,12 @@ def send_request(service, method, path, key=None, **more):
     return service.client.request(method, path, headers=headers, **more)
 
 
-def get_problem(answer):
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
+def get_problem(response):
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
     assert set(body) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
-    assert body["status"] == answer.status_code
-    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["status"] == response.status_code
+    assert body["request_id"] == response.headers["x-request-id"]
     return body
 
 
@@ -96,7 +96,7 @@ def test_bootstrap_key_trades_for_the_first_tenant(service):
 def test_unknown_path_is_not_found(api, path):
     response = send_request(api.service, "GET", path, api.key)
     assert response.status_code == 404
-    assert get_problem(response)["detail"] == "There is no resource at this address."
+    assert get_problem(response)["detail"] == "There is no resource at this address; check the path."
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ def test_compressed_body_is_rejected(api, path):
 
 @pytest.mark.parametrize("sent", ["a", "Abc-1.2_3:4", "x" * 100])
 def test_valid_request_id_is_kept(api, sent):
-    for answer in (
+    for response in (
         api.get("/portfolio/none", {"X-Request-ID": sent}),
         api.post("/trade", {}, {"X-Request-ID": sent}),
     ):
-        assert answer.headers["x-request-id"] == sent
-        assert get_problem(answer)["request_id"] == sent
+        assert response.headers["x-request-id"] == sent
+        assert get_problem(response)["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
@@ -240,14 +240,14 @@ def test_trace_method_is_rejected(api, path):
     assert api.key not in response.text
 
 
-def get_rate(answer):
-    return answer.headers.get_list("ratelimit-policy"), answer.headers.get_list("ratelimit")
+def get_rate(response):
+    return response.headers.get_list("ratelimit-policy"), response.headers.get_list("ratelimit")
 
 
 def test_answers_of_limited_routes_have_rate_limit_headers(serve):
     with serve(rate_limit_per_minute=60) as service:
         api, reader = service.create_client(), service.create_client("read")
-        answers = [
+        responses = [
             api.get("/portfolio/none"),
             api.get("/portfolio/none", as_of=1),
             api.post_trade(),
@@ -256,8 +256,8 @@ def test_answers_of_limited_routes_have_rate_limit_headers(serve):
             api.get("/portfolios"),
             api.get("/portfolios", limit=0),
         ]
-        assert [answer.status_code for answer in answers] == [404, 404, 201, 422, 422, 200, 422]
-        for response in answers:
+        assert [answer.status_code for answer in responses] == [404, 404, 201, 422, 422, 200, 422]
+        for response in responses:
             (policy,), (state,) = get_rate(response)
             assert policy == '"default";q=60;w=60'
             assert re.fullmatch(r'"default";r=5\d;t=1', state)
@@ -293,11 +293,11 @@ def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch,
 
         monkeypatch.setattr(credentials, "find_key", counted)
         guesses = [make_key(random.Random(number).choice) for number in range(8)]
-        answers = [send_request(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
-        assert [response.status_code for response in answers] == [401] * 5 + [429] * 3
+        responses = [send_request(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
+        assert [response.status_code for response in responses] == [401] * 5 + [429] * 3
         assert len(looked_up) == 5
-        assert "address" in get_problem(answers[-1])["detail"]
-        assert get_rate(answers[0]) == ([], [])
+        assert "address" in get_problem(responses[-1])["detail"]
+        assert get_rate(responses[0]) == ([], [])
         assert api.get(path).status_code == 429
 
 
@@ -348,9 +348,9 @@ def test_login_and_refresh_count_towards_the_address_limit(serve):
             "refresh": {"refresh_token": "none"},
         }
         purposes = ["refresh", "login", "refresh", "refresh", "login"]
-        answers = [
+        responses = [
             send_request(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name]))
             for name in purposes
         ]
-        assert [response.status_code for response in answers] == [401] * 3 + [429] * 2
-        assert "address" in get_problem(answers[-1])["detail"]
+        assert [response.status_code for response in responses] == [401] * 3 + [429] * 2
+        assert "address" in get_problem(responses[-1])["detail"]

@@ -15,7 +15,7 @@ from app.ledger.queries.batch_statements import PORTFOLIOS
 from app.orders.rules.values import Status
 from app.orders.service import order_jobs
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
-from app.orders.service.write_path import command_execution, lock_plan
+from app.orders.service.write_path import command_dispatch, lock_plan
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Process:
 @pytest.fixture
 def small_batches(monkeypatch):
     """Let a command expire at most two orders."""
-    for module in (command_execution, lock_plan, order_jobs):
+    for module in (command_dispatch, lock_plan, order_jobs):
         monkeypatch.setattr(module, "MAX_EXPIRIES", 2)
 
 

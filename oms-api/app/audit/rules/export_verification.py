@@ -27,7 +27,7 @@ class ExportFormat(NamedTuple):
 
 
 class ExportChain(NamedTuple):
-    """The audit log of a tenant (portfolio 0), or the ledger of one of its portfolios."""
+    """A tenant's audit log (portfolio 0), or the ledger of one of its portfolios."""
 
     tenant: int
     portfolio: int = 0
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = ExportFormat("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
+AUDIT_LOG = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:

@@ -154,7 +154,7 @@ def _parse_description(fields: object) -> ParameterDescription:
 
 @contextmanager
 def _report_errors() -> Iterator[None]:
-    """Raise the errors of a child as those of a backtest."""
+    """Raise the errors of a child as errors of a backtest."""
     try:
         yield
     except SandboxUnavailable as error:

@@ -66,7 +66,7 @@ def get_landlock_version() -> int:
 
 
 def _limit_resources(limits: SandboxLimits) -> bool:
-    """Limit memory, files and processes. The service limits the processor time of each answer."""
+    """Limit memory, files and processes. The service limits the processor time of each response."""
     limit_by_resource = {
         resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_NOFILE: limits.open_files,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
+from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
@@ -102,8 +102,8 @@ class ValueFanout:
         if _ALL_PORTFOLIOS in channel_keys:
             books = list_portfolio_summaries(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
-        books_with_holdings = load_portfolios_by_name(connection, tenant_id, sorted(keys))
-        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
+        portfolios = load_portfolios_by_name(connection, tenant_id, sorted(keys))
+        statements = {key: PortfolioStatement(*book) for key, book in portfolios.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
         return {key: _serialize_value(statements[key], value) for key, value in values.items()}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, compute_hash
-from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier, serialize_line
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from tests.audit.entries import build_chain, serialize_rows
@@ -25,7 +25,7 @@ places = st.integers(0, len(LINES) - 1)
 
 def find_first_problem(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    verifier = ExportVerifier((AUDIT_LOG, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
         finding = verifier.verify_line(line)
         if finding:
@@ -34,7 +34,7 @@ def find_first_problem(export, heads=None):
 
 
 def verify_export(export, heads=None):
-    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    verifier = ExportVerifier((AUDIT_LOG, LEDGER, EARLIER_LEDGER), heads or {})
     assert [verifier.verify_line(line) for line in export] == [None] * len(export)
     assert verifier.verify_end() is None
     return verifier
@@ -140,8 +140,8 @@ def recompute_hash(row):
         (b"[]\n", "not a JSON object"),
         (b'{"a":1}\n', "writes a line"),
         (b"\xff\n", "not a JSON"),
-        (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
-        (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
+        (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit log"),
+        (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit log"),
         (recompute_hash(ROWS[0]._replace(sequence=True)), "must be a whole number"),
         (recompute_hash(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
         (recompute_hash(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
