@@ -1,4 +1,4 @@
-"""Runs all benchmarks: `make bench`, or `python -m bench [name …]` for some of them.
+"""Run all benchmarks: `make bench`, or `python -m bench [name …]` for some of them.
 
 Takes 10 to 15 minutes. Status 1 means that a required value was missed.
 """

@@ -1,4 +1,4 @@
-"""Simulates a trading day at high speed against real processes on PostgreSQL.
+"""Simulate a trading day at high speed against real processes on PostgreSQL.
 
 It uses orders of every type and time in force, moving prices, cancels, replaces, linked orders, kill
 switches, process kills and restarts. At the end it verifies the books.

@@ -1,4 +1,4 @@
-"""Compares a large ledger with a small one, and a deep page of a list with the first one."""
+"""Compare a large ledger with a small one, and a deep page of a list with the first one."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Runs the API and the bot as separate processes, configured as in production, and puts load on them."""
+"""Run the API and the bot as separate processes, configured as in production, and put load on them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Expires the DAY orders of a session at its close: by the background job and the writer of one process.
+"""Expire the DAY orders of a session at its close: by the background job and the writer of one process.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.session_close [--orders 50000]
 [--sqlite]`."""

@@ -1,4 +1,4 @@
-"""Delivers events to webhooks on this machine: the time from the commit until an endpoint has the request.
+"""Deliver events to webhooks on this machine: the time from the commit until an endpoint has the request.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.webhooks [--seconds 20]
 [--sqlite]`.

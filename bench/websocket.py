@@ -1,4 +1,4 @@
-"""Sends 100 quotes a second to 500 WebSocket clients, each subscribed to all symbols: the delay.
+"""Send 100 quotes a second to 500 WebSocket clients, each subscribed to all symbols: the delay.
 
 The delay is the time from `PUT /quotes` until a client has the frame. The clients run in a process of their
 own. `python -m bench.websocket [--seconds 10] [--clients 500]`.

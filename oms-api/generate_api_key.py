@@ -1,4 +1,4 @@
-"""Creates and lists API keys of the OMS.
+"""Create and list API keys of the OMS.
 
     python generate_api_key.py                                   print a new key, to set as OMS_API_KEY
     python generate_api_key.py --store desk-bot --scopes trade   create a key, which is shown once

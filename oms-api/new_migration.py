@@ -1,4 +1,4 @@
-"""Writes a migration for the differences between the models and the migrations: `make makemigrations NAME=…`.
+"""Write a migration for the differences between the models and the migrations: `make makemigrations NAME=…`.
 
 The migrations run on a new SQLite file, which is then compared with the models. Read the written file:
 triggers, row-level security and grants are not part of the models. See "Add a migration" in CONTRIBUTING.md.

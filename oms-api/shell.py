@@ -1,4 +1,4 @@
-"""Opens a Python console on the configured database: `make shell`, or `python shell.py`.
+"""Open a Python console on the configured database: `make shell`, or `python shell.py`.
 
 `query("SELECT …", name=value)` returns rows of all tenants on one read-only snapshot. `settings` and `engine`
 are there too. Change data over the REST API or with `python -m app.admin`, which check and record it.

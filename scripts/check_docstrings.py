@@ -1,4 +1,4 @@
-"""Checks that docstrings, comments and documents name only what exists in the code.
+"""Check that docstrings, comments and documents name only what exists in the code.
 
 Run by `make check`. It reports
 

@@ -1,4 +1,4 @@
-"""Checks the prose of the documents: banned words, empty phrases and sentences that are too long.
+"""Check the prose of the documents: banned words, empty phrases and sentences that are too long.
 
 Run by `make check`. The rules are those of `vocabulary.toml`. Code blocks, inline code and links' targets are
 not prose.

@@ -1,4 +1,4 @@
-"""Counts names that are not standard terms, and British spellings in texts. The count may only decrease.
+"""Count names that are not standard terms, and British spellings in texts. The count may only decrease.
 
 Run by `make check`. It fails if there are more such names than the limit in `vocabulary.toml`, and if there
 are fewer, so that the limit follows the count. `--list` prints each name with its location.

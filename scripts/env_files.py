@@ -1,4 +1,4 @@
-"""Creates the settings files of a first start with new secrets, and keeps existing files.
+"""Create the settings files of a first start with new secrets, and keep existing files.
 
 `python scripts/env_files.py` creates `oms-api/.env` and `slack-bot/.env`. `--compose` creates the `.env` of
 `docker compose`, and adds secrets of newer versions to an existing one. `--production` also adds those of

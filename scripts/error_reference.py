@@ -1,4 +1,4 @@
-"""Generates `docs/errors.md`: every error code of both services, with its status, meaning and remedy.
+"""Generate `docs/errors.md`: every error code of both services, with its status, meaning and remedy.
 
 Codes, statuses and sentences come from the code, meanings and remedies from `errors.toml`. `--check` writes
 nothing and fails if the document differs from what would be generated.

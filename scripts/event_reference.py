@@ -1,4 +1,4 @@
-"""Generates `docs/asyncapi.json`: every type of events with its schema and an example (AsyncAPI 3.0).
+"""Generate `docs/asyncapi.json`: every type of events with its schema and an example (AsyncAPI 3.0).
 
 The types come from `app.event_catalog`. `--check` writes nothing and fails if the document differs from what
 would be generated.

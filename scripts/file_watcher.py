@@ -1,4 +1,4 @@
-"""Finds the source files of folders that have changed, by their time of modification."""
+"""Find the source files of folders that have changed, by their time of modification."""
 
 import os
 import time

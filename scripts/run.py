@@ -1,4 +1,4 @@
-"""Starts the whole product on this machine: `make run`, `make run-with-brokers` or `make dev`.
+"""Start the whole product on this machine: `make run`, `make run-with-brokers` or `make dev`.
 
 Creates the `.env` files of a first start, migrates the database, and starts the OMS, the bot and, without a
 Slack token, the Slack simulator. It prints their addresses, restarts programs that crash, and runs until

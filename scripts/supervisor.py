@@ -1,4 +1,4 @@
-"""Runs several programs together: prefixed logs, restarts with backoff, and one shutdown for all."""
+"""Run several programs together: prefixed logs, restarts with backoff, and one shutdown for all."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Runs the tests of a service again whenever one of its files changes: `make test-watch`.
+"""Run the tests of a service again whenever one of its files changes: `make test-watch`.
 
 The arguments are those of pytest, in the folder of the service, as in
 `make test-watch IN=slack-bot TESTS=tests/forms`. Failed tests run first. Ctrl-C stops it.

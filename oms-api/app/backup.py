@@ -1,4 +1,4 @@
-"""Backs up the database while it is in use: `python -m app.backup FOLDER`.
+"""Back up the database while it is in use: `python -m app.backup FOLDER`.
 
 All tables are read on one snapshot, through the database's driver. With BACKUP_KEYS the files are encrypted.
 The manifest holds their hashes and the ends of all hash chains; `app.restore --verify` compares them.

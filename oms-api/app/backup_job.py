@@ -1,4 +1,4 @@
-"""Backs up the database by schedule, and deletes old backups."""
+"""Back up the database by schedule, and delete old backups."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Sends logged errors to Sentry, if SENTRY_DSN is set. It needs the extra `sentry-sdk`.
+"""Send logged errors to Sentry, if SENTRY_DSN is set. It needs the extra `sentry-sdk`.
 
 The SDK sends headers, bodies, query strings and local variables by default. Here every event is rebuilt
 from an allow-list: what happened where in the code, and for which request or job. The messages of exceptions

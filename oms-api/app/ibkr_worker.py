@@ -1,4 +1,4 @@
-"""Runs the sessions with Interactive Brokers, in a separate process: `python -m app.brokers.ibkr`.
+"""Run the sessions with Interactive Brokers, in a separate process: `python -m app.brokers.ibkr`.
 
 Only the database connects it to the API. Start any number of these processes: one at a time runs a session.
 Exit status: 0 stopped by SIGTERM or SIGINT, 2 the settings or the database are not usable.

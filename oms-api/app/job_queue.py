@@ -1,4 +1,4 @@
-"""Runs the background jobs by Celery: `celery --app app.job_queue worker`, and `beat`, with DUTIES=celery.
+"""Run the background jobs by Celery: `celery --app app.job_queue worker`, and `beat`, with DUTIES=celery.
 
 The tables `duties` and `duty_runs` remain the truth. Each second beat sends the task `enqueue_due_jobs`,
 which stores a run of each job that is due, and then sends `run_job` with the id of its row. A lost

@@ -1,4 +1,4 @@
-"""Ends a worker of Celery that has stopped to consume, as some do after Redis was away (celery#8030).
+"""End a worker of Celery that has stopped to consume, as some do after Redis was away (celery#8030).
 
 The supervisor of the process, such as Docker, then starts a new one. No job is lost: its run is a row.
 """

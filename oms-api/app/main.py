@@ -1,4 +1,4 @@
-"""Builds the application: `create_app()` connects its parts.
+"""Build the application: `create_app()` connects its parts.
 
 Start it with `uvicorn app.main:app` or `python -m app.main`.
 """

@@ -1,4 +1,4 @@
-"""Migrates the database: `python -m app.migrate`. Concurrent processes are serialized by a lock."""
+"""Migrate the database: `python -m app.migrate`. Concurrent processes are serialized by a lock."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""Imports the module `models` of every package, so that `Base.metadata` has all tables."""
+"""Import the module `models` of every package, so that `Base.metadata` has all tables."""
 
 from importlib import import_module
 from pathlib import Path

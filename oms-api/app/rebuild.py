@@ -1,4 +1,4 @@
-"""Rebuilds positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
+"""Rebuild positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
 
 Exit status: 0 all projections are correct now, 1 a ledger is corrupt and its portfolio was not changed, 2 the
 settings or the database cannot be used.

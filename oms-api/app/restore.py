@@ -1,4 +1,4 @@
-"""Restores a backup to a new database: `python -m app.restore FOLDER --to URL --verify`.
+"""Restore a backup to a new database: `python -m app.restore FOLDER --to URL --verify`.
 
 The database must be empty, and of the same kind as that of the backup. With --verify, the ends of all hash
 chains are compared with the manifest, and every invariant is checked as by `app.verify`.

@@ -1,4 +1,4 @@
-"""Writes an export to a Google spreadsheet: `python -m app.sheets trades --spreadsheet ID`.
+"""Write an export to a Google spreadsheet: `python -m app.sheets trades --spreadsheet ID`.
 
 It needs the optional package `gspread`, and SHEETS_CREDENTIALS_FILE with the key of a service account that
 may edit the spreadsheet. Exit status: 0 written, 1 Google refused, 2 the input is not valid.

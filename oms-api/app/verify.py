@@ -1,4 +1,4 @@
-"""Verifies the books: `python -m app.verify` checks every invariant of a database in use.
+"""Verify the books: `python -m app.verify` checks every invariant of a database in use.
 
 It lists each wrong row with its stored and expected values. With `--audit FILE` it verifies an export of the
 audit log or of the ledger instead, without database and settings, against the heads in `--head FILE`.

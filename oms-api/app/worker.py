@@ -1,4 +1,4 @@
-"""Runs the background jobs outside of the API processes: `python -m app.worker`, with DUTIES=worker.
+"""Run the background jobs outside of the API processes: `python -m app.worker`, with DUTIES=worker.
 
 Start any number of workers. Exit status: 0 stopped by SIGTERM or SIGINT, 2 the settings, the
 database or the port of the metrics cannot be used.

@@ -1,4 +1,4 @@
-"""Serves the metrics of a worker: `GET /metrics` at WORKER_METRICS_PORT, without a key."""
+"""Serve the metrics of a worker: `GET /metrics` at WORKER_METRICS_PORT, without a key."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Builds authentication: the parts that look up callers off the event loop."""
+"""Build authentication: the parts that look up callers off the event loop."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Creates the background work of an installation: jobs under leases, and the delivery of webhooks."""
+"""Create the background work of an installation: jobs under leases, and the delivery of webhooks."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Creates the components of a process: `assemble`."""
+"""Create the components of a process: `assemble`."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.runner_factory import RunnerFactory
 from app.streams.service.hub import StreamHub, create_hub
-from app.webhooks.queries.dispatching import read_backlog
+from app.webhooks.queries.dispatch_statements import read_backlog
 from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
 
 
@@ -294,7 +294,11 @@ class Components:
         age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
         has_process = is_leased(connection, LEASE_NAME, now)
         return describe_webhooks(
-            backlog.endpoints, backlog.due_count, max(age, 0.0), backlog.last_error, has_process=has_process
+            backlog.endpoint_count,
+            backlog.due_count,
+            max(age, 0.0),
+            backlog.last_error,
+            has_process=has_process,
         )
 
     def _describe_alerts(self, reports: Sequence[JobReport]) -> ComponentHealth:

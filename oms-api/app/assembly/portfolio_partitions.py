@@ -1,4 +1,4 @@
-"""Assigns the orders of a portfolio to a worker process; see `forwarding`."""
+"""Assign the orders of a portfolio to a worker process; see `forwarding`."""
 
 import orjson
 

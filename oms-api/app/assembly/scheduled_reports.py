@@ -1,4 +1,4 @@
-"""Writes the reports of each day to a folder, announces them to Slack bots, and posts a summary to a URL."""
+"""Write the reports of each day to a folder, announce them to Slack bots, and post a summary to a URL."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Creates, from the settings, the keys that encrypt secrets and the policies for addresses outside."""
+"""Create, from the settings, the keys that encrypt secrets and the policies for addresses outside."""
 
 from app.config import Settings
 from app.encryption import EncryptionKeys, derive_key_ring, parse_key_ring

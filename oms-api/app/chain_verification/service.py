@@ -1,4 +1,4 @@
-"""Verifies the hash chains of the audit log and of the ledger: a job."""
+"""Verify the hash chains of the audit log and of the ledger: a job."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Combines concurrent look-ups into one query: the read counterpart of group commit.
+"""Combine concurrent look-ups into one query: the read counterpart of group commit.
 
 A call during a running query waits for the next one, so that it sees everything committed before the call.
 """

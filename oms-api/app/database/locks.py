@@ -1,4 +1,4 @@
-"""Detects lock timeouts, and avoids waiting again for locks that other sessions hold."""
+"""Detect lock timeouts, and avoid waiting again for locks that other sessions hold."""
 
 import hashlib
 from collections.abc import Hashable, Iterable

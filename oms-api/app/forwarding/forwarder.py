@@ -1,4 +1,4 @@
-"""Decides which worker process serves a direct request, and forwards it there."""
+"""Decide which worker process serves a direct request, and forward it there."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Serves the requests that other worker processes forward to this one."""
+"""Serve the requests that other worker processes forward to this one."""
 
 import asyncio
 import logging

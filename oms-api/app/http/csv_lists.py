@@ -52,9 +52,9 @@ def send_as_accepted(scope: Scope, send: Send) -> Send:
 
 
 def is_preferred(accept: str, media_type: str, other_type: str) -> bool:
-    """Return whether an Accept header names the type `wanted`, and with a higher quality than `other_type`.
+    """Return whether an Accept header names `media_type`, with a higher quality than `other_type`.
 
-    Of two types of the same quality, the first is preferred.
+    Of two types of the same quality, the first in the header is preferred.
     """
     qualities: dict[str, float] = {}
     for part in accept.split(","):

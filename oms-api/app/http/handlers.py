@@ -1,4 +1,4 @@
-"""Converts exceptions of the framework to problem details."""
+"""Convert exceptions of the framework to problem details."""
 
 from http import HTTPStatus
 

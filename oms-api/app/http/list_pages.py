@@ -37,13 +37,13 @@ class ListPage:
     def build_response(
         self, items: Sequence[ItemT], serialize: Callable[[ItemT], Any], get_position: Callable[[ItemT], str]
     ) -> Response:
-        """Build the response with the items of the page. The next one starts at the last one's position."""
+        """Return the response with the items of the page. The next page starts after its last item."""
         page = items[: self._limit]
         position = get_position(page[-1]) if len(items) > self._limit else None
         return self.build_content_response(list(map(serialize, page)), position)
 
     def build_content_response(self, content: Any, position: str | None) -> Response:  # any JSON value
-        """Build a response. There is a next page unless `position` is None."""
+        """Return a response. There is a next page unless `position` is None."""
         cursor = None if position is None else self._cursors.make(*self._list, position)
         return build_json_response(content, headers=build_link_header(self._request, cursor))
 

@@ -46,7 +46,7 @@ class Problem(BaseModel):
 
 
 def build_problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
-    """Build the problem details of `error`."""
+    """Return the problem details of `error`."""
     return {
         "type": f"{PROBLEM_TYPE_BASE}/{error.kind}",
         "title": error.title,
@@ -60,7 +60,7 @@ def build_problem(error: OmsError, instance: str, request_id: str) -> dict[str, 
 
 
 def build_problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
-    """Serialize the problem details. Invalid characters of the request's path are replaced."""
+    """Return the problem details as JSON. Invalid characters of the request's path are replaced."""
     return orjson.dumps(build_problem(error, instance.encode(errors="replace").decode(), request_id))
 
 
@@ -77,7 +77,7 @@ def build_problem_headers(error: OmsError) -> dict[str, str]:
 def build_field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
-    """Convert pydantic's errors to field errors. Leading parts of the path that are in `skip` are removed."""
+    """Return field errors for pydantic's errors. Leading parts of the path that are in `skip` are removed."""
     return [_build_field_error(detail, skip) for detail in islice(details, MAX_ERRORS)]
 
 

@@ -159,7 +159,7 @@ def _build_known_instrument(row: tuple[Any, ...]) -> Instrument:
 
 
 def _build_instrument(row: Sequence[Any]) -> Instrument:
-    """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
+    """Return the instrument of a row. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))
     trading_flags = (bool(tradable), bool(restricted))

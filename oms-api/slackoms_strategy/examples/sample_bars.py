@@ -1,4 +1,4 @@
-"""Writes invented bars to try a strategy on: `python -m slackoms_strategy.examples.sample_bars > bars.csv`.
+"""Write invented bars to try a strategy on: `python -m slackoms_strategy.examples.sample_bars > bars.csv`.
 
 The prices are a random walk that is the same for the same seed. They say nothing about a market.
 """

@@ -1,4 +1,4 @@
-"""Writes bars as lines of CSV in a short notation."""
+"""Write bars as lines of CSV in a short notation."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Runs strategies on short lists of bars."""
+"""Run strategies on short lists of bars."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence

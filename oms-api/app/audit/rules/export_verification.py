@@ -1,4 +1,4 @@
-"""Verifies an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
+"""Verify an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from typing_extensions import override
 
 from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, compute_hash
 
-MAX_LINE_BYTES = 1_000_000  # in bytes
+MAX_LINE_BYTES = 1_000_000
 _INTEGER_FIELDS = ("tenant_id", "portfolio_id", "sequence")
 
 
 class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
-    `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash that the
-    values must have after the predecessor's hash.
+    `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash of a line
+    from its values and the hash of the previous line.
     """
 
     name: str
@@ -70,7 +70,8 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `uncovered_lines` counts the lines that no head covers: newer ones, and those of chains without a head.
+    `uncovered_lines` counts the lines that no head covers: lines that are newer than the head of their chain,
+    and lines of chains without a head.
     """
 
     formats: Sequence[ExportFormat]
@@ -95,7 +96,7 @@ class ExportVerifier:
         return None
 
     def verify_end(self) -> ExportFinding | None:
-        """Return a finding if entries are missing after the last line, else None."""
+        """Return a finding if lines are missing after the last one, else None."""
         try:
             for chain in self.heads:
                 self._require_head(chain)

@@ -1,4 +1,4 @@
-"""Finds the calendar of an instrument, and the start of a date there, from its exchange and asset class."""
+"""Find the calendar of an instrument, and the start of a date there, from its exchange and asset class."""
 
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo

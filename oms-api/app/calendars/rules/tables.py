@@ -1,4 +1,4 @@
-"""Parses the tables. An invalid table raises ValueError, since it is a defect of the release."""
+"""Parse the tables. An invalid table raises ValueError, since it is a defect of the release."""
 
 import csv
 from collections.abc import Iterator

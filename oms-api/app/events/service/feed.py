@@ -1,4 +1,4 @@
-"""Follows the outbox: one query of its end for all followers of a tenant, and pages of final events."""
+"""Follow the outbox: one query of its end for all followers of a tenant, and pages of final events."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Writes to the outbox."""
+"""Write to the outbox."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ _OUTBOX_COLUMNS = PackedEvents._fields
 
 
 def build_event_insert(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Insert events, each (tenant id, type, payload as JSON text, time as text).
+    """Return the insertion of events, each (tenant id, type, payload as JSON text, time as text).
 
     Another write of the same transaction must precede it: see `rules`.
     """
@@ -33,5 +33,5 @@ def publish_event(
 
 
 def build_packed_insert(events: Sequence[NewEvent]) -> BulkWrite:
-    """Insert events in few rows; as `build_event_insert`."""
+    """Return the insertion of events in few rows. The rule of `build_event_insert` applies."""
     return build_insert(cast("Table", Event.__table__), _OUTBOX_COLUMNS, pack_outbox_events(events))

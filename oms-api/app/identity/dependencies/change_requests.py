@@ -58,7 +58,7 @@ class ChangeRequests:
 
 
 def build_response(result: ChangeResponse) -> Response:
-    """Build the response of an executed request."""
+    """Return the response of an executed request."""
     if result.status == HTTPStatus.NO_CONTENT:
         return Response(status_code=result.status)
     headers = {REPLAYED_NAME: "true"} if result.replayed else {}

@@ -1,4 +1,4 @@
-"""Executes administrators' requests once per idempotency key.
+"""Execute administrators' requests once per idempotency key.
 
 Each request and its audit entries are one transaction.
 """
@@ -51,7 +51,7 @@ class ChangeRequest:
         before: AuditValues | None = None,
         after: AuditValues | None = None,
     ) -> AuditEntry:
-        """Build an audit entry for the caller's own audit log."""
+        """Return an audit entry for the caller's own audit log."""
         caller = self.caller
         values = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
         return AuditEntry(caller.tenant_id, *values)

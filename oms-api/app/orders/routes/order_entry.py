@@ -266,7 +266,7 @@ async def replace_order(
 def build_place_order_endpoint(
     service: OrderService,
 ) -> WriteEndpoint[Operation, Caller, PlaceOrder, Outcome]:
-    """Build the endpoint that places an order."""
+    """Return the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(
         Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.enrich_error

@@ -97,7 +97,7 @@ async def get_signal(
 
 
 def build_signal_endpoint(service: SignalService) -> WriteEndpoint[Operation, Caller, PlaceSignal, Outcome]:
-    """Build the endpoint that accepts a signal."""
+    """Return the endpoint that accepts a signal."""
 
     def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:
         body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)

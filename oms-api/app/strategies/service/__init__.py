@@ -1,1 +1,1 @@
-"""Registers, starts, pauses, stops and runs strategies."""
+"""Register, start, pause, stop and run strategies."""

@@ -1,4 +1,4 @@
-"""Places, cancels and replaces the orders of a strategy by the commands of the API."""
+"""Place, cancel and replace the orders of a strategy by the commands of the API."""
 
 import asyncio
 from collections.abc import Coroutine

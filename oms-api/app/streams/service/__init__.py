@@ -1,1 +1,1 @@
-"""Fans out events, quotes and P&L to the connections of this process."""
+"""Fan out events, quotes and P&L to the connections of this process."""

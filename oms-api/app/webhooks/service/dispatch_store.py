@@ -21,9 +21,9 @@ from app.events.rules import EVENT_ID_KIND, OutboxState
 from app.events.schemas import serialize_event
 from app.http.opaque_ids import OpaqueIds
 from app.timestamps import format_optional_timestamp, format_timestamp
-from app.webhooks.queries import dispatching
+from app.webhooks.queries import dispatch_statements
 from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
-from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
+from app.webhooks.queries.dispatch_statements import CursorUpdate, DeliveryUpdate, Disabling
 from app.webhooks.rules.values import ALL_TYPES, Delivery, Endpoint, OutgoingEvent, get_subject
 
 PAGE_ROWS = 500
@@ -35,7 +35,7 @@ class DispatchChanges(NamedTuple):
     updates: Sequence[DeliveryUpdate] = ()
     disablings: Sequence[Disabling] = ()
     deliveries: Sequence[tuple[Endpoint, OutgoingEvent]] = ()
-    cursors: Sequence[tuple[int, str]] = ()
+    cursors: Sequence[CursorUpdate] = ()
 
 
 class DispatchStore:
@@ -52,12 +52,14 @@ class DispatchStore:
         """Return the enabled webhooks. The secrets are encrypted."""
         with self._engine.connect() as connection:
             self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
-            return dispatching.list_endpoints(self._set_scope(connection), now)
+            return dispatch_statements.list_endpoints(self._set_scope(connection), now)
 
     def load_pending_deliveries(self, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
         """Return the pending deliveries by webhook, without their events, and up to `limit` of each."""
         with self._engine.connect() as connection:
-            return dispatching.load_pending_deliveries(self._set_scope(connection), webhook_ids, limit)
+            return dispatch_statements.load_pending_deliveries(
+                self._set_scope(connection), webhook_ids, limit
+            )
 
     def read_outbox_state(self, horizon: int) -> OutboxState | None:
         """Read the end of all events. None if there is no event after `horizon`."""
@@ -111,12 +113,12 @@ class DispatchStore:
             self._set_scope(connection)
             execute_writes(
                 connection,
-                dispatching.build_delivery_updates(changes.updates),
-                dispatching.build_cursor_updates(changes.cursors),
+                dispatch_statements.build_delivery_updates(changes.updates),
+                dispatch_statements.build_cursor_updates(changes.cursors),
             )
             ids = insert_deliveries(connection, rows, now) if rows else []
             for disabling in changes.disablings:
-                dispatching.disable_webhook(connection, disabling, now)
+                dispatch_statements.disable_webhook(connection, disabling, now)
         return [
             Delivery(new_id, endpoint.id, endpoint.tenant_id, event.number, event.subject, 0, now, [], event)
             for new_id, (endpoint, event) in zip(ids, changes.deliveries, strict=True)

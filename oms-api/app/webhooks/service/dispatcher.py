@@ -19,7 +19,7 @@ from app.correlation import build_traceparent, set_correlation
 from app.encryption import DecryptionFailed, EncryptionKeys
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
-from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
+from app.webhooks.queries.dispatch_statements import CursorUpdate, DeliveryUpdate, Disabling
 from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide_next_attempt, describe_attempt
 from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue, choose_position, take_turns
 from app.webhooks.rules.fair_share import SharedSlots
@@ -281,7 +281,7 @@ class Dispatcher:
         with_deliveries = {queue for queue, _ in planned}
         changes = DispatchChanges(
             deliveries=[(queue.endpoint, event) for queue, event in planned],
-            cursors=[(cursors[queue], queue.endpoint.id) for queue in with_deliveries],
+            cursors=[CursorUpdate(cursors[queue], queue.endpoint.id) for queue in with_deliveries],
         )
         new = await self._save_results(changes) if planned else []
         for (queue, _), delivery in zip(planned, new, strict=True):
@@ -289,12 +289,12 @@ class Dispatcher:
         for queue, cursor in cursors.items():
             queue.cursor = max(queue.cursor, cursor)
 
-    def _list_cursors(self) -> list[tuple[int, str]]:
-        """Return the cursors to store without deliveries, from time to time."""
+    def _list_cursors(self) -> list[CursorUpdate]:
+        """Return all cursors every CURSOR_SECONDS, and none in between."""
         if monotonic_seconds() - self._cursors_saved_at < CURSOR_SECONDS:
             return []
         self._cursors_saved_at = monotonic_seconds()
-        return [(queue.cursor, webhook_id) for webhook_id, queue in self._queues.items()]
+        return [CursorUpdate(queue.cursor, webhook_id) for webhook_id, queue in self._queues.items()]
 
     async def _save_results(self, changes: DispatchChanges) -> list[Delivery]:
         """Store results together with `changes`. If it fails, the results are stored by the next call."""

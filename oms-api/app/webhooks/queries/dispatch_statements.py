@@ -42,6 +42,13 @@ class DeliveryUpdate(NamedTuple):
     id: int
 
 
+class CursorUpdate(NamedTuple):
+    """The number of the last event that was considered for a webhook, and the webhook's id."""
+
+    cursor: int
+    id: str
+
+
 class Disabling(NamedTuple):
     """A webhook to disable, and why."""
 
@@ -75,12 +82,14 @@ def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
 
 
 class Backlog(NamedTuple):
-    """The deliveries of an installation that are due: their number, the oldest, and the error of the latest.
+    """The due deliveries of an installation.
 
-    `endpoints` is the number of enabled webhooks, `due_count` that of due deliveries.
+    `endpoint_count` is the number of enabled webhooks, `due_count` the number of due deliveries, `oldest_at`
+    the earliest time for which one is due, and `last_error` the error of the pending delivery whose next
+    attempt is the latest.
     """
 
-    endpoints: int
+    endpoint_count: int
     due_count: int
     oldest_at: datetime | None
     last_error: str | None
@@ -107,7 +116,7 @@ def read_backlog(connection: Connection, now: datetime) -> Backlog:
 def load_pending_deliveries(
     connection: Connection, webhook_ids: Sequence[str], limit: int
 ) -> dict[str, list[Delivery]]:
-    """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
+    """Return the pending deliveries by webhook, in the order of their events, at most `limit` of each."""
     row_class = WebhookDeliveryRow
     rank = func.row_number().over(
         partition_by=row_class.webhook_id, order_by=(row_class.event_number, row_class.id)
@@ -122,7 +131,7 @@ def load_pending_deliveries(
             row_class.attempt,
             row_class.next_attempt_at,
             row_class.attempts,
-            rank.label("place"),
+            rank.label("rank"),
         )
         .where(row_class.webhook_id.in_(webhook_ids), row_class.status == DeliveryStatus.PENDING.value)
         .subquery()
@@ -141,13 +150,13 @@ def load_pending_deliveries(
     return deliveries_by_webhook
 
 
-def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> BulkWrite:
-    """Store cursors, each (number of an event, id of a webhook)."""
+def build_cursor_updates(cursors: Sequence[CursorUpdate]) -> BulkWrite:
+    """Return the statement that stores cursors."""
     return build_update(_WEBHOOKS, ("cursor",), ("id",), cursors)
 
 
 def build_delivery_updates(updates: Sequence[DeliveryUpdate]) -> BulkWrite:
-    """Store the results of attempts."""
+    """Return the statement that stores the results of attempts."""
     return build_update(_DELIVERIES, _RESULT_COLUMNS, ("id",), updates)
 
 
