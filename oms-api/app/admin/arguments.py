@@ -9,15 +9,17 @@ _DESCRIPTION = """
 Manage tenants, users and keys from the shell, as the operator of this installation.
 
 A secret is printed once to standard output; all else goes to standard error. Passwords are prompted for,
-or read from standard input. Every change is recorded in the audit log as made by shell:<account>.
+or read from standard input. Changes are recorded in the audit log as made by
+shell:<account>, except the encryption of broker credentials.
 
-Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
+Exit status: 0 done, 1 refused, 2 wrong arguments or configuration, no usable database, or a file that cannot
+be written.
 """
 _SCOPES = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
 _TENANT = "the tenant's slug (default: the first tenant)"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser, which sets `command` to the name of the command."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m app.admin", description=_DESCRIPTION, formatter_class=form)

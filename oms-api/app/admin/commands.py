@@ -26,7 +26,7 @@ from app.identity.queries.tenants import TenantRow
 from app.identity.queries.users import UserFilter, UserRow
 from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.identity.rules.administration import Rotation, TenantChanges, UserChanges
-from app.identity.rules.keys import make_key
+from app.identity.rules.keys import generate_key
 from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
@@ -40,7 +40,7 @@ from app.identity.service.change_executor import (
 )
 from app.timestamps import format_timestamp
 
-_MAX_LISTED = 1_000_000
+_MAX_LISTED_ROWS = 1_000_000
 
 
 class CommandResult(NamedTuple):
@@ -187,7 +187,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     if file:
         read_current_key(file)
     await command_context.execute(FIRST_TENANT, _show_master_key)
-    new = make_key(secrets.choice)
+    new = generate_key(secrets.choice)
     if file is None:
         return CommandResult(
             "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new
@@ -202,13 +202,15 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
     tenant_id = command_context.get_tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
         if options.what == "tenants":
-            rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
+            rows = [
+                _format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED_ROWS, None)
+            ]
         elif options.what == "users":
-            users = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
+            users = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED_ROWS, None)
             rows = [_format_user(row) for row in users]
         else:
             now = command_context.now()
-            keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
+            keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED_ROWS, None)
             rows = [
                 _format_key(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)
             ]
@@ -256,7 +258,9 @@ def find_user(command_context: CommandContext, tenant_id: int, email_or_person: 
     """Return the user with that e-mail address or Slack identity. Raises NotFound."""
     search_text = email_or_person.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
-        users = user_queries.list_users(connection, tenant_id, UserFilter(search_text), _MAX_LISTED, None)
+        users = user_queries.list_users(
+            connection, tenant_id, UserFilter(search_text), _MAX_LISTED_ROWS, None
+        )
     for user in users:
         if search_text in {user.email, (user.person or "").lower()}:
             return user
@@ -265,7 +269,7 @@ def find_user(command_context: CommandContext, tenant_id: int, email_or_person: 
 
 def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
-        keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
+        keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED_ROWS, None)
     for key in keys:
         if name in {key.name, key.key_id}:
             return key

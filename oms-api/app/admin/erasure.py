@@ -13,7 +13,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.erasure import Erasure, erase_user
 from app.preferences.queries import delete_preferences
 
-_KEPT = (
+_KEPT_DATA_SENTENCE = (
     "Trades, orders, events and the audit log keep the ID under which the person acted: the Slack identity, "
     "or the e-mail address of a user who logged in. Hashes cover it, and the audit log says which pseudonym "
     "it has. Nothing of this installation resolves it to a name any more. Backups made before still do: "
@@ -34,4 +34,6 @@ async def erase_person(command_context: CommandContext, options: Namespace) -> C
         return erase_user(connection, request, erasure, now)
 
     await command_context.execute(tenant_id, erase)
-    return CommandResult(f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT}")
+    return CommandResult(
+        f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT_DATA_SENTENCE}"
+    )

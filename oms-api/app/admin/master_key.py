@@ -1,4 +1,4 @@
-"""Replaces OMS_API_KEY in a `.env` file and keeps the previous key."""
+"""Replace OMS_API_KEY in a `.env` file and keep the previous key."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from typing_extensions import override
 
 from app.admin import __main__ as command
-from app.admin.arguments import make_parser
+from app.admin.arguments import build_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
 from app.verify import verify_audit_logs, verify_database
@@ -135,7 +135,7 @@ def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_co
         "create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n"
     )
     assert PASSWORD not in str(output)
-    assert "password" not in {action.dest for action in make_parser()._actions}
+    assert "password" not in {action.dest for action in build_parser()._actions}
 
 
 def test_password_is_prompted_twice_at_a_terminal(run_command, monkeypatch):

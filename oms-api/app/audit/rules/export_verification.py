@@ -1,4 +1,4 @@
-"""Verifies an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
+"""Verify an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, compute_hash
 
-MAX_LINE_BYTES = 1_000_000  # in bytes
+MAX_LINE_BYTES = 1_000_000
 _INTEGER_FIELDS = ("tenant_id", "portfolio_id", "sequence")
 
 
@@ -17,7 +17,7 @@ class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
     `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash that the
-    values must have after the predecessor's hash.
+    values must have. Its second argument is the hash of the previous row.
     """
 
     name: str
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-AUDIT_LOG = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
+AUDIT_LOG_FORMAT = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -70,28 +70,29 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.
+    `uncovered_line_count` is the number of lines that no head covers: newer lines, and all lines of chains
+    without a head.
     """
 
     formats: Sequence[ExportFormat]
     heads: Heads = field(default_factory=dict)
     line_format: ExportFormat | None = None
-    lines: int = 0
-    chains: int = 0
+    line_count: int = 0
+    chain_count: int = 0
     chain: ExportChain | None = None
     head: Head = START
     verified_heads: set[ExportChain] = field(default_factory=set)
-    unproven: int = 0
+    uncovered_line_count: int = 0
 
     def verify_line(self, line: bytes) -> ExportFinding | None:
         """Return the error of the next line, or None."""
-        self.lines += 1
+        self.line_count += 1
         try:
             line_format, row = self._parse_line(line)
             self._check_position(row)
             self._check_hash(line_format, tuple(row.values()))
-        except _BadLine as bad:
-            return ExportFinding(self.lines, str(bad))
+        except _BadLine as error:
+            return ExportFinding(self.line_count, str(error))
         return None
 
     def verify_end(self) -> ExportFinding | None:
@@ -99,8 +100,8 @@ class ExportVerifier:
         try:
             for chain in self.heads:
                 self._require_head(chain)
-        except _BadLine as bad:
-            return ExportFinding(self.lines + 1, str(bad))
+        except _BadLine as error:
+            return ExportFinding(self.line_count + 1, str(error))
         return None
 
     def _parse_line(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
@@ -116,7 +117,7 @@ class ExportVerifier:
             or serialize_line(line_format.columns, tuple(row.values())) != line
         ):
             raise _BadLine(
-                f"this is not how an export writes {line_format.name if line_format else 'a line'}"
+                f"the line does not have the format of {line_format.name if line_format else 'an export'}"
             )
         self.line_format = line_format
         return line_format, row
@@ -137,36 +138,37 @@ class ExportVerifier:
                 raise _BadLine(f"{chain} cannot follow on {self.chain}")
             self._require_head(self.chain)
         self.chain, self.head = chain, START
-        self.chains += 1
+        self.chain_count += 1
 
     def _check_hash(self, line_format: ExportFormat, row: tuple[Any, ...]) -> None:
-        refusal = line_format.find_error(row)
-        if refusal:
-            raise _BadLine(refusal)
-        expected, stored = line_format.compute_hash(row, self.head.hash), row[-1]
+        error = line_format.find_error(row)
+        if error:
+            raise _BadLine(error)
+        expected = line_format.compute_hash(row, self.head.hash)
+        stored = row[-1]
         if stored != expected:
-            blame = "this line, or one before it, was changed or is missing"
-            raise _BadLine(f"hash is {stored}, must be {expected}: {blame}")
+            cause = "this line, or one before it, was changed or is missing"
+            raise _BadLine(f"hash is {stored}, must be {expected}: {cause}")
         self.head = Head(self.head.sequence + 1, expected)
         self._compare_with_head()
 
     def _compare_with_head(self) -> None:
         """Compare the last line with the detached head of its chain."""
         assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
-        stated_head = self.heads.get(self.chain, START)
-        if stated_head.sequence == self.head.sequence:
-            if stated_head.hash != self.head.hash:
-                mismatch = f"hash is {self.head.hash}, the head says {stated_head.hash}"
-                raise _BadLine(f"{mismatch}: the history was rewritten")
+        expected_head = self.heads.get(self.chain, START)
+        if expected_head.sequence == self.head.sequence:
+            if expected_head.hash != self.head.hash:
+                mismatch = f"hash is {self.head.hash}, must be {expected_head.hash} according to the head"
+                raise _BadLine(f"{mismatch}: earlier lines were changed")
             self.verified_heads.add(self.chain)
-        self.unproven += self.head.sequence > stated_head.sequence
+        self.uncovered_line_count += self.head.sequence > expected_head.sequence
 
     def _require_head(self, chain: ExportChain) -> None:
-        stated_head = self.heads.get(chain, START)
-        if stated_head.sequence and chain not in self.verified_heads:
+        expected_head = self.heads.get(chain, START)
+        if expected_head.sequence and chain not in self.verified_heads:
             reached = self.head.sequence if chain == self.chain else 0
             raise _BadLine(
-                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated_head.sequence}"
+                f"sequence {reached + 1} is missing here: the head of {chain} is at {expected_head.sequence}"
             )
 
 

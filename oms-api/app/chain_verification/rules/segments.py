@@ -1,4 +1,4 @@
-"""Selects the rows of a hash chain that a run verifies, and verifies them.
+"""Select the rows of a hash chain that a run verifies, and verify them.
 
 Each run verifies the rows that are new since the last run, and a part of the older ones. So a run is short,
 and each row is read again after about REPEATED_PARTS runs. A short chain is read completely at each run.

@@ -173,7 +173,7 @@ class RefreshDecision(Enum):
     """The decision on a presented refresh token."""
 
     CURRENT = "exchange it for its successor"
-    REPEATED = "the answer was lost: return the same successor again"
+    REPEATED = "the response was lost: return the same successor again"
     REUSED = "it was exchanged before, maybe by another person: end the session"
     ENDED = "the session is over"
 

@@ -43,7 +43,7 @@ class ExpectedRows:
             "tenant.created": self._change_tenant,
             "tenant.changed": self._change_tenant,
             "user.created": self._create_user,
-            "user.first_seen": self._see_user,
+            "user.first_seen": self._add_seen_user,
             "user.changed": self._change_user,
             "user.password_changed": self._change_password,
             "user.erased": self._erase_user,
@@ -80,7 +80,7 @@ class ExpectedRows:
         fields["slack_status"] = "active"
         self.users[RowKey(entry.tenant_id, _get_name(entry))] = fields | {"created_at": entry.at}
 
-    def _see_user(self, entry: AuditedAction) -> None:
+    def _add_seen_user(self, entry: AuditedAction) -> None:
         person = {"email": None, "name": entry.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
         fields = person | entry.after | {"created_at": entry.at}

@@ -1,1 +1,1 @@
-"""Authenticates callers, and manages tenants, users, keys and sessions."""
+"""Authenticate callers, and manage tenants, users, keys and sessions."""

@@ -1,4 +1,4 @@
-"""Executes administrators' requests once per idempotency key.
+"""Execute administrators' requests once per idempotency key.
 
 Each request and its audit entries are one transaction.
 """

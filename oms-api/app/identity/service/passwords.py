@@ -1,4 +1,4 @@
-"""Hashes passwords with argon2id in two threads, off the event loop."""
+"""Hash passwords with argon2id in two threads, off the event loop."""
 
 import logging
 from collections.abc import Iterable

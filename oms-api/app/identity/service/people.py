@@ -1,4 +1,4 @@
-"""Finds Slack users of a tenant, and creates new ones if the tenant allows it."""
+"""Find Slack users of a tenant, and create new ones if the tenant allows it."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Gives people the roles of their user groups in Slack."""
+"""Give people the roles of their user groups in Slack."""
 
 import json
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Slows down password guessing without locking the user out.
+"""Slow down password guessing without locking the user out.
 
 Three token buckets refill slowly and lose a token with each attempt; a successful attempt returns its tokens.
 The bucket of account and address limits a simple guesser. The bucket of an address limits one client that

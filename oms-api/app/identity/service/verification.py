@@ -1,4 +1,4 @@
-"""Verifies tenants, users, keys, sessions and workspaces against the audit log."""
+"""Verify tenants, users, keys, sessions and workspaces against the audit log."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Lists the risk limits that a caller may see, in pages."""
+"""List the risk limits that a caller may see, in pages."""
 
 from typing import NamedTuple
 
