@@ -206,9 +206,9 @@ class RiskInput(NamedTuple):
     `session_denial_reason` states why the session denies the order, None if it does not. `closed_until` is
     when the session opens, None if unknown. `no_rate` is a currency pair without a rate. `feed_silence` is
     the number of seconds since the quote's feed was last heard, None for a price set by hand. `waived` are
-    codes that two people agreed to ignore for this order. `charges` returns the charges for filling a quantity of the order,
-    in the portfolio's currency; it does not decrease with the quantity. `critical_issues` is the number of
-    critical differences from the broker's books.
+    codes that two people agreed to ignore for this order. `charges` returns the charges for filling a
+    quantity of the order, in the portfolio's currency; it does not decrease with the quantity.
+    `critical_issues` is the number of critical differences from the broker's books.
     """
 
     order: CandidateOrder
