@@ -69,7 +69,7 @@ class CommandContext:
             return tenants.get_visible_tenant(connection, self.build_request().caller, slug)
 
     def build_request(self, tenant_id: int = FIRST_TENANT) -> ChangeRequest:
-        """Build a request of the operator for the tenant."""
+        """Return a request of the operator for the tenant."""
         person = f"shell:{self.operator}"
         return ChangeRequest(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 

@@ -245,7 +245,7 @@ def get_session_id(caller: Caller) -> str:
 def build_session_entry(
     tenant_id: int, actor: str, action: str, session_id: str, client: Client, now: datetime
 ) -> AuditEntry:
-    """Build the audit entry of a session. `actor` is the person."""
+    """Return the audit entry of a session. `actor` is the person."""
     target = f"{_PREFIX}{session_id}"
     return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
 

@@ -6,7 +6,7 @@ from app.risk.rules.permissions import find_forbidden_value
 from app.risk.rules.values import EVERYTHING_ALLOWED, Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a symbol, side or product that is missing from a list that applies.
 
     The `identity` package refuses other portfolios before.

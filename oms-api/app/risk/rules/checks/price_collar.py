@@ -10,7 +10,7 @@ _HUNDRED = Decimal(100)
 _COLLARED_TYPES = frozenset({"MARKET", "LIMIT"})
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a BUY too far above or a SELL too far below the reference price, and both without a reference."""
     order, percent = risk.order, risk.limits.price_collar_percent
     if percent is None or order.type not in _COLLARED_TYPES:
