@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.backup import ROWS, CannotBackUp, create_backup_keys, read_heads
+from app.backup import ROWS_IN_MEMORY, CannotBackUp, create_backup_keys, read_heads
 from app.backup_files import BackupReader, FileEntry, InvalidBackup, Manifest, read_manifest
 from app.config import ConfigurationError, load_settings
 from app.database import ALL_TENANTS, connect_engine, snapshot, unit_of_work
@@ -126,7 +126,7 @@ def _copy_table(
     statement = text(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM {rows}')  # noqa: S608
     with (folder / entry.name).open("rb") as source:
         lines = BackupReader(source, keys, context).iterate_lines()
-        while batch := list(islice(lines, ROWS)):
+        while batch := list(islice(lines, ROWS_IN_MEMORY)):
             connection.execute(statement, {"rows": f"[{b','.join(batch).decode()}]"})
 
 

@@ -33,7 +33,7 @@ class NotMigrated(Exception):
 
 
 class NoPassword(Exception):
-    """Raised when the two entries differ, or there is none."""
+    """Raised when no password is entered, or the two entries differ."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,10 +82,10 @@ def read_password() -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = getpass.getpass("New password: ")
-        if getpass.getpass("Once more: ") != password:
-            raise NoPassword("The two differ; nothing was changed.")
+        if getpass.getpass("New password again: ") != password:
+            raise NoPassword("The two entries differ. Nothing was changed.")
     if not password:
-        raise NoPassword("There is no password; nothing was changed.")
+        raise NoPassword("No password was entered. Nothing was changed.")
     return password
 
 

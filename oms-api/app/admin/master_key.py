@@ -18,7 +18,7 @@ def read_current_key(file: Path) -> str:
     except (OSError, UnicodeDecodeError):
         key = None
     if not key:
-        raise NoMasterKey(f"{file} holds no {CURRENT}.")
+        raise NoMasterKey(f"{file} has no {CURRENT}.")
     return key
 
 

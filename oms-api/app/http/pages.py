@@ -10,7 +10,7 @@ from app.errors import FieldError, Invalid
 _MAC_BYTES = 12
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
-MAX_SKIP = 10_000
+MAX_SKIPPED_ROWS = 10_000
 
 
 class Cursors:

@@ -10,7 +10,7 @@ from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 from app.performance.dependencies import PerformanceDep
 from app.performance.schemas import (
     CurveOut,

@@ -35,7 +35,7 @@ async def put_preferences(
     caller: ManageOwnCaller, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
-    """Replace the preferences in the body. Other preferences do not change."""
+    """Set the preferences that the body names, each as a whole. The others keep their values."""
     tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.to_fields()
 
     def write(connection: Connection) -> dict[str, Any]:

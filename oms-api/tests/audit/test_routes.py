@@ -51,10 +51,10 @@ def list_entries(api, **params):
     return [item["target"] for item in response.json()]
 
 
-def split_lines(answer):
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/x-ndjson"
-    return answer.content.splitlines(keepends=True)
+def split_lines(response):
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return response.content.splitlines(keepends=True)
 
 
 def assert_proven(lines, heads):

@@ -139,8 +139,8 @@ def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_co
 
 
 def test_password_is_prompted_twice_at_a_terminal(run_command, monkeypatch):
-    answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
-    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    responses = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(responses))
     monkeypatch.setattr(Typed, "isatty", lambda _: True)
     assert run_command("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
     status, _, err = run_command("reset-password", "alice@example.com")
@@ -222,6 +222,13 @@ def test_credentials_of_brokers_that_no_key_decrypts_are_named(run_command, data
         (command.DONE, message.format(1), False),
         (command.DONE, message.format(0), False),
     ]
+    with run_service(database_url, broker_keys=second) as service:
+        audit_entries = [
+            (entry["target"], entry["after"])
+            for entry in list_audit_entries(connect_operator(service))
+            if entry["action"] == "installation.rotated"
+        ]
+    assert audit_entries == [("BROKER_KEYS", {"broker_connections": 1})]
 
 
 def test_operator_may_revoke_the_last_admin_key(run_successfully):

@@ -354,12 +354,12 @@ def test_session_works_from_login_to_logout(client, alice):
 
 
 def test_every_login_failure_has_the_same_http_response(client, alice):
-    answers = [
+    responses = [
         post_login(client, "login", build_credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
-    bodies = [{**response.json(), "request_id": ""} for response in answers]
-    assert [response.status_code for response in answers] == [401] * 3
+    bodies = [{**response.json(), "request_id": ""} for response in responses]
+    assert [response.status_code for response in responses] == [401] * 3
     assert bodies[0] == bodies[1] == bodies[2]
 
 

@@ -17,9 +17,9 @@ def quoted_api(api):
     return api.open_portfolio()
 
 
-def get_denial(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]
+def get_denial(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]
 
 
 def get_own_name(api):

@@ -116,7 +116,12 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     )
     keys = [(tenant_id,) for tenant_id in tenants]
     matching_rows = load_matching_rows(
-        connection, _HEADS_TABLE, ("tenant_id", *_HEAD_COLUMNS), ("tenant_id",), keys, lock_by="tenant_id"
+        connection,
+        _HEADS_TABLE,
+        ("tenant_id", *_HEAD_COLUMNS),
+        ("tenant_id",),
+        keys,
+        lock_order_column="tenant_id",
     )
     return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}
 

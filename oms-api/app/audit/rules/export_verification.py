@@ -91,7 +91,7 @@ class ExportVerifier:
             line_format, row = self._parse_line(line)
             self._check_position(row)
             self._check_hash(line_format, tuple(row.values()))
-        except _BadLine as error:
+        except _InvalidLine as error:
             return ExportFinding(self.line_count, str(error))
         return None
 
@@ -100,13 +100,13 @@ class ExportVerifier:
         try:
             for chain in self.heads:
                 self._require_head(chain)
-        except _BadLine as error:
+        except _InvalidLine as error:
             return ExportFinding(self.line_count + 1, str(error))
         return None
 
     def _parse_line(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
         if not line.endswith(b"\n"):
-            raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
+            raise _InvalidLine("the last line is incomplete: the file was cut, or it is not an export")
         row = _parse_object(line)
         line_format = self.line_format or next(
             (line_format for line_format in self.formats if line_format.columns == tuple(row)), None
@@ -116,7 +116,7 @@ class ExportVerifier:
             or line_format.columns != tuple(row)
             or serialize_line(line_format.columns, tuple(row.values())) != line
         ):
-            raise _BadLine(
+            raise _InvalidLine(
                 f"the line does not have the format of {line_format.name if line_format else 'an export'}"
             )
         self.line_format = line_format
@@ -125,17 +125,17 @@ class ExportVerifier:
     def _check_position(self, row: dict[str, Any]) -> None:
         for name in _INTEGER_FIELDS:
             if type(row.get(name, 0)) is not int:
-                raise _BadLine(f"{name} is {row[name]!r}, must be a whole number")
+                raise _InvalidLine(f"{name} is {row[name]!r}, must be a whole number")
         chain = ExportChain(row["tenant_id"], row.get("portfolio_id", 0))
         if chain != self.chain:
             self._start_chain(chain)
         if row["sequence"] != self.head.sequence + 1:
-            raise _BadLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
+            raise _InvalidLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
 
     def _start_chain(self, chain: ExportChain) -> None:
         if self.chain is not None:
             if chain.tenant != self.chain.tenant or chain < self.chain:
-                raise _BadLine(f"{chain} cannot follow on {self.chain}")
+                raise _InvalidLine(f"{chain} cannot follow on {self.chain}")
             self._require_head(self.chain)
         self.chain, self.head = chain, START
         self.chain_count += 1
@@ -143,12 +143,12 @@ class ExportVerifier:
     def _check_hash(self, line_format: ExportFormat, row: tuple[Any, ...]) -> None:
         error = line_format.find_error(row)
         if error:
-            raise _BadLine(error)
+            raise _InvalidLine(error)
         expected = line_format.compute_hash(row, self.head.hash)
         stored = row[-1]
         if stored != expected:
             cause = "this line, or one before it, was changed or is missing"
-            raise _BadLine(f"hash is {stored}, must be {expected}: {cause}")
+            raise _InvalidLine(f"hash is {stored}, must be {expected}: {cause}")
         self.head = Head(self.head.sequence + 1, expected)
         self._compare_with_head()
 
@@ -159,7 +159,7 @@ class ExportVerifier:
         if expected_head.sequence == self.head.sequence:
             if expected_head.hash != self.head.hash:
                 mismatch = f"hash is {self.head.hash}, must be {expected_head.hash} according to the head"
-                raise _BadLine(f"{mismatch}: earlier lines were changed")
+                raise _InvalidLine(f"{mismatch}: earlier lines were changed")
             self.verified_heads.add(self.chain)
         self.uncovered_line_count += self.head.sequence > expected_head.sequence
 
@@ -167,12 +167,12 @@ class ExportVerifier:
         expected_head = self.heads.get(chain, START)
         if expected_head.sequence and chain not in self.verified_heads:
             reached = self.head.sequence if chain == self.chain else 0
-            raise _BadLine(
+            raise _InvalidLine(
                 f"sequence {reached + 1} is missing here: the head of {chain} is at {expected_head.sequence}"
             )
 
 
-class _BadLine(Exception):
+class _InvalidLine(Exception):
     """Raised when a line is invalid."""
 
 
@@ -182,5 +182,5 @@ def _parse_object(line: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise _BadLine("this is not a JSON object")
+        raise _InvalidLine("this is not a JSON object")
     return value

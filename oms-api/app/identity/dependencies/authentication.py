@@ -10,9 +10,9 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditWriter
 from app.clock import Now
-from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.http.app_state import Component, get_request_info
+from app.http.direct_routes import RequestInfo
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import PERMISSION_RULES, Caller, Operation, PermissionRule
 from app.identity.rules.workspace_statements import StatementReader
@@ -75,7 +75,7 @@ class Authentication:
         self.count(request, caller)
         return caller
 
-    def find_authorized(self, request: RequestInfo, operation: Operation) -> Caller | None:
+    def find_authorized_caller(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused.
 
         Count nothing. Raises an OmsError if the credentials cannot be valid.

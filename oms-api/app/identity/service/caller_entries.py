@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.audit.rules.entries import AuditValues
 from app.audit.service import AuditEntry
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 
 

@@ -16,7 +16,7 @@ from app.ledger.queries.cash import CashCursor, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry, PortfolioState
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
@@ -179,10 +179,10 @@ def _require_buying_power(
         )
 
 
-def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
+def build_cash_origin(request: ChangeRequest, now: datetime) -> CommandOrigin:
     """Return the origin of a movement that a request causes."""
     caller = request.caller
-    return Origin(
+    return CommandOrigin(
         tenant_id=caller.tenant_id,
         source=caller.name,
         user_label=None,

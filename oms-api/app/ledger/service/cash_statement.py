@@ -9,9 +9,8 @@ from app.identity.rules.access import Caller
 from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.queries import reading
 from app.ledger.queries.cash import CashCursor, TradeCash, load_portfolio_creation_time, load_portfolio_names
-from app.ledger.queries.reading import PortfolioSummary
+from app.ledger.queries.portfolios import PortfolioSummary, load_portfolios_by_name
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
@@ -41,7 +40,7 @@ def read_cash_statement(
     Raises NoSuchPortfolio, including for a portfolio that the caller may not see.
     """
     tenant_id, key = caller.tenant_id, name_key(name)
-    summaries = reading.load_portfolios_by_name(connection, tenant_id, [key])
+    summaries = load_portfolios_by_name(connection, tenant_id, [key])
     if key not in summaries or not caller.can_see(key):
         raise NoSuchPortfolio(name)
     summary = summaries[key][0]

@@ -177,7 +177,7 @@ def _find_odd_events(connection: Connection, result: VerificationResult, odd: li
 def _verify_positions(connection: Connection, result: VerificationResult, names: PortfolioNames) -> None:
     newest = {
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
-        for row in audit.iterate_holding_rows(connection)
+        for row in audit.iterate_position_rows(connection)
     }
     events = audit.iterate_recorded_events(connection, audit.POSITION_CHANGED)
     while chunk := list(islice(events, _EVENTS_PER_CHUNK)):

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.ledger.queries.reading import PortfolioSummary, load_portfolios_by_name
+from app.ledger.queries.portfolios import PortfolioSummary, load_portfolios_by_name
 from app.text import name_key
 
 

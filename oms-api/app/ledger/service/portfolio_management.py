@@ -17,8 +17,8 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import generate_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import portfolio_management as queries
-from app.ledger.queries import reading
 from app.ledger.queries.portfolio_management import PortfolioDetails
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.rules.chain import GENESIS
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.ledger.service.portfolio_statements import build_summary
@@ -174,7 +174,7 @@ def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name
 
 
 def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
-    summary, _ = reading.load_portfolios_by_name(connection, tenant_id, [key])[key]
+    summary, _ = load_portfolios_by_name(connection, tenant_id, [key])[key]
     return build_summary(summary)
 
 

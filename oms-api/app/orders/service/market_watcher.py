@@ -36,7 +36,7 @@ from app.risk.queries.losses import list_tenants_with_loss_limits
 from app.risk.queries.switches import HaltedSwitch, load_halts
 from app.timestamps import format_timestamp
 
-EVERY_SECONDS = 0.4
+CHECK_PERIOD_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
@@ -90,8 +90,8 @@ class MarketWatcher:
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
-        await asyncio.sleep(EVERY_SECONDS)
-        await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
+        await asyncio.sleep(CHECK_PERIOD_SECONDS)
+        await repeat(self.check, CHECK_PERIOD_SECONDS, "the market was not checked", _LOG)
 
     async def check(self) -> None:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
@@ -158,7 +158,7 @@ class MarketWatcher:
     def _select_due_quotes(
         self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes that were not sent often enough, and those of symbols with held orders."""
+        """Return the quotes that were not sent often enough, and the quotes of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange

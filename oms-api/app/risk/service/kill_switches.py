@@ -69,7 +69,7 @@ NO_EFFECT = KillSwitchEffect([], [], None)
 
 
 class KillSwitchOrderHandler(Protocol):
-    """Cancels the orders in the scope of a kill switch, and closes its positions if the switch flattens."""
+    """Cancels the orders in the scope of a kill switch, and closes the positions if the switch flattens."""
 
     async def __call__(
         self,
@@ -79,7 +79,7 @@ class KillSwitchOrderHandler(Protocol):
         only: Collection[str] | None,
         seconds: float,
     ) -> KillSwitchEffect:
-        """Cancel the orders within `seconds` and return the effect.
+        """Cancel the orders within `seconds`, close positions, and return the effect.
 
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
         name.

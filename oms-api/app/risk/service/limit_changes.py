@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.audit.service import record_entries
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.risk.rules.limits import RiskLimit
 from app.risk.service.audit_entries import build_limit_entry

@@ -9,8 +9,8 @@ from app.http.responses import document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.routes.marked_positions import HeldPositionOut
+from app.ledger.routes.portfolios import MomentQuery, get_portfolio
 from app.ledger.routes.positions import list_positions
-from app.ledger.routes.reading import MomentQuery, get_portfolio
 from app.ledger.schemas import PortfolioOut
 from app.orders.routes.order_queries import list_orders
 from app.orders.schemas.responses import OrderOut

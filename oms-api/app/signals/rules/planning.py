@@ -5,7 +5,7 @@ from typing import NamedTuple
 from app.errors import Invalid
 from app.signals.errors import build_field_error
 from app.signals.rules.values import (
-    SIDED,
+    SIDED_SIZE_KINDS,
     Signal,
     SignalMode,
     SignalRequest,
@@ -50,7 +50,7 @@ def plan_signal(
 ) -> SignalPlan:
     """Return the plan of a signal. Raises Invalid if it cannot become an order.
 
-    `strategy` is the name of its strategy, `rules` are those of the strategy, None if it has none.
+    `strategy` is the name of its strategy, `rules` are None if the strategy has none.
     """
     if strategy is not None and rules is None:
         raise build_field_error("strategy", _STRATEGY_MESSAGE, "unknown")
@@ -59,7 +59,7 @@ def plan_signal(
     size = request.size or (None if rules is None else rules.size)
     if size is None:
         raise build_field_error("qty", _SIZE_MESSAGE, "unsized")
-    if size.kind in SIDED and request.side is None:
+    if size.kind in SIDED_SIZE_KINDS and request.side is None:
         raise build_field_error("side", "Send `buy` or `sell` with this size.", "missing")
     portfolio = request.portfolio or (None if rules is None else rules.portfolio_name) or default_portfolio
     if portfolio is None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.errors import Invalid
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.service.commands import PlaceSignal
 from app.signals.errors import build_field_error
 from app.signals.queries.strategies import StrategyKey, load_strategy_rules
@@ -88,7 +88,7 @@ class SignalPlanner:
         return _add_plan(command, plan)
 
 
-def require_visible_portfolio(origin: Origin, plan: SignalPlan) -> None:
+def require_visible_portfolio(origin: CommandOrigin, plan: SignalPlan) -> None:
     """Raise Invalid if the caller may not see the portfolio of the plan."""
     if origin.portfolios is not None and name_key(plan.portfolio_name) not in origin.portfolios:
         raise build_unknown_portfolio_error()

@@ -1,4 +1,4 @@
-"""Stores signals that the order writer cannot take now, to act on them later."""
+"""Store signals that the order writer cannot take now, to act on them later."""
 
 from sqlalchemy import Connection
 
@@ -6,7 +6,7 @@ from app.database import execute_writes, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import Invalid
 from app.instruments.queries import load_symbol
-from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.orders.service.commands import PlaceSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalKey

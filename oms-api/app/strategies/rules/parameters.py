@@ -22,7 +22,7 @@ MAX_PARAMETERS = 100
 _KINDS: Mapping[str, type[Parameter[Any]]] = {
     kind.type_name: kind for kind in (IntegerParameter, DecimalParameter, BooleanParameter, TextParameter)
 }
-_WORDS = {"True": True, "False": False}
+_FLAG_BY_TEXT = {"True": True, "False": False}
 
 
 def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
@@ -69,7 +69,7 @@ def _build_parameter(description: ParameterDescription) -> Parameter[Any]:
         return DecimalParameter(
             description.default, description.description, minimum=bounds[0], maximum=bounds[1]
         )
-    convert: Any = {IntegerParameter: int, BooleanParameter: _WORDS.__getitem__}.get(kind, str)
+    convert: Any = {IntegerParameter: int, BooleanParameter: _FLAG_BY_TEXT.__getitem__}.get(kind, str)
     low, high = (
         None if bound is None else convert(bound) for bound in (description.minimum, description.maximum)
     )

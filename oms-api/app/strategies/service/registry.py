@@ -40,7 +40,7 @@ from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
 _IDS = SortableIds("G")
-_VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
+_VERSIONED_FIELDS = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
 
@@ -143,7 +143,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": portfolio.id, "mode": mode}
             portfolio_name_after = portfolio.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED_FIELDS):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             VERSIONS.insert(connection, _build_version(updated))

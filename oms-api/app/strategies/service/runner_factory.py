@@ -1,4 +1,4 @@
-"""Creates the runner of a strategy: on paper, live, and in the replay of its journal."""
+"""Create the runner of a strategy: on paper, live, and in the replay of its journal."""
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.loading import create_strategy, load_strategy

@@ -24,7 +24,7 @@ from app.risk.queries.audit import list_risk_events
 from app.risk.rules.verification import RiskEvent, find_unmatched
 from app.timestamps import Timestamp
 
-_DECIDED = {GRANTED, REJECTED}
+_DECISION_EVENT_TYPES = {GRANTED, REJECTED}
 
 
 class _PublishedStep(NamedTuple):
@@ -92,7 +92,7 @@ def _iterate_expected_steps(
         kind = find_approval_event_type(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
-        person: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        person: str | None = event.actor if kind in {*_DECISION_EVENT_TYPES, REQUESTED} else None
         request = requests.get((event.tenant_id, event.order_id))
         if request is None or request.requested_at > event.at:
             person = "nobody: there was no request"
