@@ -27,7 +27,7 @@ from app.database.failures import format_reason
 from app.errors import Invalid, OmsError
 from app.identity.queries.keys import list_keys
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import NAME_LENGTH, ListedKey, get_key_state, make_key
+from app.identity.rules.keys import NAME_LENGTH, ListedKey, generate_key, get_key_state
 from app.identity.schemas.fields import RESERVED
 from app.identity.service.keys import get_key_id, revoke_key, store_new_key
 from app.migrate import is_current
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command of the arguments."""
     args = _build_parser().parse_args(arguments)
     if not (args.store or args.list or args.revoke):
-        print(make_key(secrets.choice))
+        print(generate_key(secrets.choice))
         return DONE
     try:
         engine = connect_engine(load_settings().database_url, readers=1)

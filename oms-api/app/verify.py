@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.rules.actions import ActionDifference
-from app.audit.rules.export_verification import AUDIT_LOG
+from app.audit.rules.export_verification import AUDIT_LOG_FORMAT
 from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
 from app.audit.service.log_verification import AuditLogResult, check_audit_logs
 from app.calendars.service import verify_calendars
@@ -215,13 +215,13 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
         yield f"The first bad line is {finding.line}: {finding.problem}."
         return
     kind = verifier.line_format.name if verifier.line_format else "lines"
-    chains = "1 unbroken chain" if verifier.chains == 1 else f"{verifier.chains:,} unbroken chains"
-    yield f"Clean: {verifier.lines:,} {kind}, {chains}."
+    chains = "1 unbroken chain" if verifier.chain_count == 1 else f"{verifier.chain_count:,} unbroken chains"
+    yield f"Clean: {verifier.line_count:,} {kind}, {chains}."
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
-    elif verifier.uncovered_lines:
-        count = f"{verifier.uncovered_lines:,}"
-        yield f"No head covers {count} of the lines: they are newer, or of another portfolio."
+    elif verifier.uncovered_line_count:
+        count = verifier.uncovered_line_count
+        yield f"No head covers {count:,} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -246,7 +246,7 @@ def _verify_export(export: Path, heads: Path | None) -> int:
             with heads.open("rb") as file:
                 stated = dict(read_heads(file))
         with export.open("rb") as file:
-            proven = verify_export(file, (AUDIT_LOG, LEDGER, EARLIER_LEDGER), stated)
+            proven = verify_export(file, (AUDIT_LOG_FORMAT, LEDGER, EARLIER_LEDGER), stated)
     except InvalidHeads as error:
         sys.stderr.write(f"{heads} cannot be used: {error}.\n")
         return CANNOT

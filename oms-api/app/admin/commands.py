@@ -26,7 +26,7 @@ from app.identity.queries.tenants import TenantRow
 from app.identity.queries.users import UserFilter, UserRow
 from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.identity.rules.administration import Rotation, TenantChanges, UserChanges
-from app.identity.rules.keys import make_key
+from app.identity.rules.keys import generate_key
 from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
@@ -189,7 +189,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     if file:
         read_current_key(file)
     await command_context.execute(FIRST_TENANT, _record_key_rotation)
-    new_key = make_key(secrets.choice)
+    new_key = generate_key(secrets.choice)
     if file is None:
         return CommandResult(
             "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new_key

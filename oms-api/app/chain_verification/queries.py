@@ -27,17 +27,18 @@ _VALUES = (
 )
 
 
-class ChainState(NamedTuple):
+class ChainCounts(NamedTuple):
     """The number of hash chains that were verified, and of those that are broken."""
 
     chains: int
     broken: int
 
 
-def list_heads(connection: Connection) -> dict[ChainKey, Head]:
-    """Return the stored ends of all hash chains, sorted."""
+def load_heads_by_key(connection: Connection) -> dict[ChainKey, Head]:
+    """Return the stored head of each hash chain, in the order of the keys."""
     heads = {
-        ChainKey(tenant, ChainKind.AUDIT): head for tenant, head in load_heads_by_tenant(connection).items()
+        ChainKey(tenant_id, ChainKind.AUDIT): head
+        for tenant_id, head in load_heads_by_tenant(connection).items()
     }
     for row in list_all_heads(connection):
         ledger = ChainKey(row.tenant_id, ChainKind.LEDGER, row.portfolio_id)
@@ -46,7 +47,7 @@ def list_heads(connection: Connection) -> dict[ChainKey, Head]:
     return dict(sorted(heads.items()))
 
 
-def list_checkpoints(connection: Connection) -> dict[ChainKey, Checkpoint]:
+def load_checkpoints_by_key(connection: Connection) -> dict[ChainKey, Checkpoint]:
     """Return how far each chain is verified."""
     rows = connection.execute(select(ChainVerificationRow.__table__)).all()
     return {
@@ -59,18 +60,18 @@ def list_checkpoints(connection: Connection) -> dict[ChainKey, Checkpoint]:
     }
 
 
-def read_chain_state(connection: Connection) -> ChainState:
+def count_chains(connection: Connection) -> ChainCounts:
     """Return how many chains are verified, and how many of them are broken."""
     counts = select(func.count(), func.count(ChainVerificationRow.failure)).select_from(ChainVerificationRow)
-    return ChainState._make(connection.execute(counts).one())
+    return ChainCounts._make(connection.execute(counts).one())
 
 
 def list_rows(connection: Connection, key: ChainKey, after: int, until: int) -> Sequence[ChainedRow]:
     """Return the rows of a chain after a sequence, up to and including `until`, in order."""
     if key.kind is ChainKind.AUDIT:
         return list_entries_between(connection, key.tenant_id, after, until, until - after)
-    list_rows = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
-    return list_rows(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
+    list_between = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
+    return list_between(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
 
 
 def save_checkpoint(connection: Connection, key: ChainKey, checkpoint: Checkpoint, at: datetime) -> None:

@@ -23,7 +23,7 @@ from app.events.service.outbox import publish_event
 from app.jobs.service import Lease
 
 VERIFY_CHAINS = "verify chains"
-CHUNK = 1_000  # rows in a snapshot, some 1 MB
+ROWS_PER_READ = 1_000  # rows in a snapshot, some 1 MB
 BROKEN = "chain.broken"
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ChainVerifier:
     `rules.segments` describes which rows it reads. `chunk` is how many of them it reads on one snapshot.
     """
 
-    def __init__(self, engine: Engine, now: Now, chunk: int = CHUNK) -> None:
+    def __init__(self, engine: Engine, now: Now, chunk: int = ROWS_PER_READ) -> None:
         self._engine, self._now, self._chunk = engine, now, chunk
 
     def verify(self, lease: Lease) -> None:
@@ -47,7 +47,10 @@ class ChainVerifier:
         A run that was killed has stored its progress, and the next run continues there.
         """
         with snapshot(self._engine, ALL_TENANTS) as connection:
-            heads, checkpoints = queries.list_heads(connection), queries.list_checkpoints(connection)
+            heads, checkpoints = (
+                queries.load_heads_by_key(connection),
+                queries.load_checkpoints_by_key(connection),
+            )
         keys = sorted({key for key, head in heads.items() if head != START} | checkpoints.keys())
         broken_chains = 0
         for key in keys:

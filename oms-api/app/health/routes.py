@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
 from app import __version__
-from app.chain_verification.queries import ChainState
+from app.chain_verification.queries import ChainCounts
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, HealthComponentsDep
 from app.health.rules import (
@@ -221,7 +221,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
 
 
 def _describe_chains(
-    components: HealthComponents, reports: Sequence[JobReport], chains: ChainState | None
+    components: HealthComponents, reports: Sequence[JobReport], chains: ChainCounts | None
 ) -> ComponentHealth:
     if chains is None:
         return ComponentHealth("down")

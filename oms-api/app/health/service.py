@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.chain_verification.queries import ChainState, read_chain_state
+from app.chain_verification.queries import ChainCounts, count_chains
 from app.chain_verification.service import VERIFY_CHAINS
 from app.database import set_all_tenants_scope, set_tenant_scope
 from app.identity.queries.tenants import find_tenant
@@ -78,12 +78,12 @@ def find_chain_report(reports: Iterable[JobReport]) -> JobReport | None:
     return next((report for report in reports if report.state.name == VERIFY_CHAINS), None)
 
 
-def read_broken_chains(connection: Connection) -> ChainState:
+def read_broken_chains(connection: Connection) -> ChainCounts:
     """Return how many hash chains of all tenants are verified, and how many are broken."""
-    return read_chain_state(set_all_tenants_scope(connection))
+    return count_chains(set_all_tenants_scope(connection))
 
 
-def set_chain_metrics(metrics: Metrics, reports: Iterable[JobReport], state: ChainState) -> None:
+def set_chain_metrics(metrics: Metrics, reports: Iterable[JobReport], state: ChainCounts) -> None:
     """Set the metrics of the hash chains."""
     report = find_chain_report(reports)
     verified_at = None if report is None else report.state.finished_at

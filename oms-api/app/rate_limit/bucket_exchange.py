@@ -78,10 +78,9 @@ class BucketExchange:
 
     def connect(self) -> None:
         """Prepare the client. The connection is opened on first use."""
-        # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis.asyncio import Redis  # noqa: PLC0415  # as above
-        from redis.asyncio.retry import Retry  # noqa: PLC0415  # as above
-        from redis.backoff import NoBackoff  # noqa: PLC0415  # as above
+        from redis.asyncio import Redis  # noqa: PLC0415  # The client imports slowly, and most installations have no Redis.
+        from redis.asyncio.retry import Retry  # noqa: PLC0415  # The client imports slowly, and most installations have no Redis.
+        from redis.backoff import NoBackoff  # noqa: PLC0415  # The client imports slowly, and most installations have no Redis.
 
         self._redis = Redis.from_url(
             self._url,

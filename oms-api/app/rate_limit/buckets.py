@@ -40,12 +40,12 @@ class BucketLimit:
     """Buckets of one kind.
 
     Each allows `per_minute` requests, and bursts of as many unless `at_once` is set. `name` is for the
-    header, `refusal` is the error message.
+    header, `message` is the error message.
     """
 
-    def __init__(self, name: str, refusal: str, per_minute: int, at_once: int | None = None) -> None:
+    def __init__(self, name: str, message: str, per_minute: int, at_once: int | None = None) -> None:
         self.name = name
-        self.refusal = refusal
+        self.message = message
         self.capacity = float(per_minute if at_once is None else at_once)
         self.per_second = per_minute / WINDOW_SECONDS
         self.policy = f'"{name}";q={per_minute};w={WINDOW_SECONDS}'.encode()
@@ -136,7 +136,7 @@ class OverLimit(TooMany):
     """A bucket is empty. The message and the header fields say which one."""
 
     def __init__(self, rate: RateState) -> None:
-        super().__init__(rate.limit.refusal, rate.more_after_seconds)
+        super().__init__(rate.limit.message, rate.more_after_seconds)
         self.headers = {name.decode(): value.decode() for name, value in rate.headers}
 
 

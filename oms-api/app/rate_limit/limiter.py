@@ -37,9 +37,9 @@ class RateLimiter:
         self.is_on = quotas.caller > 0
         tenant = quotas.caller * TENANT_FACTOR if quotas.tenant is None else quotas.tenant
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
-        self._callers = _build_limit("default", "Too many requests with this key.", quotas.caller)
-        self._tenants = _build_limit("tenant", "Too many requests from this tenant.", tenant)
-        self._addresses = _build_limit("address", "Too many requests from this network address.", address)
+        self._callers = _build_limit("default", "Too many requests with this key; send fewer.", quotas.caller)
+        self._tenants = _build_limit("tenant", "Too many requests from this tenant; send fewer.", tenant)
+        self._addresses = _build_limit("address", "Too many requests from this address; send fewer.", address)
         self._clock = clock
         self._changed_buckets: list[Bucket] | None = None
 
@@ -61,7 +61,7 @@ class RateLimiter:
         tenant.level -= 1
         network.level -= 1
         if self._changed_buckets is not None:
-            self._note_change(caller, tenant, network)
+            self._record_change(caller, tenant, network)
         reported = caller if caller.level <= tenant.level else tenant
         return RateState(reported.limit, reported.level)
 
@@ -81,7 +81,7 @@ class RateLimiter:
             network = self._addresses.refill_bucket(_find_network_name(address), self._clock())
             network.level = max(network.level - 1, -network.limit.capacity)
             if self._changed_buckets is not None:
-                self._note_change(network)
+                self._record_change(network)
 
     def start_recording(self) -> None:
         """Start to record the buckets that are taken from, for `drain`."""
@@ -105,7 +105,7 @@ class RateLimiter:
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 
-    def _note_change(self, *buckets: Bucket) -> None:
+    def _record_change(self, *buckets: Bucket) -> None:
         assert self._changed_buckets is not None, "the callers check it"  # noqa: S101  # for the type checker
         for bucket in buckets:
             if bucket.limit.per_second:
@@ -114,8 +114,8 @@ class RateLimiter:
                 bucket.taken += 1
 
 
-def _build_limit(name: str, refusal: str, per_minute: int) -> BucketLimit:
-    return BucketLimit(name, refusal, per_minute) if per_minute else Unlimited()
+def _build_limit(name: str, message: str, per_minute: int) -> BucketLimit:
+    return BucketLimit(name, message, per_minute) if per_minute else Unlimited()
 
 
 def _build_over_limit(*buckets: Bucket) -> OverLimit:

@@ -25,7 +25,7 @@ from app.ledger.rules.tickets import find_portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, format_money, is_storable
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, RiskLimit
+from app.risk.rules.limits import LIST_CODES, SWITCH_CODES, LimitCode, LimitScope, RiskLimit
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
@@ -57,7 +57,7 @@ def _parse_amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     amount = parse_amount(value)
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    if code in SWITCHES and amount not in {0, 1}:
+    if code in SWITCH_CODES and amount not in {0, 1}:
         raise PydanticCustomError("switch", "Must be 1 for on or 0 for off.")
     if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MAX_COUNT):
         raise PydanticCustomError("count", "Must be a whole number of at most {most}.", {"most": MAX_COUNT})
@@ -128,7 +128,7 @@ class LimitIn(FrozenRequestModel):
     @model_validator(mode="after")
     def _require_matching_fields(self) -> "LimitIn":
         _build_key(self.scope, self.name)
-        if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
+        if self.code in LIST_CODES and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError(
                 "scope",
                 "A list cannot be set for an instrument or asset class; use another scope.",
@@ -142,7 +142,7 @@ class LimitIn(FrozenRequestModel):
         code = validation.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
-        return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
+        return _normalize_words(code, value) if code in LIST_CODES else _parse_amount(code, value)
 
     def build_limit(self, set_by: str, now: datetime) -> RiskLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""

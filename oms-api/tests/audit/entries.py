@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import AUDIT_LOG_FORMAT, ExportChain, ExportVerifier, serialize_line
 from app.database import set_tenant_scope
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -70,6 +70,6 @@ def read_audit_log(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntr
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
-    verifier = ExportVerifier([AUDIT_LOG], {ExportChain(rows[0].tenant_id): head})
+    verifier = ExportVerifier([AUDIT_LOG_FORMAT], {ExportChain(rows[0].tenant_id): head})
     assert [verifier.verify_line(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
     assert verifier.verify_end() is None

@@ -7,7 +7,7 @@ import pytest
 
 from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier
+from app.audit.rules.export_verification import AUDIT_LOG_FORMAT, ExportChain, ExportVerifier
 from app.audit.service import record_entries
 from app.audit.service.log_export import ENTRIES_PER_READ, AuditLogExport
 from app.clock import utc_now
@@ -58,9 +58,9 @@ def split_lines(response):
 
 
 def assert_proven(lines, heads):
-    verifier = ExportVerifier((AUDIT_LOG, LEDGER), heads)
+    verifier = ExportVerifier((AUDIT_LOG_FORMAT, LEDGER), heads)
     assert [verifier.verify_line(line) for line in lines] == [None] * len(lines)
-    assert (verifier.verify_end(), verifier.uncovered_lines) == (None, 0)
+    assert (verifier.verify_end(), verifier.uncovered_line_count) == (None, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from app.identity.queries import credentials
-from app.identity.rules.keys import make_key
+from app.identity.rules.keys import generate_key
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 
 pytestmark = pytest.mark.any_database
@@ -292,7 +292,7 @@ def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch,
             return find(connection, key_id)
 
         monkeypatch.setattr(credentials, "find_key", counted)
-        guesses = [make_key(random.Random(number).choice) for number in range(8)]
+        guesses = [generate_key(random.Random(number).choice) for number in range(8)]
         responses = [send_request(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
         assert [response.status_code for response in responses] == [401] * 5 + [429] * 3
         assert len(looked_up) == 5

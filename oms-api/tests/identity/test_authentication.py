@@ -11,13 +11,13 @@ from sqlalchemy import text
 from app.database import unit_of_work
 from app.identity.errors import KeyNameTaken, NoSuchKey, NoValidKey
 from app.identity.rules.access import Scope
-from app.identity.rules.keys import StoredKey, get_environment_key_id, hash_key, make_key, parse_key_id
+from app.identity.rules.keys import StoredKey, generate_key, get_environment_key_id, hash_key, parse_key_id
 from app.identity.service.authenticator import BOOTSTRAP, Authenticator, list_environment_keys
 from app.identity.service.keys import revoke_key, store_new_key
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient, run_service
 
-KEY = make_key(random.Random(1).choice)
+KEY = generate_key(random.Random(1).choice)
 BOT_KEY = "b" * 40
 
 
@@ -138,7 +138,7 @@ def test_key_use_is_recorded_once_a_minute(harness):
 
 def test_key_cache_size_is_bounded(harness, monkeypatch):
     monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
-    other = make_key(random.Random(2).choice)
+    other = generate_key(random.Random(2).choice)
     harness.call(KEY)
     harness.stored_key = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
     assert harness.call(other).name == "other"

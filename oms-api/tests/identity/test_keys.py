@@ -15,15 +15,15 @@ from app.identity.rules.keys import (
     KEY_LENGTH,
     SECRET_LENGTH,
     StoredKey,
+    generate_key,
     get_environment_key_id,
     hash_key,
     is_valid_key,
-    make_key,
     parse_key_id,
 )
 from tests.factories import NOON
 
-KEY = make_key(random.Random(1).choice)
+KEY = generate_key(random.Random(1).choice)
 
 
 def build_stored_key(**changes):
@@ -39,7 +39,7 @@ def build_stored_key(**changes):
 
 @given(st.randoms(use_true_random=False))
 def test_key_has_its_format_and_contains_its_id(source: random.Random):
-    key = make_key(source.choice)
+    key = generate_key(source.choice)
     assert key.startswith("oms_")
     assert len(key) == KEY_LENGTH
     assert parse_key_id(key) == key[4:16]
@@ -47,7 +47,7 @@ def test_key_has_its_format_and_contains_its_id(source: random.Random):
 
 def test_key_has_at_least_178_random_bits():
     assert len(ALPHABET) ** SECRET_LENGTH >= 2**178
-    assert len({make_key(secrets.choice) for _ in range(1000)}) == 1000
+    assert len({generate_key(secrets.choice) for _ in range(1000)}) == 1000
 
 
 @given(st.integers(0, KEY_LENGTH - 1), st.characters())

@@ -3,7 +3,7 @@
 import pytest
 
 from app.identity.rules.access import Role
-from app.risk.rules.limits import NEEDED
+from app.risk.rules.limits import REQUIRED_LIMITS
 from tests.access.api_operations import Members
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.support.alpaca_portfolio import trading_at_alpaca
@@ -62,7 +62,7 @@ SMALL_VALUES = {"SHORT_SELLING": "1", "PRICE_COLLAR_PERCENT": "10", "MAX_DRAWDOW
 
 
 def set_needed_limits(trading):
-    for code in NEEDED:
+    for code in REQUIRED_LIMITS:
         limit = {"scope": "tenant", "code": code.value, "value": SMALL_VALUES.get(code.value, "100000")}
         response = trading.put("/limits", limit)
         assert response.status_code == 200, response.text

@@ -102,7 +102,7 @@ def _parse_values(text: str | None) -> Any:
 
 
 def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:
-    """Lock the tenants' audit logs until the transaction head_rows, and return their heads.
+    """Lock the tenants' audit logs until the transaction ends, and return their heads.
 
     Missing heads are created first. All are locked in the order of tenants, so that two writers never
     deadlock.

@@ -17,7 +17,7 @@ class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
     `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash of a line
-    from its values and the hash of the previous line.
+    from its values and have. Its second argument is the hash of the previous row.
     """
 
     name: str
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-AUDIT_LOG = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
+AUDIT_LOG_FORMAT = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -70,29 +70,30 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `uncovered_lines` counts the lines that no head covers: lines that are newer than the head of their chain,
-    and lines of chains without a head.
+    `uncovered_line_count` is the number of lines that no head covers: lines that are newer lines, head of their chain,
+    and all lines of chains
+    without a head.
     """
 
     formats: Sequence[ExportFormat]
     heads: Heads = field(default_factory=dict)
     line_format: ExportFormat | None = None
-    lines: int = 0
-    chains: int = 0
+    line_count: int = 0
+    chain_count: int = 0
     chain: ExportChain | None = None
     head: Head = START
     verified_heads: set[ExportChain] = field(default_factory=set)
-    uncovered_lines: int = 0
+    uncovered_line_count: int = 0
 
     def verify_line(self, line: bytes) -> ExportFinding | None:
         """Return the error of the next line, or None."""
-        self.lines += 1
+        self.line_count += 1
         try:
             line_format, row = self._parse_line(line)
             self._check_position(row)
             self._check_hash(line_format, tuple(row.values()))
         except _InvalidLine as error:
-            return ExportFinding(self.lines, str(error))
+            return ExportFinding(self.line_count, str(error))
         return None
 
     def verify_end(self) -> ExportFinding | None:
@@ -101,7 +102,7 @@ class ExportVerifier:
             for chain in self.heads:
                 self._require_head(chain)
         except _InvalidLine as error:
-            return ExportFinding(self.lines + 1, str(error))
+            return ExportFinding(self.line_count + 1, str(error))
         return None
 
     def _parse_line(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
@@ -117,7 +118,7 @@ class ExportVerifier:
             or serialize_line(line_format.columns, tuple(row.values())) != line
         ):
             raise _InvalidLine(
-                f"this is not how an export writes {line_format.name if line_format else 'a line'}"
+                f"the line does not have the format of {line_format.name if line_format else 'an export'}"
             )
         self.line_format = line_format
         return line_format, row
@@ -138,16 +139,17 @@ class ExportVerifier:
                 raise _InvalidLine(f"{chain} cannot follow on {self.chain}")
             self._require_head(self.chain)
         self.chain, self.head = chain, START
-        self.chains += 1
+        self.chain_count += 1
 
     def _check_hash(self, line_format: ExportFormat, row: tuple[Any, ...]) -> None:
-        entry_error = line_format.find_error(row)
-        if entry_error:
-            raise _InvalidLine(entry_error)
-        expected, stored = line_format.compute_hash(row, self.head.hash), row[-1]
+        error = line_format.find_error(row)
+        if error:
+            raise _InvalidLine(error)
+        expected = line_format.compute_hash(row, self.head.hash)
+        stored = row[-1]
         if stored != expected:
-            possible_cause = "this line, or one before it, was changed or is missing"
-            raise _InvalidLine(f"hash is {stored}, must be {expected}: {possible_cause}")
+            cause = "this line, or one before it, was changed or is missing"
+            raise _InvalidLine(f"hash is {stored}, must be {expected}: {cause}")
         self.head = Head(self.head.sequence + 1, expected)
         self._compare_with_head()
 
@@ -157,10 +159,10 @@ class ExportVerifier:
         expected_head = self.heads.get(self.chain, START)
         if expected_head.sequence == self.head.sequence:
             if expected_head.hash != self.head.hash:
-                mismatch = f"hash is {self.head.hash}, the head says {expected_head.hash}"
-                raise _InvalidLine(f"{mismatch}: the history was rewritten")
+                mismatch = f"hash is {self.head.hash}, must be {expected_head.hash} according to the head"
+                raise _InvalidLine(f"{mismatch}: earlier lines were changed")
             self.verified_heads.add(self.chain)
-        self.uncovered_lines += self.head.sequence > expected_head.sequence
+        self.uncovered_line_count += self.head.sequence > expected_head.sequence
 
     def _require_head(self, chain: ExportChain) -> None:
         expected_head = self.heads.get(chain, START)

@@ -1,9 +1,10 @@
-"""Actions without a transaction (denials, failed logins), written to the audit log in the background."""
+"""Write actions without a transaction (denials, failed logins) to the audit log in the background."""
 
 import logging
 import threading
 from collections.abc import Callable
-from itertools import groupby
+from itertools import groupby, starmap
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -11,16 +12,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.audit.rules.aggregation import MAX_GROUPS, ActionKey, Aggregator, CountedEntry
 from app.audit.rules.entries import AuditEntry
-from app.audit.service.entries import append_actions
+from app.audit.service.entries import append_counted_entries
 from app.clock import Now
 from app.database import unit_of_work
 
 FLUSH_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
-_LATER = (OperationalError, InterfaceError, PoolTimeout)
+_TEMPORARY_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 _LOG = logging.getLogger(__name__)
 
-EntryBatch = list[tuple[ActionKey, CountedEntry]]
+
+class PendingEntry(NamedTuple):
+    """An aggregated entry that is not written yet."""
+
+    key: ActionKey
+    counted_entry: CountedEntry
 
 
 class AuditWriter:
@@ -38,7 +44,7 @@ class AuditWriter:
         self._report_dropped = report_dropped
         self._aggregator = Aggregator(max_groups)
         self._lock = threading.Lock()  # protects memory, and is never held during database calls
-        self._flushing = threading.Lock()
+        self._flush_lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._flush_repeatedly, name="audit-writer", daemon=True)
 
@@ -73,12 +79,12 @@ class AuditWriter:
 
     def flush(self, *, include_recent: bool = False) -> None:
         """Write the actions that are due, tenant by tenant."""
-        with self._flushing:
+        with self._flush_lock:
             with self._lock:
                 due_entries = self._aggregator.take_due(self._now(), include_recent=include_recent)
+            pending_entries = sorted(starmap(PendingEntry, due_entries.items()), key=_get_tenant_id)
             batches = [
-                (tenant_id, list(batch))
-                for tenant_id, batch in groupby(sorted(due_entries.items(), key=_get_tenant), _get_tenant)
+                (tenant_id, list(batch)) for tenant_id, batch in groupby(pending_entries, _get_tenant_id)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write_batch(tenant_id, batch):
@@ -89,28 +95,28 @@ class AuditWriter:
         while not self._closing.wait(FLUSH_SECONDS):
             self.flush()
 
-    def _write_batch(self, tenant_id: int, batch: EntryBatch) -> bool:
+    def _write_batch(self, tenant_id: int, batch: list[PendingEntry]) -> bool:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine, tenant_id) as connection:
-                append_actions(connection, [entry for _, entry in batch])
-        except _LATER:
+                append_counted_entries(connection, [pending.counted_entry for pending in batch])
+        except _TEMPORARY_ERRORS:
             _LOG.warning("the audit log waits for the database", exc_info=True)
             return False
         except Exception:  # noqa: BLE001  # the thread must go on; a retry would fail again
             _LOG.exception("actions cannot be written to the audit log", extra={"tenant_id": tenant_id})
-            self._report_dropped(sum(entry.count for _, entry in batch))
+            self._report_dropped(sum(pending.counted_entry.count for pending in batch))
         with self._lock:
-            for key, _ in batch:
-                self._aggregator.confirm_written(key)
+            for pending in batch:
+                self._aggregator.confirm_written(pending.key)
         return True
 
-    def _restore_batches(self, batches: list[tuple[int, EntryBatch]]) -> None:
+    def _restore_batches(self, batches: list[tuple[int, list[PendingEntry]]]) -> None:
         with self._lock:
             for _, batch in batches:
-                for key, _ in batch:
-                    self._aggregator.restore_unwritten(key)
+                for pending in batch:
+                    self._aggregator.restore_unwritten(pending.key)
 
 
-def _get_tenant(noted: tuple[ActionKey, CountedEntry]) -> int:
-    return noted[0].tenant_id
+def _get_tenant_id(pending: PendingEntry) -> int:
+    return pending.key.tenant_id

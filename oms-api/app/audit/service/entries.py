@@ -16,10 +16,10 @@ def record_entries(connection: Connection, entries: Sequence[AuditEntry]) -> Non
 
     The logs stay locked until the transaction ends, so record last. The tenant scope must be set.
     """
-    append_actions(connection, [CountedEntry(entry, 1) for entry in entries])
+    append_counted_entries(connection, [CountedEntry(entry, 1) for entry in entries])
 
 
-def append_actions(connection: Connection, actions: Sequence[CountedEntry]) -> None:
+def append_counted_entries(connection: Connection, actions: Sequence[CountedEntry]) -> None:
     """Append actions that may have been combined, like `record_entries`."""
     if not actions:
         return

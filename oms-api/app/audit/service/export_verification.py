@@ -1,4 +1,4 @@
-"""Offline verification of an export file, optionally against a file of detached heads."""
+"""Verify an export file offline, optionally against a file of detached heads."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -48,9 +48,9 @@ def read_heads(file: BinaryIO) -> Heads:
 
 def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
-        expected_head = orjson.loads(line)
-        chain = ExportChain(expected_head["tenant"], expected_head.get("portfolio", 0))
-        head = Head(expected_head["sequence"], expected_head["hash"])
+        fields = orjson.loads(line)
+        chain = ExportChain(fields["tenant"], fields.get("portfolio", 0))
+        head = Head(fields["sequence"], fields["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
         raise InvalidHeads(f"each line must be {shape}") from None

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import AUDIT_LOG_FORMAT, ExportChain, ExportVerifier, serialize_line
 
 
 class AuditLogResult(NamedTuple):
@@ -22,14 +22,16 @@ def check_audit_logs(connection: Connection) -> AuditLogResult:
     logs = entries = 0
     for tenant_id, head in queries.load_heads_by_tenant(connection).items():
         verifier, problem = _check_audit_log(connection, tenant_id, head)
-        logs, entries = logs + 1, entries + verifier.lines
+        logs, entries = logs + 1, entries + verifier.line_count
         if problem:
-            return AuditLogResult(logs, entries, f"tenant {tenant_id}, entry {verifier.lines}: {problem}")
+            return AuditLogResult(
+                logs, entries, f"tenant {tenant_id}, entry {verifier.line_count}: {problem}"
+            )
     return AuditLogResult(logs, entries, None)
 
 
 def _check_audit_log(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
-    verifier = ExportVerifier((AUDIT_LOG,), {ExportChain(tenant_id): head})
+    verifier = ExportVerifier((AUDIT_LOG_FORMAT,), {ExportChain(tenant_id): head})
     for row in queries.iterate_entries(connection, tenant_id):
         finding = verifier.verify_line(serialize_line(COLUMNS, row))
         if finding:
@@ -37,4 +39,4 @@ def _check_audit_log(connection: Connection, tenant_id: int, head: Head) -> tupl
     missing = verifier.verify_end()
     if missing:
         return verifier, missing.problem
-    return verifier, "no head covers this entry" if verifier.uncovered_lines else None
+    return verifier, "no head covers this entry" if verifier.uncovered_line_count else None

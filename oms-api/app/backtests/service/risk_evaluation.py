@@ -16,7 +16,7 @@ from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, find_order_price
 from app.risk.rules.limits import LimitSubject, resolve_limits
 from app.risk.rules.values import (
-    NO_EXPOSURE,
+    NO_TOTALS,
     CandidateOrder,
     Denial,
     ExposureTotals,
@@ -133,14 +133,14 @@ class RiskEvaluator:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open_orders) == 1 and (not positions or (len(positions) == 1 and key in positions)):
-            return NO_EXPOSURE
+            return NO_TOTALS
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             SymbolProductKey(symbol, backtest_order.product)
             for symbol, orders_by_id in self._open_orders.items()
             for backtest_order in orders_by_id.values()
         }
-        total = NO_EXPOSURE
+        total = NO_TOTALS
         for symbol_product_key in keys - {key}:
             total = add_totals(total, compute_totals(self._build_symbol_exposure(symbol_product_key, at)))
         return total

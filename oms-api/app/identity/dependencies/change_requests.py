@@ -31,7 +31,7 @@ class ChangeRequests:
         self._request, self._key, self.executor = request, key, executor
 
     def build(self, caller: Caller, body: BaseModel | None) -> ChangeRequest:
-        """Build the request as services take it. Its subject is the object that the path names."""
+        """Return the request as services take it. Its subject is the object that the path names."""
         request_info = get_request_info(self._request)
         return ChangeRequest(
             caller=caller,

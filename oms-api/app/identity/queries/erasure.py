@@ -12,7 +12,7 @@ def delete_login(connection: Connection, tenant_id: int, user_id: int) -> None:
     connection.execute(delete(Login).where(Login.tenant_id == tenant_id, Login.user_id == user_id))
 
 
-def empty_responses(connection: Connection, tenant_id: int, names: Sequence[str]) -> None:
+def clear_responses(connection: Connection, tenant_id: int, names: Sequence[str]) -> None:
     """Empty the stored responses of administrative requests that contain one of the names."""
     contains = or_(*(AdminRequest.answer.contains(f'"{name}"', autoescape=True) for name in names))
     statement = update(AdminRequest).where(AdminRequest.tenant_id == tenant_id, contains)

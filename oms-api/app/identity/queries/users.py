@@ -46,7 +46,7 @@ class UserFilter:
 
 def select_users(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's users, with the fields of `UserRow`."""
-    return select(*_COLUMNS, _HAS_LOGIN).where(User.tenant_id == tenant_id)
+    return select(*_COLUMNS, _LOGIN_QUERY).where(User.tenant_id == tenant_id)
 
 
 def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow | None:
@@ -108,7 +108,7 @@ def update_user(
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     """Return whether the tenant has an active admin with a password and access to all portfolios."""
     is_active = (User.status == "active", User.slack_status == "active")
-    is_active_admin = (User.role == "admin", *is_active, User.is_narrowed.is_(False), _HAS_LOGIN)
+    is_active_admin = (User.role == "admin", *is_active, User.is_narrowed.is_(False), _LOGIN_QUERY)
     return connection.execute(select_users(tenant_id).where(*is_active_admin)).first() is not None
 
 
@@ -126,7 +126,7 @@ def _build_conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
 
 
 _COLUMNS = tuple(getattr(User, name) for name in UserRow._fields[:-1])
-_HAS_LOGIN = (
+_LOGIN_QUERY = (
     select(Login.user_id)
     .where(Login.tenant_id == User.tenant_id, Login.user_id == User.id)
     .correlate(User)

@@ -55,8 +55,8 @@ def get_key_state(expires_at: datetime | None, revoked_at: datetime | None, now:
     return "expired" if expires_at is not None and expires_at <= now else "live"
 
 
-def make_key(draw: Callable[[str], str]) -> str:
-    """Create a key. `draw` picks one random character of the alphabet, like `secrets.choice`."""
+def generate_key(draw: Callable[[str], str]) -> str:
+    """Return a new key. `draw` picks one random character of the alphabet, like `secrets.choice`."""
     characters = [draw(ALPHABET) for _ in range(ID_LENGTH + SECRET_LENGTH)]
     body = f"{PREFIX}{''.join(characters[:ID_LENGTH])}_{''.join(characters[ID_LENGTH:])}"
     return body + _compute_checksum(body)

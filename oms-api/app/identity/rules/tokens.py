@@ -88,7 +88,7 @@ def build_key_ring(
 
 
 def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
-    """Derive key material for a purpose by HKDF with SHA-256 (RFC 5869)."""
+    """Return key material for a purpose, by HKDF with SHA-256 (RFC 5869)."""
     pseudorandom = hmac.digest(salt or bytes(32), secret, hashlib.sha256)
     material, block = b"", b""
     for counter in range(1, -(-length // 32) + 1):
@@ -99,7 +99,7 @@ def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 3
 
 def sign_access_token(access: AccessClaims, ring: TokenKeys, now: datetime, token_id: str) -> str:
     """Return the signed access token."""
-    import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
+    import jwt  # noqa: PLC0415  # The import takes 30 ms, and most processes never need it.
 
     key = ring.get_signer()
     claims = {
@@ -118,7 +118,7 @@ def sign_access_token(access: AccessClaims, ring: TokenKeys, now: datetime, toke
 
 def verify_access_token(token: str, ring: TokenKeys, now: datetime) -> AccessClaims:
     """Return the claims of a valid token signed by one of the keys. Raises BadToken otherwise."""
-    import jwt  # noqa: PLC0415  # as above
+    import jwt  # noqa: PLC0415  # The import takes 30 ms, and most processes never need it.
 
     if len(token) > MAX_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
         raise BadToken
@@ -173,7 +173,7 @@ class RefreshDecision(Enum):
     """The decision on a presented refresh token."""
 
     CURRENT = "exchange it for its successor"
-    REPEATED = "the answer was lost: return the same successor again"
+    REPEATED = "the response was lost: return the same successor again"
     REUSED = "it was exchanged before, maybe by another person: end the session"
     ENDED = "the session is over"
 
@@ -192,7 +192,7 @@ class SessionState:
 def decide_refresh(
     session: SessionState, generation: int, client_hash: str, now: datetime, idle: timedelta
 ) -> RefreshDecision:
-    """Decide how to handle a refresh token of `generation` that the client presents now."""
+    """Return how to handle a refresh token of `generation` that the client presents now."""
     since = now - session.rotated_at
     if session.revoked or session.expires_at <= now or since >= idle:
         return RefreshDecision.ENDED

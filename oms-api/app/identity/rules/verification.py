@@ -10,7 +10,7 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import ERASED_NAME
 from app.text import name_key
 
-AuditValues = dict[str, Any]
+ExpectedValues = dict[str, Any]
 SESSION_ENDS = {  # the reason that is stored with a session, by the action that ends it
     "session.ended": "logged out",
     "session.revoked": "ended",
@@ -32,18 +32,18 @@ class ExpectedRows:
     """
 
     def __init__(self, slugs: dict[int, str]) -> None:
-        self.tenants: dict[int, AuditValues] = {}
-        self.users: dict[RowKey, AuditValues] = {}  # by e-mail address, or else by person
-        self.keys: dict[RowKey, AuditValues] = {}
-        self.sessions: dict[RowKey, AuditValues] = {}
-        self.workspaces: dict[str, AuditValues | None] = {}  # None means released
+        self.tenants: dict[int, ExpectedValues] = {}
+        self.users: dict[RowKey, ExpectedValues] = {}  # by e-mail address, or else by person
+        self.keys: dict[RowKey, ExpectedValues] = {}
+        self.sessions: dict[RowKey, ExpectedValues] = {}
+        self.workspaces: dict[str, ExpectedValues | None] = {}  # None means released
         self._workspaces_changed_at: dict[str, str] = {}
         self._slugs = slugs
         self._actions: dict[str, Callable[[AuditedAction], None]] = {
             "tenant.created": self._change_tenant,
             "tenant.changed": self._change_tenant,
             "user.created": self._create_user,
-            "user.first_seen": self._see_user,
+            "user.first_seen": self._add_seen_user,
             "user.changed": self._change_user,
             "user.password_changed": self._change_password,
             "user.erased": self._erase_user,
@@ -80,7 +80,7 @@ class ExpectedRows:
         fields["slack_status"] = "active"
         self.users[RowKey(entry.tenant_id, _get_name(entry))] = fields | {"created_at": entry.at}
 
-    def _see_user(self, entry: AuditedAction) -> None:
+    def _add_seen_user(self, entry: AuditedAction) -> None:
         person = {"email": None, "name": entry.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
         fields = person | entry.after | {"created_at": entry.at}
@@ -126,7 +126,7 @@ class ExpectedRows:
             entry, {name: entry.after[name] for name in entry.after if name != "old_expires_at"}, old_id
         )
 
-    def _add_key(self, entry: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
+    def _add_key(self, entry: AuditedAction, credentials: ExpectedValues, rotated_from: str | None) -> None:
         creation = {"created_by": entry.actor, "created_at": entry.at, "revoked_at": None}
         portfolios = {"portfolios": _normalize_keys(credentials["portfolios"]), "rotated_from": rotated_from}
         self.keys[RowKey(entry.tenant_id, credentials["key_id"])] = credentials | portfolios | creation
@@ -139,7 +139,7 @@ class ExpectedRows:
         for fields in self._list_keys_by_name(entry, entry.after["name"]):
             fields["revoked_at"] = entry.at
 
-    def _list_keys_by_name(self, entry: AuditedAction, name: str) -> list[AuditValues]:
+    def _list_keys_by_name(self, entry: AuditedAction, name: str) -> list[ExpectedValues]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
         keys = [
             fields
@@ -178,7 +178,7 @@ class ExpectedRows:
         if entry.before["tenant"] == self._slugs.get(entry.tenant_id):
             self._set_workspace(entry, None)
 
-    def _set_workspace(self, entry: AuditedAction, fields: AuditValues | None) -> None:
+    def _set_workspace(self, entry: AuditedAction, fields: ExpectedValues | None) -> None:
         """Set the expected values of the workspace, unless an entry of another tenant is newer."""
         team_id = _get_name(entry)
         if entry.at >= self._workspaces_changed_at.get(team_id, ""):

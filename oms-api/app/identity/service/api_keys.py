@@ -1,4 +1,4 @@
-"""Creating, renaming, revoking and rotating the API keys of a tenant."""
+"""Create, rename, revoke and rotate the API keys of a tenant."""
 
 from datetime import datetime, timedelta
 from typing import Any

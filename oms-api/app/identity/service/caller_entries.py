@@ -12,7 +12,7 @@ def build_caller_entry(
     caller: Caller, request: RequestInfo, at: datetime, action: str, target: str,
     before: AuditValues | None = None, after: AuditValues | None = None,
 ) -> AuditEntry:  # fmt: skip
-    """Return an entry for the caller's own audit log, with the address and the ID of the request."""
+    """Return an audit entry for the caller's tenant, with the address and the ID of the request."""
     return AuditEntry(
         caller.tenant_id,
         at=at,

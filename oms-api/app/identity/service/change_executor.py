@@ -51,7 +51,7 @@ class ChangeRequest:
         before: AuditValues | None = None,
         after: AuditValues | None = None,
     ) -> AuditEntry:
-        """Return an audit entry for the caller's own audit log."""
+        """Return an audit entry for the caller's tenant."""
         caller = self.caller
         values = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
         return AuditEntry(caller.tenant_id, *values)

@@ -12,7 +12,7 @@ from app.identity.rules.people import ERASED_NAME
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import require_admin
 
-SESSIONS_ENDED_BECAUSE = "user disabled"
+SESSIONS_END_REASON = "user disabled"
 
 
 class Erasure(NamedTuple):
@@ -36,11 +36,11 @@ def erase_user(
     with the pseudonym. It and the ledger keep the ID under which the person acted, because hashes cover it.
     """
     tenant_id, user = request.caller.tenant_id, erasure.user
-    credentials.revoke_sessions_of_user(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)
+    credentials.revoke_sessions_of_user(connection, tenant_id, user.id, SESSIONS_END_REASON, now)
     queries.delete_login(connection, tenant_id, user.id)
     values = {"person": erasure.pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
     update_user(connection, tenant_id, user.id, values, now)
-    queries.empty_responses(connection, tenant_id, [*erasure.names, user.name])
+    queries.clear_responses(connection, tenant_id, [*erasure.names, user.name])
     require_admin(connection, request.caller, now)
     entry = request.build_audit_entry(
         now, "user.erased", f"user:{user.audit_name}", None, {"person": erasure.pseudonym}

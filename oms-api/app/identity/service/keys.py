@@ -1,4 +1,4 @@
-"""Creating and revoking keys."""
+"""Create and revoke keys."""
 
 import logging
 import secrets
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.identity.errors import KeyNameTaken, NoSuchKey
 from app.identity.queries import keys as queries
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import StoredKey, hash_key, make_key, parse_key_id
+from app.identity.rules.keys import StoredKey, generate_key, hash_key, parse_key_id
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def store_new_key(
         raise ValueError("the scope 'tenants' is the installation's own key's alone")
     if queries.is_name_taken(connection, tenant_id, name):
         raise KeyNameTaken(name)
-    key = make_key(secrets.choice)
+    key = generate_key(secrets.choice)
     scope_text = " ".join(sorted(granted))
     stored = StoredKey(
         get_key_id(key), tenant_id, name, hash_key(key), scope_text, expires_at, None, is_narrowed

@@ -79,7 +79,7 @@ class LoginService:
             else None
         )
         if tokens is None:
-            self._note_failure(credentials, login, client)
+            self._record_failure(credentials, login, client)
             raise WrongLogin
         return tokens
 
@@ -98,7 +98,7 @@ class LoginService:
         )
         stored = login.password_hash if login else None
         if not (await self._passwords.verify(stored, current)).is_correct or stored is None:
-            self._note_failure(credentials, login, client)
+            self._record_failure(credentials, login, client)
             raise WrongPassword
         self._throttle.record_success(attempt)
         hashed, now = await self._passwords.hash(password), self._now()
@@ -157,7 +157,9 @@ class LoginService:
         record_entries(connection, [entry])
         return session_id
 
-    def _note_failure(self, credentials: LoginCredentials, login: FoundLogin | None, client: Client) -> None:
+    def _record_failure(
+        self, credentials: LoginCredentials, login: FoundLogin | None, client: Client
+    ) -> None:
         _LOG.info("login refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
             return  # no tenant, so there is no audit log to write to

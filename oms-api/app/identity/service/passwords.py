@@ -1,4 +1,4 @@
-"""Hashes passwords with argon2id in two threads, off the event loop."""
+"""Hash passwords with argon2id in two threads, off the event loop."""
 
 import logging
 from collections.abc import Iterable
@@ -64,7 +64,7 @@ def load_common_passwords() -> frozenset[str]:
 
 
 def _verify(stored: str | None, password: str) -> PasswordCheck:
-    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
+    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # A service without logins does not need it.
 
     normalized = normalize_password(password)
     try:

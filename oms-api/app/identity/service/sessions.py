@@ -35,7 +35,7 @@ from app.identity.service.authenticator import ExpiringCache
 
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
-_MAX_REMEMBERED = 10_000
+_MAX_CACHED_SESSIONS = 10_000
 RETENTION_AFTER_END = timedelta(days=90)  # how long the login throttle remembers an address of the user
 MAX_DELETED = 100  # old sessions per login
 _LOG = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class LoginSessions:
                 access = verify_access_token(token, self._token_keys, now)
             except BadToken:
                 raise NoValidKey from None
-            if len(self._claims_by_digest) >= _MAX_REMEMBERED:
+            if len(self._claims_by_digest) >= _MAX_CACHED_SESSIONS:
                 self._claims_by_digest.clear()
             self._claims_by_digest[digest] = access
         if access.expires_at <= now:

@@ -1,4 +1,4 @@
-"""Creating, renaming and suspending tenants."""
+"""Create, rename and suspend tenants."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def create_tenant(
     key = store_new_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=request.caller.actor)
     tenant = queries.get_tenant(connection, tenant_id)
     fields = {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
-    entries = copy_to_tenant(
+    entries = build_entries_for_both(
         request, request.build_audit_entry(now, "tenant.created", _build_target(tenant), None, fields), tenant
     )
     return ChangeResult(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
@@ -75,7 +75,7 @@ def update_tenant(
         _select_audit_values(changed),
     )
     after = queries.get_tenant(connection, before.id)
-    return ChangeResult(serialize_tenant(caller, after), copy_to_tenant(request, entry, after))
+    return ChangeResult(serialize_tenant(caller, after), build_entries_for_both(request, entry, after))
 
 
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
         require_role(caller, Role(new_user_policy))
 
 
-def copy_to_tenant(request: ChangeRequest, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
+def build_entries_for_both(request: ChangeRequest, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
     """Return the entry, and its copy for the tenant's audit log if the operator acts on another tenant."""
     if tenant.id == request.caller.tenant_id:
         return [entry]

@@ -17,7 +17,7 @@ from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, 
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
 from app.timestamps import format_timestamp
 
-_GRANTED = ("role", "status", "portfolios")
+_RIGHT_FIELDS = ("role", "status", "portfolios")
 
 
 async def create_user(
@@ -133,7 +133,7 @@ def _update_user(
     if password_hash is not None:
         _set_password(connection, tenant_id, user, password_hash, now)
     queries.update_user(connection, tenant_id, user_id, columns, now)
-    if set(changes).intersection(_GRANTED):
+    if set(changes).intersection(_RIGHT_FIELDS):
         require_admin(connection, caller, now)
     [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
     _revoke_sessions(connection, tenant_id, after, now, password_changed=password_hash is not None)

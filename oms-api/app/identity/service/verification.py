@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.audit import iterate_rows
-from app.identity.rules.verification import AuditValues, ExpectedRows
+from app.identity.rules.verification import ExpectedRows, ExpectedValues
 from app.identity.service.sessions import RETENTION_AFTER_END
 from app.money import format_money
 from app.timestamps import format_timestamp
@@ -42,11 +42,11 @@ def verify_identities(connection: Connection) -> Iterator[ActionDifference]:
     yield from _verify_logins(connection, users)
 
 
-def _format_user_name(user: AuditValues) -> str:
+def _format_user_name(user: ExpectedValues) -> str:
     return str(user["email"] or user["person"])
 
 
-def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], column: str) -> None:
+def _add_portfolios(connection: Connection, holders: dict[Any, ExpectedValues], column: str) -> None:
     """Add to users or keys the portfolios that they are restricted to; None means all."""
     for row in holders.values():
         row["portfolios"] = [] if row["is_narrowed"] else None
@@ -57,7 +57,7 @@ def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], col
 
 
 def _find_orphaned_grants(
-    connection: Connection, users: Mapping[Any, AuditValues], keys: Mapping[Any, AuditValues]
+    connection: Connection, users: Mapping[Any, ExpectedValues], keys: Mapping[Any, ExpectedValues]
 ) -> Iterator[ActionDifference]:
     for grant in iterate_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
@@ -71,8 +71,8 @@ def _find_orphaned_grants(
 
 
 def _list_sessions(
-    connection: Connection, users: Mapping[Any, AuditValues]
-) -> dict[tuple[int, str], AuditValues]:
+    connection: Connection, users: Mapping[Any, ExpectedValues]
+) -> dict[tuple[int, str], ExpectedValues]:
     sessions = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
@@ -83,8 +83,8 @@ def _list_sessions(
 
 
 def _remove_deleted(
-    expected: Mapping[Any, AuditValues], stored: Mapping[Any, AuditValues]
-) -> dict[Any, AuditValues]:
+    expected: Mapping[Any, ExpectedValues], stored: Mapping[Any, ExpectedValues]
+) -> dict[Any, ExpectedValues]:
     """Leave out the missing sessions that are old enough to have been deleted at a later login."""
     newest = max((fields.get("created_at") or "" for fields in expected.values()), default="")
     if not newest:
@@ -98,7 +98,7 @@ def _remove_deleted(
 
 
 def _compare_workspaces(
-    connection: Connection, expected: Mapping[str, AuditValues | None]
+    connection: Connection, expected: Mapping[str, ExpectedValues | None]
 ) -> Iterator[ActionDifference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: fields for key, fields in expected.items() if fields})
@@ -107,7 +107,7 @@ def _compare_workspaces(
             yield ActionDifference(f"workspace {team_id}", "row", "a row", "none: it was released")
 
 
-def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[ActionDifference]:
+def _verify_logins(connection: Connection, users: Mapping[Any, ExpectedValues]) -> Iterator[ActionDifference]:
     logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
     for (tenant_id, user_id), row in logins.items():
         user = users.get((tenant_id, user_id))
@@ -124,7 +124,7 @@ def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> 
 
 
 def _compare(
-    kind: str, stored: Mapping[Any, AuditValues], expected: Mapping[Any, AuditValues]
+    kind: str, stored: Mapping[Any, ExpectedValues], expected: Mapping[Any, ExpectedValues]
 ) -> Iterator[ActionDifference]:
     for key, fields in expected.items():
         location = f"{kind} {_format_key(key)}"

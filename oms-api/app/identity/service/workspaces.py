@@ -1,4 +1,4 @@
-"""Binding and releasing the Slack workspaces of a tenant.
+"""Bind and release the Slack workspaces of a tenant.
 
 The operator, or a statement of the operator's bot, binds a workspace. The operator or the tenant's admin
 releases it. Each of these is recorded in the audit logs of both the operator and the tenant.
@@ -53,7 +53,7 @@ def release_workspace(
         raise NoSuchWorkspace(team_id)
     fields = {"team_id": team_id, "tenant": tenant.slug}
     entry = request.build_audit_entry(now, "workspace.released", f"workspace:{team_id}", fields, None)
-    return ChangeResult(fields, _list_entries_for_both(entry, tenant))
+    return ChangeResult(fields, _build_entries_for_both(entry, tenant))
 
 
 def _assign_workspace(
@@ -66,10 +66,10 @@ def _assign_workspace(
             ChangeResult(fields, ()) if find_tenant_of_workspace(connection, team_id) == tenant.id else None
         )
     entry = request.build_audit_entry(now, "workspace.bound", f"workspace:{team_id}", None, fields)
-    return ChangeResult(fields, _list_entries_for_both(entry, tenant), 201)
+    return ChangeResult(fields, _build_entries_for_both(entry, tenant), 201)
 
 
-def _list_entries_for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:
+def _build_entries_for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:
     """Return the entries for the audit logs of the operator and of the tenant."""
     return [replace(entry, tenant_id=tenant_id) for tenant_id in sorted({FIRST_TENANT, tenant.id})]
 

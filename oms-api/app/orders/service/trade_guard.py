@@ -23,7 +23,7 @@ from app.orders.rules.values import WORKING_STATUSES, Order
 from app.risk.queries import portfolio_names
 from app.risk.queries.switches import load_opening_state, load_switches
 from app.risk.rules.limits import LimitSubject
-from app.risk.rules.permissions import find_permission_refusal
+from app.risk.rules.permissions import find_forbidden_value
 from app.risk.rules.switches import SwitchScope
 from app.risk.service.controls import Controls
 from app.text import label_key
@@ -82,8 +82,8 @@ class OrderTradeGuard(Guard):
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
         permission = self.controls.get_limits(origin.tenant_id, subject).permission
-        refusal = find_permission_refusal(permission, command.symbol, command.side.value, command.product)
-        return None if refusal is None else f"You may not trade this {refusal.what}: {refusal.asked}."
+        forbidden = find_forbidden_value(permission, command.symbol, command.side.value, command.product)
+        return None if forbidden is None else f"You may not trade this {forbidden.field}: {forbidden.value}."
 
     @override
     def load_switch_scopes(

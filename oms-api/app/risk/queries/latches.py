@@ -18,7 +18,7 @@ _COLUMNS = (
     "id", "scope", "name", "symbol", "executions", "most", "set_at",
     "released_at", "released_by", "reason",
 )  # fmt: skip
-_PICKED = [LATCHES.c[name] for name in _COLUMNS]
+_SELECTED_COLUMNS = [LATCHES.c[name] for name in _COLUMNS]
 
 ActiveLatches = dict[LatchSubject, Latch]
 
@@ -26,7 +26,7 @@ ActiveLatches = dict[LatchSubject, Latch]
 def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, ActiveLatches]:
     """Return the active latches by tenant, by one statement."""
     active_latches: dict[int, ActiveLatches] = {tenant_id: {} for tenant_id in tenant_ids}
-    statement = select(LATCHES.c.tenant_id, *_PICKED).where(
+    statement = select(LATCHES.c.tenant_id, *_SELECTED_COLUMNS).where(
         LATCHES.c.tenant_id.in_(sorted(active_latches)), IS_ACTIVE
     )
     for tenant_id, *row in connection.execute(statement):
@@ -54,7 +54,7 @@ def list_latches(
     connection: Connection, tenant_id: int, count: int, before: str | None, is_active: bool | None
 ) -> list[Latch]:
     """Return latches, newest first, before the id `before`. `is_active` None returns all."""
-    statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id)
+    statement = select(*_SELECTED_COLUMNS).where(LATCHES.c.tenant_id == tenant_id)
     if before is not None:
         statement = statement.where(LATCHES.c.id < before)
     if is_active is not None:
@@ -65,7 +65,7 @@ def list_latches(
 
 def find_latch(connection: Connection, tenant_id: int, latch_id: str) -> Latch | None:
     """Return a latch, locked until the transaction ends, None if there is none."""
-    statement = select(*_PICKED).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
+    statement = select(*_SELECTED_COLUMNS).where(LATCHES.c.tenant_id == tenant_id, LATCHES.c.id == latch_id)
     row = connection.execute(statement.with_for_update()).one_or_none()
     return _parse_latch(row) if row else None
 

@@ -11,13 +11,13 @@ from app.ledger.models import CashMovement, Portfolio
 from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.risk.queries.limits import LIMITS
-from app.risk.queries.switches import CHANGES, SWITCHES
+from app.risk.queries.switches import CHANGE_TABLE, SWITCH_TABLE
 from app.risk.rules.limits import LimitScope
 from app.risk.rules.losses import LOSS_CODES, LOSS_LIMIT_ACTOR, LossBaseline
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
-_FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
+_FLOW_KINDS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads the loss baselines of a tenant's portfolios by portfolio id.
 LossBaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
@@ -49,7 +49,7 @@ def read_opening_baselines(
     flows = select(CashMovement.portfolio_id, CashMovement.amount).where(
         CashMovement.tenant_id == tenant_id,
         CashMovement.portfolio_id.in_(portfolio_ids),
-        CashMovement.kind.in_(_FLOWS),
+        CashMovement.kind.in_(_FLOW_KINDS),
     )
     for portfolio_id, amount in connection.execute(flows):
         totals[portfolio_id] += Decimal(amount)
@@ -62,8 +62,8 @@ def list_tenants_with_loss_limits(connection: Connection) -> list[int]:
     They are of every tenant that `connection` can read.
     """
     limited = select(LIMITS.c.tenant_id).where(LIMITS.c.code.in_(LOSS_CODES))
-    switched = select(SWITCHES.c.tenant_id).where(
-        SWITCHES.c.set_by == LOSS_LIMIT_ACTOR, SWITCHES.c.state == TradingState.REDUCING
+    switched = select(SWITCH_TABLE.c.tenant_id).where(
+        SWITCH_TABLE.c.set_by == LOSS_LIMIT_ACTOR, SWITCH_TABLE.c.state == TradingState.REDUCING
     )
     return list(connection.execute(union(limited, switched)).scalars())
 
@@ -80,11 +80,11 @@ def list_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
     ).all()
     names = {key for scope, key, _ in rows if scope == LimitScope.PORTFOLIO}
     is_every = any(scope == LimitScope.TENANT and code == LOSS_CODES[1] for scope, _, code in rows)
-    switched = select(SWITCHES.c.name_key).where(
-        SWITCHES.c.tenant_id == tenant_id,
-        SWITCHES.c.scope == SwitchScope.PORTFOLIO,
-        SWITCHES.c.set_by == LOSS_LIMIT_ACTOR,
-        SWITCHES.c.state == TradingState.REDUCING,
+    switched = select(SWITCH_TABLE.c.name_key).where(
+        SWITCH_TABLE.c.tenant_id == tenant_id,
+        SWITCH_TABLE.c.scope == SwitchScope.PORTFOLIO,
+        SWITCH_TABLE.c.set_by == LOSS_LIMIT_ACTOR,
+        SWITCH_TABLE.c.state == TradingState.REDUCING,
     )
     names |= set(connection.execute(switched).scalars())
     statement = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id)
@@ -95,11 +95,11 @@ def list_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
 
 def list_portfolios_set_by_loss_limits(connection: Connection, tenant_id: int, since: datetime) -> set[str]:
     """Return the name keys of the portfolios that a loss limit set to REDUCING at `since` or later."""
-    statement = select(CHANGES.c.name_key).where(
-        CHANGES.c.tenant_id == tenant_id,
-        CHANGES.c.scope == SwitchScope.PORTFOLIO,
-        CHANGES.c.set_by == LOSS_LIMIT_ACTOR,
-        CHANGES.c.state == TradingState.REDUCING,
-        CHANGES.c.set_at >= since,
+    statement = select(CHANGE_TABLE.c.name_key).where(
+        CHANGE_TABLE.c.tenant_id == tenant_id,
+        CHANGE_TABLE.c.scope == SwitchScope.PORTFOLIO,
+        CHANGE_TABLE.c.set_by == LOSS_LIMIT_ACTOR,
+        CHANGE_TABLE.c.state == TradingState.REDUCING,
+        CHANGE_TABLE.c.set_at >= since,
     )
     return set(connection.execute(statement).scalars())

@@ -17,9 +17,9 @@ from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
-SWITCHES = cast("Table", KillSwitchRow.__table__)
-CHANGES = cast("Table", KillSwitchChangeRow.__table__)
-PORTFOLIOS = cast("Table", Portfolio.__table__)
+SWITCH_TABLE = cast("Table", KillSwitchRow.__table__)
+CHANGE_TABLE = cast("Table", KillSwitchChangeRow.__table__)
+PORTFOLIO_TABLE = cast("Table", Portfolio.__table__)
 _KEY = ("tenant_id", "scope", "name_key")
 _STATE_COLUMNS = ("name", "state", "reason", "set_by", "set_at")
 
@@ -93,7 +93,7 @@ def load_switches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int
     columns = ("tenant_id", "scope", "name_key", "state")
     keys = [(tenant_id,) for tenant_id in tenant_keys]
     for tenant_id, scope, key, state in load_matching_rows(
-        connection, SWITCHES, columns, ("tenant_id",), keys
+        connection, SWITCH_TABLE, columns, ("tenant_id",), keys
     ):
         if state != TradingState.ACTIVE:
             states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
@@ -109,8 +109,8 @@ def load_halts(connection: Connection, until: datetime) -> dict[int, set[HaltedS
     They are of every tenant that `connection` sees.
     """
     columns = ("tenant_id", "scope", "name_key", "set_at")
-    statement = select(*(SWITCHES.c[name] for name in columns)).where(
-        SWITCHES.c.state == TradingState.HALTED, SWITCHES.c.set_at <= until
+    statement = select(*(SWITCH_TABLE.c[name] for name in columns)).where(
+        SWITCH_TABLE.c.state == TradingState.HALTED, SWITCH_TABLE.c.set_at <= until
     )
     halts: dict[int, set[HaltedSwitch]] = {}
     for tenant_id, *key in connection.execute(statement):
@@ -129,14 +129,14 @@ def load_opening_state(connection: Connection, tenant_id: int, name_key: str) ->
     return load_switches(connection, [tenant_id])[tenant_id].get_state(name_key).state.value
 
 
-def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
+def build_switch_upserts(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
     """Return the statements that set a switch and record the change."""
     row = (tenant_id, *change[:7])
     names = _KEY + _STATE_COLUMNS
     binding = (change.idempotency_key, change.request_hash)
     return [
-        build_upsert(SWITCHES, names, _KEY, [row]),
-        build_insert(CHANGES, (*names, "idempotency_key", "request_hash"), [(*row, *binding)]),
+        build_upsert(SWITCH_TABLE, names, _KEY, [row]),
+        build_insert(CHANGE_TABLE, (*names, "idempotency_key", "request_hash"), [(*row, *binding)]),
     ]
 
 
@@ -152,11 +152,11 @@ def find_change_by_key(connection: Connection, tenant_id: int, idempotency_key: 
 
 def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChange) -> bool:
     """Return whether the change is the newest of its switch."""
-    statement = select(SWITCHES.c.state).where(
-        SWITCHES.c.tenant_id == tenant_id,
-        SWITCHES.c.scope == change.scope,
-        SWITCHES.c.name_key == change.key,
-        SWITCHES.c.set_at == datetime.fromisoformat(change.set_at),
+    statement = select(SWITCH_TABLE.c.state).where(
+        SWITCH_TABLE.c.tenant_id == tenant_id,
+        SWITCH_TABLE.c.scope == change.scope,
+        SWITCH_TABLE.c.name_key == change.key,
+        SWITCH_TABLE.c.set_at == datetime.fromisoformat(change.set_at),
     )
     return connection.execute(statement).scalar_one_or_none() == change.state
 
@@ -165,9 +165,9 @@ def has_room_for_switch(
     connection: Connection, tenant_id: int, change: SwitchChange, max_switches: int
 ) -> bool:
     """Return whether the switch exists, or fewer than `max_switches` do."""
-    is_match = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
+    is_match = (SWITCH_TABLE.c.scope == change.scope) & (SWITCH_TABLE.c.name_key == change.key)
     counts = (func.count(), func.coalesce(func.sum(case((is_match, 1), else_=0)), 0))
-    switches, is_set = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
+    switches, is_set = connection.execute(select(*counts).where(SWITCH_TABLE.c.tenant_id == tenant_id)).one()
     return bool(is_set) or int(switches) < max_switches
 
 
@@ -192,13 +192,13 @@ def lock_portfolios(
     return [PortfolioTradingState._make(row) for row in locked]
 
 
-def list_portfolio_names(connection: Connection, tenant_id: int) -> list[PortfolioIdentity]:
+def list_portfolio_identities(connection: Connection, tenant_id: int) -> list[PortfolioIdentity]:
     """Return the ids and names of the tenant's portfolios."""
     statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
     return [PortfolioIdentity._make(row) for row in connection.execute(statement.order_by(Portfolio.id))]
 
 
-def update_trading_states(
+def build_trading_state_updates(
     tenant_id: int, portfolios: Sequence[PortfolioTradingState], switches: Switches
 ) -> list[BulkWrite]:
     """Return the statement that writes the switches' states to portfolios.
@@ -210,7 +210,9 @@ def update_trading_states(
         state = switches.get_state(portfolio.name_key).state
         if state != portfolio.trading_state:
             changed.append((state.value, tenant_id, portfolio.id))
-    return [build_update(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
+    return (
+        [build_update(PORTFOLIO_TABLE, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
+    )
 
 
 def _parse_change(row: Sequence[Any]) -> SwitchChange:

@@ -9,7 +9,7 @@ from app.risk.rules.values import CandidateOrder, ExposureTotals, Prices, Symbol
 
 NO_PRICES = Prices()
 _TWO = Decimal(2)
-_UNTRIGGERED = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
+_STOP_TYPES = frozenset({"STOP", "STOP_LIMIT", "TRAILING_STOP"})
 
 
 class _ValuedOrder(NamedTuple):
@@ -68,7 +68,7 @@ def _is_at_least(side: str, price: Decimal, other: Decimal) -> bool:
 
 def is_waiting(order: CandidateOrder | WorkingOrder) -> bool:
     """Return whether the order is an untriggered stop, which is not in the order book yet."""
-    return order.type in _UNTRIGGERED and not order.is_triggered
+    return order.type in _STOP_TYPES and not order.is_triggered
 
 
 def get_reducible_quantity(exposure: SymbolExposure, side: str) -> Decimal:

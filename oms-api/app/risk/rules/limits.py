@@ -55,17 +55,17 @@ class LimitCode(StrEnum):
 
 
 # In the order of the fields of `Permission`. Values are words, separated by commas.
-LISTS = (LimitCode.ALLOWED_SYMBOLS, LimitCode.ALLOWED_SIDES, LimitCode.ALLOWED_PRODUCTS)
-SWITCHES = frozenset({LimitCode.SHORT_SELLING, LimitCode.STARTER_PROFILE})
+LIST_CODES = (LimitCode.ALLOWED_SYMBOLS, LimitCode.ALLOWED_SIDES, LimitCode.ALLOWED_PRODUCTS)
+SWITCH_CODES = frozenset({LimitCode.SHORT_SELLING, LimitCode.STARTER_PROFILE})
 # Set for the tenant, these apply to the sum of its portfolios; set for another scope, to one portfolio.
-AGGREGATES = {
+FIRM_FIELDS_BY_CODE = {
     LimitCode.MAX_GROSS_EXPOSURE: "firm_gross_exposure",
     LimitCode.MAX_NET_EXPOSURE: "firm_net_exposure",
     LimitCode.MAX_OPEN_ORDERS: "firm_open_orders",
     LimitCode.MAX_DAILY_LOSS: "firm_daily_loss",
 }
 # A live portfolio can trade only if each of these is set.
-NEEDED = tuple(
+REQUIRED_LIMITS = tuple(
     code
     for code in LimitCode
     if code.startswith("MAX_") or code in {LimitCode.PRICE_COLLAR_PERCENT, LimitCode.SHORT_SELLING}
@@ -79,15 +79,15 @@ _DEFAULT_PROFILE: Mapping[LimitCode, Decimal] = {
     LimitCode.SHORT_SELLING: Decimal(1),
     LimitCode.REPEAT_ORDER_SECONDS: Decimal(10),
 }
-_STARTER = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
+_STARTER_PROFILE = {LimitCode.MAX_ORDER_QUANTITY: Decimal(100), LimitCode.MAX_POSITION_VALUE: Decimal(10_000)}
 _STARTER_UNITS = {"crypto": Decimal(1)}  # for asset classes that are not counted in shares
 
 # Of these the most specific row applies. All other codes are caps: the strictest matching row applies, so
 # that naming a strategy with a loose cap gains nothing.
-_PARAMETERS = frozenset(
+_PARAMETER_CODES = frozenset(
     {LimitCode.MIN_PRICE, LimitCode.MAX_PRICE, LimitCode.PRICE_COLLAR_PERCENT, LimitCode.REPEAT_ORDER_SECONDS}
 )
-_HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
+_FLOOR_CODES = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
 
 ScopeKey = tuple[LimitScope, str]
 ScopedLimitValues = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and key of the name
@@ -146,7 +146,7 @@ def list_limited_scopes(rows: ScopedLimitValues) -> frozenset[ScopeKey]:
     return frozenset((scope, key) for _, scope, key in rows)
 
 
-def drop_unlimited_names(subject: LimitSubject, scope_keys: frozenset[ScopeKey]) -> LimitSubject:
+def remove_unlimited_names(subject: LimitSubject, scope_keys: frozenset[ScopeKey]) -> LimitSubject:
     """Return the subject without names that have no limits, so that many orders share one cache entry."""
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
     names_user = (LimitScope.USER, user) in scope_keys
@@ -171,10 +171,12 @@ def resolve_limits(subject: LimitSubject, rows: ScopedLimitValues) -> OrderLimit
     scope_keys = [key for key in list_scope_keys(subject) if key != (LimitScope.USER, label)]
     values = {code: _resolve_value(code, scope_keys, rows) for code in LimitCode}
     user_rows = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
-    firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
+    firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in FIRM_FIELDS_BY_CODE.items()}
     if subject.is_live:
         missing = tuple(
-            code for code in NEEDED if values[code] is None and firm.get(AGGREGATES.get(code, "")) is None
+            code
+            for code in REQUIRED_LIMITS
+            if values[code] is None and firm.get(FIRM_FIELDS_BY_CODE.get(code, "")) is None
         )
     else:
         missing = ()
@@ -203,7 +205,7 @@ def list_scope_keys(subject: LimitSubject) -> list[ScopeKey]:
 
 def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: ScopedLimitValues) -> Decimal | None:
     """Return the most specific value of a parameter or the strictest of a cap, None if none is set."""
-    is_aggregate = code in AGGREGATES
+    is_aggregate = code in FIRM_FIELDS_BY_CODE
     matching = [
         rows[code, scope, key]
         for scope, key in scope_keys
@@ -211,7 +213,7 @@ def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: ScopedLimi
     ]
     if not matching:
         return None
-    return matching[0] if code in _PARAMETERS else reduce(partial(_get_stricter, code), matching)
+    return matching[0] if code in _PARAMETER_CODES else reduce(partial(_get_stricter, code), matching)
 
 
 def _build_profile(
@@ -219,7 +221,7 @@ def _build_profile(
 ) -> dict[LimitCode, Decimal]:
     profile = dict(_DEFAULT_PROFILE)
     if starts or values[LimitCode.STARTER_PROFILE]:
-        profile.update(_STARTER)
+        profile.update(_STARTER_PROFILE)
         quantity = LimitCode.MAX_ORDER_QUANTITY
         profile[quantity] = _STARTER_UNITS.get(subject.asset_class, profile[quantity])
     return profile
@@ -243,7 +245,7 @@ def _apply_labeled_limits(
 def _get_stricter(code: LimitCode, first: Decimal, second: Decimal) -> Decimal:
     if code is LimitCode.REPEATED_EXECUTIONS and not (first and second):  # zero means no limit
         return first or second
-    return max(first, second) if code in _HIGHER_IS_STRICTER else min(first, second)
+    return max(first, second) if code in _FLOOR_CODES else min(first, second)
 
 
 def _build_limits(

@@ -6,7 +6,7 @@ The lists are set as limits. An order must be on every list that applies, so tha
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.risk.rules.limits import LISTS, LimitCode, LimitScope, LimitSubject, RiskLimit, list_scope_keys
+from app.risk.rules.limits import LIST_CODES, LimitCode, LimitScope, LimitSubject, RiskLimit, list_scope_keys
 from app.risk.rules.values import EVERYTHING_ALLOWED, Permission
 
 NO_PRODUCT = "NONE"  # the word for orders without a product in a list
@@ -15,12 +15,12 @@ NO_PRODUCT = "NONE"  # the word for orders without a product in a list
 PermissionLists = Mapping[tuple[LimitCode, LimitScope, str], frozenset[str]]
 
 
-class PermissionRefusal(NamedTuple):
+class ForbiddenValue(NamedTuple):
     """The value that is not on a list, and the values that are."""
 
-    what: str
-    asked: str
-    granted: list[str]
+    field: str
+    value: str
+    allowed_values: list[str]
 
 
 def index_permission_lists(limits: Iterable[RiskLimit]) -> PermissionLists:
@@ -38,18 +38,18 @@ def resolve_permission(subject: LimitSubject, lists: PermissionLists) -> Permiss
         return EVERYTHING_ALLOWED
     scope_keys = list_scope_keys(subject)
     permissions = []
-    for code in LISTS:
+    for code in LIST_CODES:
         matching_lists = [lists[code, *scope_key] for scope_key in scope_keys if (code, *scope_key) in lists]
         permissions.append(frozenset.intersection(*matching_lists) if matching_lists else None)
     return Permission(*permissions) if any(part is not None for part in permissions) else EVERYTHING_ALLOWED
 
 
-def find_permission_refusal(
+def find_forbidden_value(
     permission: Permission, symbol: str, side: str, product: str
-) -> PermissionRefusal | None:
+) -> ForbiddenValue | None:
     """Return the first value of an order that is not on its list, None if all are."""
     values = (symbol, side, product or NO_PRODUCT)
     for field, allowed_values, value in zip(("symbol", "side", "product"), permission, values, strict=True):
         if allowed_values is not None and value not in allowed_values:
-            return PermissionRefusal(field, value, sorted(allowed_values))
+            return ForbiddenValue(field, value, sorted(allowed_values))
     return None

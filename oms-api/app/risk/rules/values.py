@@ -142,7 +142,7 @@ class ExposureTotals(NamedTuple):
     buy_charges: Decimal = ZERO
 
 
-NO_EXPOSURE = ExposureTotals()
+NO_TOTALS = ExposureTotals()
 
 
 class Permission(NamedTuple):
@@ -203,12 +203,12 @@ class RiskInput(NamedTuple):
     (set only for firm-wide limits), and `firm_rate` converts to that currency, None if it is the portfolio's
     own. `same_order_seconds` is the age of the same person's identical order, None if there is none.
     `pnl_of_day` and `drawdown` are None if unknown. `latch` stops the order's strategy or key.
-    `session_refusal` states why the session denies the order, None if it does not, and `closed_until` when it
-    opens, None if unknown. `no_rate` is a currency pair without a rate. `feed_silence` is the number of
-    seconds since the quote's feed was last heard, None for a price set by hand. `waived` are codes that two
-    people agreed to ignore for this order. `charges` returns the charges for filling a quantity of the order,
-    in the portfolio's currency; it does not decrease with the quantity. `critical_issues` is the number of
-    critical differences from the broker's books.
+    `session_denial_reason` states why the session denies the order, None if it does not. `closed_until` is
+    when the session opens, None if unknown. `no_rate` is a currency pair without a rate. `feed_silence` is
+    the number of seconds since the quote's feed was last heard, None for a price set by hand. `waived` are
+    codes that two people agreed to ignore for this order. `charges` returns the charges for filling a
+    quantity of the order, in the portfolio's currency; it does not decrease with the quantity.
+    `critical_issues` is the number of critical differences from the broker's books.
     """
 
     order: CandidateOrder
@@ -217,8 +217,8 @@ class RiskInput(NamedTuple):
     symbol_exposure: SymbolExposure
     limits: OrderLimits
     cash: Decimal
-    other_exposure: ExposureTotals = NO_EXPOSURE
-    firm: ExposureTotals = NO_EXPOSURE
+    other_exposure: ExposureTotals = NO_TOTALS
+    firm: ExposureTotals = NO_TOTALS
     firm_rate: Decimal | None = None
     portfolio_name_key: str = ""
     state: TradingState = TradingState.ACTIVE
@@ -230,7 +230,7 @@ class RiskInput(NamedTuple):
     pnl_of_day: Decimal | None = None
     firm_pnl_of_day: Decimal | None = None
     drawdown: Decimal | None = None
-    session_refusal: str | None = None
+    session_denial_reason: str | None = None
     closed_until: str | None = None
     no_rate: str | None = None
     feed_silence: Decimal | None = None

@@ -17,10 +17,10 @@ from app.risk.rules.limits import (
     LimitSubject,
     ScopedLimitValues,
     ScopeKey,
-    drop_unlimited_names,
     filter_active_limits,
     index_limits,
     list_limited_scopes,
+    remove_unlimited_names,
     resolve_limits,
 )
 from app.risk.rules.permissions import PermissionLists, index_permission_lists, resolve_permission
@@ -42,7 +42,7 @@ class _TenantControls:
     rows: ScopedLimitValues
     lists: PermissionLists
     latches: ActiveLatches
-    places: frozenset[ScopeKey]  # scopes with limits
+    limited_scopes: frozenset[ScopeKey]  # scopes with limits
     resolved: dict[LimitSubject, OrderLimits]
     largest: dict[LimitCode, Decimal] = field(init=False)  # the largest value of each code
 
@@ -82,7 +82,7 @@ class Controls:
                 rows=rows,
                 lists=lists,
                 latches=latches[tenant_id],
-                places=list_limited_scopes(rows),
+                limited_scopes=list_limited_scopes(rows),
                 resolved=resolved,
             )
             self._cache[tenant_id] = controls  # inserted last: the first read is removed first
@@ -100,7 +100,7 @@ class Controls:
 
         The latches of other tenants are as old as the limits.
         """
-        counting_tenants = [tenant_id for tenant_id in tenant_ids if self.counts_executions(tenant_id)]
+        counting_tenants = [tenant_id for tenant_id in tenant_ids if self.has_execution_limit(tenant_id)]
         if counting_tenants:
             for tenant_id, latches in list_active_latches(connection, counting_tenants).items():
                 self._cache[tenant_id].latches = latches
@@ -108,7 +108,7 @@ class Controls:
     def get_limits(self, tenant_id: int, subject: LimitSubject) -> OrderLimits:
         """Return the limits of an order."""
         controls = self._cache[tenant_id]
-        subject = drop_unlimited_names(subject, controls.places)
+        subject = remove_unlimited_names(subject, controls.limited_scopes)
         limits = controls.resolved.get(subject)
         if limits is None:
             if len(controls.resolved) >= _MAX_SUBJECTS:
@@ -126,11 +126,11 @@ class Controls:
         """Return whether the tenant has any list that restricts trading."""
         return bool(self._cache[tenant_id].lists)
 
-    def counts_executions(self, tenant_id: int) -> bool:
+    def has_execution_limit(self, tenant_id: int) -> bool:
         """Return whether the tenant limits repeated executions."""
         return LimitCode.REPEATED_EXECUTIONS in self._cache[tenant_id].largest
 
-    def limits_losses(self, tenant_id: int) -> bool:
+    def has_loss_limit(self, tenant_id: int) -> bool:
         """Return whether the tenant limits the losses of any portfolio."""
         largest = self._cache[tenant_id].largest
         return LimitCode.MAX_DAILY_LOSS in largest or LimitCode.MAX_DRAWDOWN in largest

@@ -66,7 +66,7 @@ def build_switch_writes(tenant_id: int, change: SwitchChange) -> list[BulkWrite]
     """Return the statements that set a switch and publish its event."""
     payload = orjson.dumps(_build_payload(change)).decode()
     event = build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
-    return [*queries.store_switch(tenant_id, change), event]
+    return [*queries.build_switch_upserts(tenant_id, change), event]
 
 
 def _require_other_person(connection: Connection, caller: Caller, change: SwitchChange) -> None:
@@ -98,7 +98,7 @@ def apply_states(
     """
     portfolios = queries.lock_portfolios(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.load_switches(connection, [tenant_id])[tenant_id]
-    execute_writes(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
+    execute_writes(connection, *queries.build_trading_state_updates(tenant_id, portfolios, switches))
     return {portfolio.id for portfolio in portfolios}
 
 

@@ -16,7 +16,12 @@ from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.risk.queries.switches import PortfolioIdentity, SwitchChange, is_latest_change, list_portfolio_names
+from app.risk.queries.switches import (
+    PortfolioIdentity,
+    SwitchChange,
+    is_latest_change,
+    list_portfolio_identities,
+)
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -186,7 +191,7 @@ class KillSwitches:
             return applied
 
         def apply_to_free_portfolios(connection: Connection) -> tuple[list[PortfolioIdentity], set[int]]:
-            return list_portfolio_names(connection, tenant_id), apply_states(
+            return list_portfolio_identities(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
 

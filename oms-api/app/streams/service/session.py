@@ -105,7 +105,7 @@ class StreamSession:
             except MessageRefused as error:
                 self._send_reply("error", code=error.code, detail=error.detail)
             except OverLimit:
-                self._outbox.close(CloseCode.TOO_MANY, self._limit.refusal)
+                self._outbox.close(CloseCode.TOO_MANY, self._limit.message)
             except Unavailable as error:
                 self._send_reply("error", code="unavailable", detail=error.detail)
 

@@ -152,7 +152,7 @@ def test_price_off_tick_and_quantity_off_lot_are_denied(asked, denial):
 def test_closed_session_denies_orders_that_do_not_wait():
     opens_at = "2026-11-23T14:30:00.000000Z"
     denial = get_denial(
-        build_risk_input(session_refusal="The market opens on Monday.", closed_until=opens_at)
+        build_risk_input(session_denial_reason="The market opens on Monday.", closed_until=opens_at)
     )
     assert (denial.code, denial.message, denial.limit) == (
         "SESSION_CLOSED",

@@ -19,7 +19,7 @@ from app.risk.rules.exposure import (
     subtract_totals,
     sum_totals,
 )
-from app.risk.rules.values import NO_EXPOSURE, Prices, SymbolExposure
+from app.risk.rules.values import NO_TOTALS, Prices, SymbolExposure
 from tests.risk.check_inputs import build_order, build_working_order
 
 QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
@@ -109,7 +109,7 @@ def test_book_of_a_sum_can_be_replaced(several, previous, current):
     assert replace_totals(total, compute_totals(previous), compute_totals(current)) == sum_totals(
         [*several, current]
     )
-    assert replace_totals(total, NO_EXPOSURE, compute_totals(current)) == sum_totals(
+    assert replace_totals(total, NO_TOTALS, compute_totals(current)) == sum_totals(
         [*several, previous, current]
     )
 
@@ -118,7 +118,7 @@ def test_book_of_a_sum_can_be_replaced(several, previous, current):
 def test_exposure_totals_can_be_added_and_subtracted(several, exposure):
     assert subtract_totals(sum_totals([*several, exposure]), sum_totals([exposure])) == sum_totals(several)
     assert add_totals(sum_totals(several), sum_totals([exposure])) == sum_totals([exposure, *several])
-    assert sum_totals([]) == NO_EXPOSURE
+    assert sum_totals([]) == NO_TOTALS
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=4))

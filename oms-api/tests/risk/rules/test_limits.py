@@ -11,10 +11,10 @@ from app.risk.rules.limits import (
     LimitScope,
     LimitSubject,
     RiskLimit,
-    drop_unlimited_names,
     filter_active_limits,
     index_limits,
     list_limited_scopes,
+    remove_unlimited_names,
     resolve_limits,
 )
 
@@ -103,7 +103,7 @@ def test_asset_class_limit_ranks_between_instrument_and_strategy():
     assert select_limits(*rows).price_collar_percent == 3
     assert (
         select_limits(
-            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(index_limits(rows)))
+            *rows, subject=remove_unlimited_names(coin, list_limited_scopes(index_limits(rows)))
         ).price_collar_percent
         == 2
     )
@@ -136,13 +136,14 @@ def test_label_limit_can_only_narrow(code, set_, label, is_valid):
     rows += [] if set_ is None else [build_limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
     places = list_limited_scopes(index_limits(rows))
     assert (
-        getattr(select_limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == is_valid
+        getattr(select_limits(*rows, subject=remove_unlimited_names(subject, places)), code.lower())
+        == is_valid
     )
     person = subject._replace(key=None)
     own = (
         label if set_ is None or code == "MIN_PRICE" else is_valid
     )  # a person's own parameter wins, no cap does
-    assert getattr(select_limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
+    assert getattr(select_limits(*rows, subject=remove_unlimited_names(person, places)), code.lower()) == own
 
 
 def test_starter_profile_applies_to_a_label_but_not_to_a_key_name():

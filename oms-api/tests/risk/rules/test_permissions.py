@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
-from app.risk.rules.permissions import find_permission_refusal, index_permission_lists, resolve_permission
+from app.risk.rules.permissions import find_forbidden_value, index_permission_lists, resolve_permission
 from app.risk.rules.values import EVERYTHING_ALLOWED, Permission
 
 SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum", key="key:algo")
@@ -54,8 +54,8 @@ def test_several_lists_permit_their_intersection():
 
 def test_first_unlisted_attribute_is_reported():
     permission = Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"CNC", "NONE"}))
-    assert find_permission_refusal(permission, "AAPL", "BUY", "") is None
-    assert find_permission_refusal(permission, "AAPL", "BUY", "CNC") is None
-    assert find_permission_refusal(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
-    assert find_permission_refusal(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
-    assert find_permission_refusal(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])
+    assert find_forbidden_value(permission, "AAPL", "BUY", "") is None
+    assert find_forbidden_value(permission, "AAPL", "BUY", "CNC") is None
+    assert find_forbidden_value(permission, "MSFT", "SELL", "MIS") == ("symbol", "MSFT", ["AAPL"])
+    assert find_forbidden_value(permission, "AAPL", "SELL", "MIS") == ("side", "SELL", ["BUY"])
+    assert find_forbidden_value(permission, "AAPL", "BUY", "MIS") == ("product", "MIS", ["CNC", "NONE"])

@@ -19,7 +19,7 @@ from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, g
 from app.market_data.rules.values import Quote
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
-from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, SymbolExposure
+from app.risk.rules.values import NO_TOTALS, ExposureTotals, SymbolExposure
 
 MAX_VALUE_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
 MAX_VALUES = 5_000
@@ -77,12 +77,12 @@ class PortfolioRisk:
     by_symbol: dict[str, set[SymbolProductKey]] = field(default_factory=dict)
     foreign: set[SymbolProductKey] = field(default_factory=set)
     positions_to_revalue: set[SymbolProductKey] = field(default_factory=set)
-    total: ExposureTotals = NO_EXPOSURE
+    total: ExposureTotals = NO_TOTALS
 
     def put(self, symbol_product_key: SymbolProductKey, valuation: PositionRisk) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
         previous = self.valuations.pop(symbol_product_key, None)
-        before = NO_EXPOSURE if previous is None else previous.totals
+        before = NO_TOTALS if previous is None else previous.totals
         self.total = replace_totals(self.total, before, valuation.totals)
         book = valuation.book
         if book.position or book.orders:

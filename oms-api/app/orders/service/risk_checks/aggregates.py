@@ -22,7 +22,7 @@ from app.orders.service.risk_checks.exposure import (
     load_last_trade_prices,
 )
 from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, convert_totals
-from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, OrderLimits, SymbolExposure
+from app.risk.rules.values import NO_TOTALS, ExposureTotals, OrderLimits, SymbolExposure
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
 
@@ -34,7 +34,7 @@ class FirmTotals(NamedTuple):
     currency pair without a rate.
     """
 
-    other_totals: ExposureTotals = NO_EXPOSURE
+    other_totals: ExposureTotals = NO_TOTALS
     rate: Decimal | None = None
     missing: str | None = None
 
@@ -57,7 +57,7 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: OrderLimits
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own_key:
             base = context.ledger.get_portfolio(portfolio_key).base_currency
             totals[base] = add_totals(
-                totals.get(base, NO_EXPOSURE), compute_exposure(context, portfolio_key).total
+                totals.get(base, NO_TOTALS), compute_exposure(context, portfolio_key).total
             )
     converted = _convert_to_firm_currency(context, order, totals)
     # The number of open orders needs no rate.
@@ -115,11 +115,11 @@ def _convert_to_firm_currency(
     own_currency = context.get_portfolio(order).base_currency
     rate = None if own_currency == firm else find_conversion_rate(context, tenant_id, own_currency, firm)
     missing = f"{own_currency}/{firm}" if rate is None and own_currency != firm else None
-    firm_totals = totals.pop(firm, NO_EXPOSURE)
+    firm_totals = totals.pop(firm, NO_TOTALS)
     for base, total in totals.items():
         to_firm = find_conversion_rate(context, tenant_id, base, firm)
         firm_totals = add_totals(firm_totals, convert_totals(total, to_firm or ZERO))
-        if to_firm is None and total != NO_EXPOSURE:
+        if to_firm is None and total != NO_TOTALS:
             missing = missing or f"{base}/{firm}"
     return FirmTotals(firm_totals, rate, missing)
 
@@ -157,7 +157,7 @@ def _compute_unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str,
     totals: dict[str, ExposureTotals] = {}
     for portfolio_key, book in _iterate_books(context, bases, positions, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(
-            totals.get(bases[portfolio_key], NO_EXPOSURE), compute_totals(book)
+            totals.get(bases[portfolio_key], NO_TOTALS), compute_totals(book)
         )
     return totals
 

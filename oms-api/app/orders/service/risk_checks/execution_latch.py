@@ -53,7 +53,7 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
 
 def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
     """Load the orders that a subject executed in the last minute, after the last release of its latch."""
-    if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
+    if key not in context.loaded.recent_executions and context.services.controls.has_execution_limit(key[0]):
         since = format_timestamp(context.now - EXECUTION_WINDOW)
         release_time = queries.find_release_time(context.connection, *key)
         executed_order_ids = load_executed_order_ids(

@@ -24,8 +24,8 @@ from app.risk.queries.losses import list_portfolio_cash, list_portfolios_set_by_
 from app.risk.queries.switches import (
     PortfolioTradingState,
     SwitchChange,
+    build_trading_state_updates,
     list_switches,
-    update_trading_states,
 )
 from app.risk.rules.limits import LimitSubject
 from app.risk.rules.losses import (
@@ -134,7 +134,7 @@ def _set_switch(
     switches = loaded.switches[tenant_id] = Switches(not_active)
     row = PortfolioTradingState(portfolio.id, portfolio.name_key, portfolio.trading_state)
     context.extra_writes += build_switch_writes(tenant_id, change)
-    context.extra_writes += update_trading_states(tenant_id, [row], switches)
+    context.extra_writes += build_trading_state_updates(tenant_id, [row], switches)
     portfolio.trading_state = switches.get_state(portfolio.name_key).state.value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
 

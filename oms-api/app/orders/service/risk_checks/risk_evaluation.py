@@ -22,7 +22,7 @@ from app.orders.service.risk_checks.execution_latch import count_execution, find
 from app.orders.service.risk_checks.exposure import build_book, build_charged_market, compute_exposure
 from app.orders.service.risk_checks.fill_charges import estimate_charges
 from app.orders.service.risk_checks.loss_limits import find_current_losses, find_firm_pnl_of_day
-from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
+from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_denial
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import find_order_price, subtract_totals
 from app.risk.rules.limits import LimitSubject
@@ -73,7 +73,7 @@ def build_risk_input(
     losses = find_current_losses(context, order, limits)
     hold = find_current_hold(context, order)
     seconds = limits.repeat_order_seconds
-    session_hold = find_session_refusal(context, order, hold)
+    session_hold = find_session_denial(context, order, hold)
     return RiskInput(
         order=candidate,
         instrument=symbol.tradable,
@@ -96,7 +96,7 @@ def build_risk_input(
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
         no_rate=(None if book.rate is None else find_missing_rate(context, order)) or firm.missing,
-        session_refusal=session_hold and session_hold.reason,
+        session_denial_reason=session_hold and session_hold.reason,
         closed_until=session_hold and session_hold.opens_at,
         feed_silence=_find_feed_silence(context, symbol.quote, hold),
         max_feed_silence=context.services.market.max_silence_seconds,
@@ -146,7 +146,7 @@ def count_order_message(context: BatchContext, origin: CommandOrigin, order: Ord
 
 def count_execution_for_latch(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Count an execution if the tenant limits repeated executions: see `execution_latch`."""
-    if context.services.controls.counts_executions(order.tenant_id):
+    if context.services.controls.has_execution_limit(order.tenant_id):
         count_execution(context, order, int(find_limits(context, order).repeated_executions), at)
 
 

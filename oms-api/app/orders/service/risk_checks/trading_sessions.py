@@ -66,7 +66,7 @@ def find_order_hold(context: BatchContext, order: Order, at: Timestamp) -> Hold 
     return None if calendars is None else find_hold(order, calendars.get_calendar(order), at)
 
 
-def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None) -> Hold | None:
+def find_session_denial(context: BatchContext, order: Order, hold: Hold | None) -> Hold | None:
     """Return the hold for which the order is denied, None if the order may wait or is not held.
 
     An order is also denied where the sessions are unknown, because it could wait without end.

@@ -75,7 +75,7 @@ def _load_limited_values(
     limited = {
         switch
         for switch in context.loaded.switches
-        if controls.limits_losses(switch) or has_firm_limits(context, switch)
+        if controls.has_loss_limit(switch) or has_firm_limits(context, switch)
     }
     if not limited:
         return
@@ -92,7 +92,7 @@ def _load_execution_counts(
 ) -> None:
     """Load the execution counts of strategies and API keys, where repeated executions are limited."""
     counting = {
-        switch for switch in context.loaded.switches if context.services.controls.counts_executions(switch)
+        switch for switch in context.loaded.switches if context.services.controls.has_execution_limit(switch)
     }
     if not counting:
         return

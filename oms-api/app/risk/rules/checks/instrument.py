@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an unknown, not tradable or restricted instrument."""
     instrument, symbol = risk.instrument, risk.order.symbol
     if instrument is None:

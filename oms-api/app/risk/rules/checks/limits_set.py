@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny while a required limit is missing."""
     if not risk.limits.missing:
         return None

@@ -8,7 +8,7 @@ from app.risk.rules.values import Denial, RiskInput
 MAX_OPEN_ORDERS = Decimal(10_000)  # per portfolio, whatever the limit: each new order reads all open ones
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order above the maximum number of open orders of the portfolio, or of the firm."""
     set_most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
     limit = MAX_OPEN_ORDERS if set_most is None else min(set_most, MAX_OPEN_ORDERS)

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from app.risk.rules.permissions import find_permission_refusal
+from app.risk.rules.permissions import find_forbidden_value
 from app.risk.rules.values import EVERYTHING_ALLOWED, Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a symbol, side or product that is missing from a list that applies.
 
     The `identity` package refuses other portfolios before.
@@ -14,10 +14,12 @@ def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: A
     if risk.limits.permission is EVERYTHING_ALLOWED:
         return None
     order = risk.order
-    refusal = find_permission_refusal(risk.limits.permission, order.symbol, order.side, order.product)
-    if refusal is None:
+    forbidden = find_forbidden_value(risk.limits.permission, order.symbol, order.side, order.product)
+    if forbidden is None:
         return None
-    what, requested, granted = refusal
     return Denial(
-        "NOT_PERMITTED", f"You may not trade this {what}: {requested}.", ",".join(granted), requested
+        "NOT_PERMITTED",
+        f"You may not trade this {forbidden.field}: {forbidden.value}.",
+        ",".join(forbidden.allowed_values),
+        forbidden.value,
     )

@@ -7,13 +7,13 @@ from app.risk.rules.exposure import find_order_price, get_reference_price
 from app.risk.rules.values import Denial, RiskInput
 
 _HUNDRED = Decimal(100)
-_COLLARED = frozenset({"MARKET", "LIMIT"})
+_COLLARED_TYPES = frozenset({"MARKET", "LIMIT"})
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a BUY too far above or a SELL too far below the reference price, and both without a reference."""
     order, percent = risk.order, risk.limits.price_collar_percent
-    if percent is None or order.type not in _COLLARED:
+    if percent is None or order.type not in _COLLARED_TYPES:
         return None
     price, middle = find_order_price(order, risk.prices), get_reference_price(risk.prices)
     if price is None or middle is None:

@@ -6,7 +6,7 @@ from app.money import format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny limit and stop prices outside the price range."""
     least, limit = risk.limits.min_price, risk.limits.max_price
     for price in (risk.order.limit_price, risk.order.stop_price):

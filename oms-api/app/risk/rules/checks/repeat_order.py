@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a person's identical order within the limit's seconds unless it is confirmed.
 
     API keys without a person may repeat orders.

@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny every order of a latched strategy or API key until a person releases the latch."""
     latch = risk.latch
     if latch is None:

@@ -7,7 +7,7 @@ from app.risk.rules.exposure import find_order_price, is_waiting
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a price that reaches an own limit order on the other side. Untriggered stops do not count."""
     order, exposure = risk.order, risk.symbol_exposure
     own_price = exposure.lowest_offer if order.side == "BUY" else exposure.highest_bid

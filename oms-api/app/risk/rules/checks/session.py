@@ -5,8 +5,8 @@ from decimal import Decimal
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny an order that its session refuses. `closed_until` is when the market opens."""
-    if risk.session_refusal is None:
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny an order outside the hours of its session. `closed_until` is when the market opens."""
+    if risk.session_denial_reason is None:
         return None
-    return Denial("SESSION_CLOSED", risk.session_refusal, risk.closed_until)
+    return Denial("SESSION_CLOSED", risk.session_denial_reason, risk.closed_until)

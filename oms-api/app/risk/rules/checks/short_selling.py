@@ -6,12 +6,12 @@ from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, OrderLimits, RiskInput
 
-_NEVER_SHORT = "CNC"  # delivery: only held units can be sold
+_LONG_ONLY_PRODUCT = "CNC"  # delivery: only held units can be sold
 
 
 def can_go_short(limits: OrderLimits, product: str) -> bool:
     """Return whether more than the position may be sold."""
-    return limits.short_selling and product != _NEVER_SHORT
+    return limits.short_selling and product != _LONG_ONLY_PRODUCT
 
 
 def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:

@@ -7,7 +7,7 @@ from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, RiskInput
 
 
-def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
+def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a `trail_amount` of at least the price."""
     order, prices = risk.order, risk.prices
     price = get_touch_price(order.side, prices) if prices.last is None else prices.last
