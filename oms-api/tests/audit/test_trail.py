@@ -32,10 +32,10 @@ class Clock:
 class Noted:
     """A trail with its clock, its database, and the numbers of its dropped entries."""
 
-    def __init__(self, engine, **how):
+    def __init__(self, engine, **options):
         self.engine, self.clock = engine, Clock()
         self.drops: list[int] = []
-        self.trail = AuditTrail(engine, self.clock, self.drops.append, **how)
+        self.trail = AuditTrail(engine, self.clock, self.drops.append, **options)
 
     def note(self, number=0, **changes):
         self.trail.note(
