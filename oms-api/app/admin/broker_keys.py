@@ -3,11 +3,11 @@
 from argparse import Namespace
 
 from app.admin.commands import CommandContext, CommandResult
+from app.assembly.security import create_broker_key_ring
 from app.audit.service import record_entries
 from app.brokers.service.credentials import rotate_credentials
 from app.config import load_settings
 from app.database import ALL_TENANTS, unit_of_work
-from app.security_setup import create_broker_key_ring
 
 
 class UnreadableCredentials(Exception):

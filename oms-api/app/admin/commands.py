@@ -262,7 +262,7 @@ def find_user(command_context: CommandContext, tenant_id: int, email_or_person: 
     for user in users:
         if search_text in {user.email, (user.person or "").lower()}:
             return user
-    raise NotFound(f"There is no user {email_or_person!r}.")
+    raise NotFound(f"There is no user {email_or_person!r}; see `python -m app.admin list`.")
 
 
 def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:

@@ -55,6 +55,6 @@ def _serialize_preferences(caller: Caller, fields: dict[str, Any]) -> dict[str, 
     """Return all preferences, without the name of a portfolio that the caller may not see."""
     preferences = {**DEFAULTS, **fields}
     name = preferences["default_portfolio"]
-    if name is not None and not caller.sees(name_key(name)):
+    if name is not None and not caller.can_see(name_key(name)):
         preferences["default_portfolio"] = None
     return preferences

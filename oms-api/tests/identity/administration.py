@@ -83,7 +83,7 @@ def request_with_session(
 
 
 def list_audit_entries(api: ApiClient) -> list[dict[str, Any]]:
-    """Return the tenant's audit trail, newest first, by its rows alone."""
+    """Return the tenant's audit log, newest first, by its rows alone."""
     with api.service.open_connection() as connection:
         rows = connection.execute(
             text("SELECT * FROM audit_log WHERE tenant_id = :id ORDER BY sequence DESC"),

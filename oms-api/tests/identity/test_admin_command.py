@@ -18,7 +18,7 @@ from app.admin import __main__ as command
 from app.admin.arguments import build_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
-from app.verify import verify_database, verify_trails
+from app.verify import verify_audit_logs, verify_database
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.identity.administration import (
     PASSWORD,
@@ -395,5 +395,5 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
         assert "Erased person" in texts
         assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).is_clean
-        assert verify_trails(service.engine).problem is None
+        assert verify_audit_logs(service.engine).problem is None
     assert run_command("erase-person", audit_name)[0] == command.REFUSED

@@ -213,6 +213,24 @@ def test_approval_list_shows_prices_at_request_and_now(client):
 
 
 @pytest.mark.any_database
+def test_approval_list_applies_its_limit_to_the_orders_that_the_caller_may_decide(client, monkeypatch):
+    monkeypatch.setattr("app.orders.service.approval.approval_review._PAGE_SIZE", 2)
+    for _ in range(2):
+        client.place_order("admin")
+    client.set_policy(approvers=["role:risk"])
+    client.place_order()
+    client.set_policy()
+    orders = [client.place_order() for _ in range(3)]
+
+    def list_ids(limit: int) -> list[str]:
+        response = client.api.get(f"/approvals?limit={limit}", client.build_headers("admin"))
+        return [approval["order"]["id"] for approval in response.json()]
+
+    assert list_ids(1) == [orders[0]["id"]]
+    assert list_ids(100) == [order["id"] for order in orders]
+
+
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("approvers", "allowed"),
     [

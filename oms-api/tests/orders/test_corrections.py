@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.orders.rules.execution_verification import get_correction_id
+from app.orders.rules.execution_ids import get_correction_id
 from tests.identity.administration import assert_ok
 
 WHY = {"reason": "Price corrected by the venue"}
