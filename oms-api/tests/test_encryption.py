@@ -39,10 +39,10 @@ def test_first_key_encrypts_and_all_decrypt():
     new = EncryptionKeys(parse_key_ring(f"two:{OTHER}, one:{KEY}"))
     assert new.decrypt(ciphertext, "row") == "secret"
     assert (old.is_current(ciphertext), new.is_current(ciphertext)) == (True, False)
-    again = new.encrypt("secret", "row")
-    assert new.is_current(again)
+    second_ciphertext = new.encrypt("secret", "row")
+    assert new.is_current(second_ciphertext)
     with pytest.raises(DecryptionFailed):
-        old.decrypt(again, "row")
+        old.decrypt(second_ciphertext, "row")
 
 
 @pytest.mark.parametrize("text", ["", ",", "one:", "one:AAAA", "one:!", f"a b:{KEY}", f"one:{KEY}="])

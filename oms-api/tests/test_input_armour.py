@@ -279,9 +279,9 @@ def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send_
 
     whole = b" " * HUGE
     responses = [
-        (f"{route.name} {how}", send_body(route, body))
+        (f"{route.name} {encoding}", send_body(route, body))
         for route in choose_routes("huge", routes)
-        for how, body in (("whole", whole), ("chunked", in_chunks()))
+        for encoding, body in (("whole", whole), ("chunked", in_chunks()))
     ]
     assert list_faults(responses, 413) == {}
 

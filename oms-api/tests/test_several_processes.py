@@ -45,16 +45,16 @@ def build_requests(seed):
 
 
 async def send_to_both(urls):
-    """Send every request to both processes at once under one key, as a client does that lost an answer."""
+    """Send every request to both processes at once under one key, as a client does that lost a response."""
     async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
 
         async def one_client(seed):
-            answers = []
+            responses = []
             for number, body in enumerate(build_requests(seed)):
                 headers = {"Idempotency-Key": f"{seed}-{number}"}
                 sent = (client.post(f"{url}/api/v1/trade", json=body, headers=headers) for url in urls)
-                answers.append(await asyncio.gather(*sent))
-            return answers
+                responses.append(await asyncio.gather(*sent))
+            return responses
 
         return [
             responses
@@ -120,12 +120,12 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
             )
             return responses, trade_list.json()
 
-    answers, response = asyncio.run(race())
-    assert len(response) == 1
-    assert {answer.json()["trade_id"] for answer in answers if answer.status_code == 201} == {
-        response[0]["trade_id"]
+    responses, trades = asyncio.run(race())
+    assert len(trades) == 1
+    assert {response.json()["trade_id"] for response in responses if response.status_code == 201} == {
+        trades[0]["trade_id"]
     }
-    assert {answer.status_code for answer in answers} <= {201, 409, 503}
+    assert {response.status_code for response in responses} <= {201, 409, 503}
 
 
 def test_cursor_of_one_process_is_valid_in_another(two_apis):
@@ -193,7 +193,7 @@ async def sell_last_unit_concurrently(urls, key, rounds):
                 for side, url in enumerate(urls)
             )
             responses = await asyncio.gather(*sent)
-            results.append(tuple(sorted(answer.status_code for answer in responses)))
+            results.append(tuple(sorted(response.status_code for response in responses)))
             for response in responses:
                 if response.status_code == 201:
                     path = f"/api/v1/orders/{response.json()['id']}/cancel"

@@ -116,7 +116,7 @@ def test_requests_accepted_before_shutdown_are_answered(new_database):
 
         def send(number):
             try:
-                answer = httpx.post(
+                response = httpx.post(
                     f"{service.url}/api/v1/trade",
                     json=build_trade_body(),
                     headers={"X-API-Key": BOOTSTRAP_KEY, "Idempotency-Key": str(number)},
@@ -124,15 +124,17 @@ def test_requests_accepted_before_shutdown_are_answered(new_database):
                 )
             except httpx.TransportError:
                 return None  # never taken, or cut: the count below does not rely on it
-            return answer.status_code
+            return response.status_code
 
         sent = [senders.submit(send, number) for number in range(200)]
         assert sent[20].result() == 201
         service.stop()
         statuses = [future.result() for future in sent]
     assert set(statuses) <= {201, 503, None}
-    with run_service(url) as again:
-        response = again.client.get("/api/v1/trades?limit=1000", headers={"X-API-Key": BOOTSTRAP_KEY})
+    with run_service(url) as restarted_service:
+        response = restarted_service.client.get(
+            "/api/v1/trades?limit=1000", headers={"X-API-Key": BOOTSTRAP_KEY}
+        )
     recorded = {int(trade["sequence"]) for trade in response.json()}
     assert recorded == set(range(1, len(recorded) + 1))
     acknowledged = statuses.count(201)

@@ -110,8 +110,8 @@ def test_every_denied_request_is_audited(serve):
     with serve() as service:
         api = service.create_client()
         api.record_trade()
-        narrow = {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]}
-        api.with_key(api.post("/api-keys", narrow).json()["key"]).post_trade(portfolio_name="Private")
+        restricted_key = {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]}
+        api.with_key(api.post("/api-keys", restricted_key).json()["key"]).post_trade(portfolio_name="Private")
         api.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
         api.patch("/tenants/" + api.get("/auth/me").json()["tenant"], {"status": "suspended"})
         api.with_key(service.create_key("read", api.tenant_id)).get("/audit")

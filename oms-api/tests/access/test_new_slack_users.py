@@ -26,8 +26,8 @@ def bot(service):
 
 def test_new_slack_user_becomes_a_trader_and_is_audited(bot):
     team = f"T{bot.api.tenant_id}"
-    me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
-    assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
+    caller_details = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
+    assert (caller_details["actor"], caller_details["role"]) == (f"slack:{team}:U1", "trader")
     audit = bot.api.get("/audit", action="user.first_seen").json()
     assert [(item["actor"], item["request_id"]) for item in audit] == [(f"slack:{team}:U1", "first-sight")]
     bot(f"slack:{team}:U1")

@@ -32,10 +32,10 @@ class Clock:
 class ObservedWriter:
     """An audit writer with its clock, its database, and the numbers of its dropped entries."""
 
-    def __init__(self, engine, **how):
+    def __init__(self, engine, **options):
         self.engine, self.clock = engine, Clock()
         self.drops: list[int] = []
-        self.audit_writer = AuditWriter(engine, self.clock, self.drops.append, **how)
+        self.audit_writer = AuditWriter(engine, self.clock, self.drops.append, **options)
 
     def add(self, number=0, **changes):
         self.audit_writer.add(

@@ -44,8 +44,10 @@ def test_results_are_written_and_can_be_repeated(capsys, bars_file, tmp_path):
     stored = json.loads((out / "statistics.json").read_text(encoding="utf-8"))
     assert stored["parameters"] == {"fast": "2", "slow": "3", "quantity": "5"}
     assert stored["statistics"]["trades"] == stored["statistics"]["losses"] == 1
-    again = json.loads(_run(capsys, "--data", bars_file, *ARGUMENTS, "--json", "--costs", "flat:1")[1])
-    assert again["result_hash"] == summary["result_hash"] == stored["result_hash"]
+    second_report = json.loads(
+        _run(capsys, "--data", bars_file, *ARGUMENTS, "--json", "--costs", "flat:1")[1]
+    )
+    assert second_report["result_hash"] == summary["result_hash"] == stored["result_hash"]
 
 
 def test_report_needs_no_other_file(capsys, bars_file, tmp_path):

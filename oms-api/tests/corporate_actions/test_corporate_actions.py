@@ -273,8 +273,8 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(api_with_sha
     assert (old["status"], new["quantity"], new["trail_amount"]) == ("REPLACED", "6", "1.00")
     assert_verified(api_with_shares)
     assert_ok(reverse_action(api_with_shares, action))
-    again = api_with_shares.get_order(limit["id"])
-    assert (again["quantity"], again["limit_price"]) == ("5", "9.01")
+    updated_order = api_with_shares.get_order(limit["id"])
+    assert (updated_order["quantity"], updated_order["limit_price"]) == ("5", "9.01")
     assert_verified(api_with_shares)
 
 

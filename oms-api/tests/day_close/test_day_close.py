@@ -164,10 +164,10 @@ def test_statement_needs_a_signed_day_and_a_visible_portfolio(traded_tenant, tim
     assert traded_tenant.get(f"/day-close/{DATE}/statements/Growth").status_code == 404
     assert traded_tenant.get(f"/day-close/{DATE}").status_code == 404
     close_day(traded_tenant)
-    narrow = traded_tenant.post(
+    restricted_key = traded_tenant.post(
         "/api-keys", {"name": "narrow", "scopes": ["read"], "portfolios": ["India"]}
     ).json()
-    other = traded_tenant.with_key(narrow["key"])
+    other = traded_tenant.with_key(restricted_key["key"])
     assert other.get(f"/day-close/{DATE}/statements/India").status_code == 200
     assert other.get(f"/day-close/{DATE}/statements/Growth").status_code == 404
     body = other.get(f"/day-close/{DATE}").json()

@@ -161,8 +161,8 @@ def test_subscriber_limit_is_enforced_and_freed_on_disconnect(readers, monkeypat
                 await anext(feed.follow(1, EVERYTHING, 0))
             async with aclosing(feed.follow(2, EVERYTHING, 0)) as other:
                 assert await anext(other) == []
-        async with aclosing(feed.follow(1, EVERYTHING, 0)) as again:
-            assert await anext(again) == []
+        async with aclosing(feed.follow(1, EVERYTHING, 0)) as followed_events:
+            assert await anext(followed_events) == []
 
     run_async(work())
 

@@ -38,10 +38,10 @@ class Network:
         """Return the database's address by way of this network."""
         return url.replace(f":{self._to}/", f":{self._listener.getsockname()[1]}/")
 
-    def break_next(self, how: NetworkFault) -> None:
+    def break_next(self, fault: NetworkFault) -> None:
         """Break at the next COMMIT."""
         self.broke.clear()
-        self._armed = how
+        self._armed = fault
 
     def repair(self) -> None:
         """Cut all connections; new ones work."""

@@ -1,4 +1,4 @@
-"""Streamed answers end when the client disconnects, and break off when reading fails."""
+"""Streamed responses end when the client disconnects, and break off when reading fails."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ class Export:
 
 
 def serve_export(export, leaves_after=None):
-    """Send the answer through the middleware to a client that leaves after so many messages.
+    """Send the response through the middleware to a client that leaves after so many messages.
 
     Return the content that it received, and the error for which the server closes the connection.
     """
@@ -138,10 +138,10 @@ def test_export_slot_is_released_however_the_export_ends():
         with pytest.raises(Unavailable):
             await read_export(exports, 1, "a", fail)
         for begin in (start_empty_export, read_and_fail, endless):
-            answer = await read_export(exports, 1, "a", begin)
+            response = await read_export(exports, 1, "a", begin)
             assert exports.used == 1
             with suppress(Exception):
-                await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, disconnect_client, send)
+                await response({"type": "http", "asgi": {"spec_version": "2.3"}}, disconnect_client, send)
             assert exports.used == 0
 
     asyncio.run(work())
@@ -162,8 +162,8 @@ def test_other_reads_are_answered_while_all_exports_run(engine):
             return lambda: readers.run(hang)
 
         async def export(number):
-            answer = await read_export(exports, 1, str(number), begin)
-            async for _ in answer.body_iterator:
+            response = await read_export(exports, 1, str(number), begin)
+            async for _ in response.body_iterator:
                 pass
 
         tasks = [asyncio.create_task(export(number)) for number in range(40)]

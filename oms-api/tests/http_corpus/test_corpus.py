@@ -1,6 +1,6 @@
 """The service answers every exchange of the corpus as recorded, with direct routes and without.
 
-Record the answers again with RECORD_ANSWERS=1, and review the difference.
+Record the responses again with RECORD_ANSWERS=1, and review the difference.
 """
 
 import asyncio
@@ -145,36 +145,36 @@ async def read_response(reader: asyncio.StreamReader) -> dict[str, Any]:
     }
 
 
-def normalize(answer: bytes) -> str:
-    """Return the text of an answer with ids, instants and hashes replaced."""
-    text = answer.decode()
+def normalize(content: bytes) -> str:
+    """Return the text of a response body with ids, instants and hashes replaced."""
+    text = content.decode()
     for pattern, name in _VARYING:
         text = pattern.sub(name, text)
     return text
 
 
-def remove_sentences(answer: Any) -> Any:
-    """Return the answer without the sentences for people, whose wording may change."""
-    if isinstance(answer, list):
-        return [remove_sentences(part) for part in answer]
-    if isinstance(answer, dict):
-        return {name: remove_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
-    return answer
+def remove_sentences(content: Any) -> Any:
+    """Return the JSON value without the sentences for people, whose wording may change."""
+    if isinstance(content, list):
+        return [remove_sentences(part) for part in content]
+    if isinstance(content, dict):
+        return {name: remove_sentences(part) for name, part in content.items() if name not in _SENTENCES}
+    return content
 
 
-def contains_recorded(answer: Any, recorded: Any) -> bool:
-    """Return whether the answer has all that was recorded. Objects may have further members."""
-    if isinstance(answer, dict) and isinstance(recorded, dict):
+def contains_recorded(content: Any, recorded: Any) -> bool:
+    """Return whether the JSON value has all that was recorded. Objects may have further members."""
+    if isinstance(content, dict) and isinstance(recorded, dict):
         return all(
-            name in answer and contains_recorded(answer[name], value) for name, value in recorded.items()
+            name in content and contains_recorded(content[name], value) for name, value in recorded.items()
         )
-    if isinstance(answer, list) and isinstance(recorded, list):
-        return len(answer) == len(recorded) and all(map(contains_recorded, answer, recorded))
-    return bool(answer == recorded)
+    if isinstance(content, list) and isinstance(recorded, list):
+        return len(content) == len(recorded) and all(map(contains_recorded, content, recorded))
+    return bool(content == recorded)
 
 
 def send_corpus(service: Service, port: int) -> dict[str, list[Any]]:
-    """Return the normalized answers to all exchanges with a new tenant, by name."""
+    """Return the normalized responses to all exchanges with a new tenant, by name."""
     admin, team = service.create_client(), f"T{secrets.token_hex(4).upper()}"
     admin.claim_workspace(team)
     keys = (
@@ -193,32 +193,32 @@ def send_corpus(service: Service, port: int) -> dict[str, list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
-    """Provide the answers to the corpus."""
+def responses_by_name(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
+    """Provide the responses to the corpus."""
     return send_corpus(*serving_port)
 
 
-def test_every_exchange_gets_its_recorded_answer(answers):
+def test_every_exchange_gets_its_recorded_response(responses_by_name):
     if os.environ.get("RECORD_ANSWERS"):
-        compared = remove_sentences(answers)
+        compared = remove_sentences(responses_by_name)
         lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in compared.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
-    assert answers.keys() == recorded.keys()
+    assert responses_by_name.keys() == recorded.keys()
     assert {
         name: response
-        for name, response in answers.items()
+        for name, response in responses_by_name.items()
         if not contains_recorded(response, recorded[name])
     } == {}
 
 
-def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
+def test_generic_routes_give_the_same_responses(serving_port, responses_by_name, monkeypatch):
     monkeypatch.setattr(serving_port[0].app.request_middleware, "direct_routes", {})
     generic = send_corpus(*serving_port)
-    assert {name: response for name, response in generic.items() if response != answers[name]} == {}
+    assert {name: response for name, response in generic.items() if response != responses_by_name[name]} == {}
 
 
-def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypatch, tmp_path):
+def test_forwarded_requests_get_the_same_responses(serving_port, responses_by_name, monkeypatch, tmp_path):
     service: Service = serving_port[0]
     outcomes: list[str] = []
     # The forwarder of the second slot forwards everything to the first. Both belong to one application.
@@ -230,7 +230,9 @@ def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypa
             time.sleep(0.01)
         forwarded = send_corpus(service, port)
         monkeypatch.undo()
-    assert {name: response for name, response in forwarded.items() if response != answers[name]} == {}
+    assert {
+        name: response for name, response in forwarded.items() if response != responses_by_name[name]
+    } == {}
     assert len(outcomes) > len(forwarded) / 2
     assert set(outcomes) == {"answered"}
 

@@ -256,7 +256,7 @@ def test_answers_of_limited_routes_have_rate_limit_headers(serve):
             api.get("/portfolios"),
             api.get("/portfolios", limit=0),
         ]
-        assert [answer.status_code for answer in responses] == [404, 404, 201, 422, 422, 200, 422]
+        assert [response.status_code for response in responses] == [404, 404, 201, 422, 422, 200, 422]
         for response in responses:
             (policy,), (state,) = get_rate(response)
             assert policy == '"default";q=60;w=60'

@@ -107,10 +107,10 @@ def test_restricted_key_sees_only_its_portfolios(api):
         api.record_trade(portfolio_name=name)
     body = create_key(api, "bot", ("trade",), portfolios=["growth"])
     assert body["portfolios"] == ["Growth"]
-    narrow = api.with_key(body["key"])
-    assert assert_ok(narrow.get("/portfolios")) == ["Growth"]
-    assert narrow.post_trade(portfolio_name="Macro").status_code == 403
-    assert narrow.post_trade(portfolio_name="Growth").status_code == 201
+    restricted_client = api.with_key(body["key"])
+    assert assert_ok(restricted_client.get("/portfolios")) == ["Growth"]
+    assert restricted_client.post_trade(portfolio_name="Macro").status_code == 403
+    assert restricted_client.post_trade(portfolio_name="Growth").status_code == 201
     assert assert_ok(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
 
 
@@ -152,8 +152,8 @@ def test_revoked_key_is_rejected_within_a_second(api, clock):
     assert changed["state"] == "revoked"
     clock.pass_by(seconds=0.99)
     assert bot.get("/portfolios").status_code == 401
-    again = assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
-    assert again["revoked_at"] == changed["revoked_at"]
+    repeated_body = assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
+    assert repeated_body["revoked_at"] == changed["revoked_at"]
     assert [item["action"] for item in list_audit_entries(api)] == ["key.revoked", "key.created"]
 
 

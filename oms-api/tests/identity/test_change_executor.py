@@ -1,4 +1,4 @@
-"""Administrative requests with an idempotency key are executed once, despite lost answers and races."""
+"""Administrative requests with an idempotency key are executed once, despite lost responses and races."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +28,11 @@ def build_key_header(name):
 
 def test_same_key_and_body_return_the_same_answer(api):
     first = api.post("/users", ALICE, build_key_header("k1"))
-    again = api.post("/users", ALICE, build_key_header("k1"))
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert again.json() == first.json()
+    repeated_response = api.post("/users", ALICE, build_key_header("k1"))
+    assert (first.status_code, repeated_response.status_code) == (201, 201)
+    assert repeated_response.json() == first.json()
     assert "Idempotent-Replayed" not in first.headers
-    assert again.headers["Idempotent-Replayed"] == "true"
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
     assert [item["action"] for item in list_audit_entries(api)] == ["user.created"]
 
 
@@ -91,9 +91,9 @@ def test_repeat_does_not_return_the_secret_again(fresh_service):
     for path, (api, body) in ask.items():
         created = assert_ok(api.post(path, body, build_key_header("k1")), 201)
         secret = created.get("key") or created["api_key"]
-        again = api.post(path, body, build_key_header("k1"))
-        assert assert_error(again, 409) == "secret-shown-once"
-        assert secret not in again.text
+        repeated_response = api.post(path, body, build_key_header("k1"))
+        assert assert_error(repeated_response, 409) == "secret-shown-once"
+        assert secret not in repeated_response.text
         assert (
             assert_error(api.post(path, body | {"name": "other"}, build_key_header("k1")), 409)
             == "idempotency-key-reused"
@@ -131,8 +131,8 @@ def test_repeats_are_recognized_after_a_master_key_rotation(database_url):
     with run_service(database_url, oms_api_key=before) as service:
         first = ApiClient(service, 1, before).post("/users", ALICE, build_key_header("k1"))
     with run_service(database_url, oms_api_key=after, oms_api_key_previous=before) as service:
-        again = ApiClient(service, 1, after).post("/users", ALICE, build_key_header("k1"))
-    assert (first.status_code, again.json()) == (201, first.json())
+        repeated_response = ApiClient(service, 1, after).post("/users", ALICE, build_key_header("k1"))
+    assert (first.status_code, repeated_response.json()) == (201, first.json())
 
 
 def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh_service):
@@ -140,8 +140,8 @@ def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh_service
     with ThreadPoolExecutor(8) as pool:
         responses = list(pool.map(lambda _: api.post("/users", ALICE, build_key_header("k1")), range(8)))
     assert {response.status_code for response in responses} == {201}
-    assert len({answer.text for answer in responses}) == 1
-    assert sum("Idempotent-Replayed" in answer.headers for answer in responses) == 7
+    assert len({response.text for response in responses}) == 1
+    assert sum("Idempotent-Replayed" in response.headers for response in responses) == 7
     assert len(list_audit_entries(api)) == 1
 
 

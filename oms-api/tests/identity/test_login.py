@@ -63,8 +63,8 @@ def test_same_email_in_two_tenants_is_two_users(session_services, alice, engine)
     assert_login_refused(session_services, other.build_login())
 
 
-@pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
-def test_every_login_failure_has_the_same_answer_and_cost(session_services, alice, monkeypatch, what):
+@pytest.mark.parametrize("wrong_part", ["password", "person", "person and password", "tenant", "everything"])
+def test_every_login_failure_has_the_same_response_and_cost(session_services, alice, monkeypatch, wrong_part):
     queries, hashes = [], []
     hasher = passwords_service._get_hasher()
 
@@ -75,7 +75,7 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
 
     monkeypatch.setattr(passwords_service, "_get_hasher", Counting)
     event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
-    error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
+    error = assert_login_refused(session_services, list_wrong_credentials(alice)[wrong_part])
     assert (error.status, error.kind) == (401, "wrong-login")
     assert (
         error.detail == "The tenant, the e-mail address or the password is wrong; correct them and try again."
@@ -333,8 +333,8 @@ def test_session_works_from_login_to_logout(client, alice):
     assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 900)
     assert response.headers["cache-control"] == "no-store"
 
-    me = client.get("/api/v1/auth/me", headers=build_bearer_header(tokens)).json()
-    assert me == {
+    caller_details = client.get("/api/v1/auth/me", headers=build_bearer_header(tokens)).json()
+    assert caller_details == {
         "actor": "alice@x",
         "tenant": alice.tenant,
         "tenant_name": "A desk",
@@ -408,12 +408,12 @@ def test_invalid_refresh_token_returns_401(client):
 
 
 def test_api_key_can_read_its_identity_but_not_log_out(api):
-    me = api.get("/auth/me").json()
-    assert me["tenant"] == f"desk-{api.tenant_id}"
-    assert me["name"] is None
-    assert me["email"] is None
-    assert me["role"] is None
-    assert me["via"].startswith("key-")
+    caller_details = api.get("/auth/me").json()
+    assert caller_details["tenant"] == f"desk-{api.tenant_id}"
+    assert caller_details["name"] is None
+    assert caller_details["email"] is None
+    assert caller_details["role"] is None
+    assert caller_details["via"].startswith("key-")
     assert api.post("/auth/logout", {}).status_code == 403
 
 

@@ -113,8 +113,11 @@ def test_own_session_operations_work_over_http(service):
     assert session["is_current"]
     changed = {"current_password": PASSWORD, "new_password": ANOTHER}
     assert service.client.post("/api/v1/auth/password", json=changed, headers=headers).status_code == 204
-    again = service.client.post("/api/v1/auth/password", json=changed, headers=headers)
-    assert (again.status_code, again.json()["type"]) == (403, "urn:slackoms:problem/wrong-password")
+    repeated_response = service.client.post("/api/v1/auth/password", json=changed, headers=headers)
+    assert (repeated_response.status_code, repeated_response.json()["type"]) == (
+        403,
+        "urn:slackoms:problem/wrong-password",
+    )
     path = f"/api/v1/auth/sessions/{session['session_id']}"
     assert service.client.delete(path, headers=headers).status_code == 204
     assert service.client.get("/api/v1/auth/me", headers=headers).status_code == 401

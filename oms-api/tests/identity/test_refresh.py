@@ -50,9 +50,9 @@ def test_repeated_refresh_by_the_same_client_returns_the_same_successor(session_
     first = session_services.log_in(alice.build_login())
     second = session_services.refresh(first.refresh)
     session_services.now += timedelta(seconds=10)
-    again = session_services.refresh(first.refresh)
-    assert again.refresh == second.refresh
-    assert session_services.caller(again.access)
+    second_tokens = session_services.refresh(first.refresh)
+    assert second_tokens.refresh == second.refresh
+    assert session_services.caller(second_tokens.access)
     assert session_services.refresh(second.refresh)
     assert read_end_reason(engine) == [None]
 

@@ -21,7 +21,7 @@ def test_webhook_of_the_bot_survives_a_new_key_and_the_old_one_is_refused(databa
         trade = ApiClient(service, 1, BOOTSTRAP_KEY).record_trade()
     with run_service(database_url, oms_bot_key=KEYS[1]) as service:
         assert register_key(service, KEYS[0]).status_code == 401
-        again = register_key(service, KEYS[1])
-        assert (again.status_code, again.json()["id"]) == (200, created.json()["id"])
+        repeated_response = register_key(service, KEYS[1])
+        assert (repeated_response.status_code, repeated_response.json()["id"]) == (200, created.json()["id"])
         events = ApiClient(service, 1, KEYS[1]).get("/events", type="trade.*").json()
         assert trade["trade_id"] in str(events)

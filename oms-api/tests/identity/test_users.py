@@ -109,8 +109,8 @@ def test_user_name_that_looks_like_a_secret_is_rejected(api, name):
 
 def test_email_or_slack_identity_belongs_to_one_user(api):
     create_user(api, person="slack:T1:U1")
-    again = {"name": "B", "role": "viewer", "password": PASSWORD}
-    assert assert_error(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
+    duplicate = {"name": "B", "role": "viewer", "password": PASSWORD}
+    assert assert_error(api.post("/users", duplicate | {"email": "ALICE@example.com"}), 409) == "conflict"
     assert assert_error(api.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
 
 

@@ -90,9 +90,9 @@ def two_processes(timed_service, clock):
 def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
-    (engine, jobs), (other_engine, again) = two_processes
+    (engine, jobs), (other_engine, other_jobs) = two_processes
     changed = set()
-    for job, repeated in zip(jobs, again, strict=True):
+    for job, repeated in zip(jobs, other_jobs, strict=True):
         before = read_tables()
 
         def work_and_crash(lease, job: Job = job):
@@ -120,8 +120,8 @@ def test_two_concurrent_runs_of_a_job_have_the_result_of_one_run(read_tables, tw
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-23T00:00:30")  # every job is due again after the test before
     at = clock()
-    (engine, jobs), (other_engine, again) = two_processes
-    for job, repeated in zip(jobs, again, strict=True):
+    (engine, jobs), (other_engine, other_jobs) = two_processes
+    for job, repeated in zip(jobs, other_jobs, strict=True):
 
         def work(lease, repeated: Job = repeated):
             clock.at = at

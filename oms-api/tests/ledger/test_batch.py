@@ -72,8 +72,10 @@ def test_batch_idempotency_key_gives_each_item_its_own_key(api):
 
 def test_repeated_batch_returns_the_same_outcomes_and_records_nothing(api):
     trades = [build_trade_body(), build_trade_body(quantity="x"), build_trade_body(symbol="MSFT")]
-    first, again = post_batch(api, trades, "K"), post_batch(api, trades, "K")
-    assert [outcome.get("trade") for outcome in again] == [outcome.get("trade") for outcome in first]
+    first, repeated_outcomes = post_batch(api, trades, "K"), post_batch(api, trades, "K")
+    assert [outcome.get("trade") for outcome in repeated_outcomes] == [
+        outcome.get("trade") for outcome in first
+    ]
     assert len(api.list_trades()) == 2
 
 

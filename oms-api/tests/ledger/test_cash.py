@@ -161,10 +161,12 @@ def test_cash_reserved_for_orders_and_shorts_cannot_be_withdrawn(api_with_cash):
 def test_repeated_idempotency_key_moves_cash_once(api_with_cash):
     headers = {"Idempotency-Key": "deposit-1"}
     first = api_with_cash.post("/portfolios/Growth/cash", DEPOSIT, headers)
-    again = api_with_cash.post("/portfolios/Growth/cash", DEPOSIT, headers)
-    assert (first.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (
-        *(201, first.json(), "true"),
-    )
+    repeated_response = api_with_cash.post("/portfolios/Growth/cash", DEPOSIT, headers)
+    assert (
+        first.status_code,
+        repeated_response.json(),
+        repeated_response.headers["Idempotent-Replayed"],
+    ) == (*(201, first.json(), "true"),)
     assert first.json()["idempotency_key"] == "deposit-1"
     other = api_with_cash.post("/portfolios/Growth/cash", DEPOSIT | {"amount": "1"}, headers)
     assert other.status_code == 409
@@ -172,15 +174,15 @@ def test_repeated_idempotency_key_moves_cash_once(api_with_cash):
 
 
 def test_transfer_requires_access_to_both_portfolios(api_with_cash):
-    narrow = api_with_cash.with_key(
+    restricted_client = api_with_cash.with_key(
         create_key(api_with_cash, "bot", ("admin",), portfolios=["Growth"])["key"]
     )
-    assert move_cash(narrow).status_code == 201
-    assert move_cash(narrow, "Income").status_code == 404
-    assert narrow.get("/portfolios/Income/cash").status_code == 404
-    assert_error(move_cash(narrow, kind="transfer", to_portfolio="Income"), 422, "to_portfolio")
+    assert move_cash(restricted_client).status_code == 201
+    assert move_cash(restricted_client, "Income").status_code == 404
+    assert restricted_client.get("/portfolios/Income/cash").status_code == 404
+    assert_error(move_cash(restricted_client, kind="transfer", to_portfolio="Income"), 422, "to_portfolio")
     assert_ok(move_cash(api_with_cash, kind="transfer", to_portfolio="Income"), 201)
-    assert get_cash(narrow)["rows"][0]["counterpart"] is None
+    assert get_cash(restricted_client)["rows"][0]["counterpart"] is None
 
 
 def test_shares_settle_on_the_next_session_day_and_crypto_at_once(api_with_cash):

@@ -1,4 +1,4 @@
-"""One idempotency key, one trade: repeats have the same answer."""
+"""One idempotency key, one trade: repeats have the same response."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +11,11 @@ REPLAYED = "Idempotent-Replayed"
 
 
 def test_repeated_request_returns_the_same_answer_marked_as_repeated(api):
-    first, again = api.post_trade("K"), api.post_trade("K")
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert again.json() == first.json()
+    first, repeated_response = api.post_trade("K"), api.post_trade("K")
+    assert (first.status_code, repeated_response.status_code) == (201, 201)
+    assert repeated_response.json() == first.json()
     assert REPLAYED not in first.headers
-    assert again.headers[REPLAYED] == "true"
+    assert repeated_response.headers[REPLAYED] == "true"
     assert len(api.list_trades()) == 1
 
 
@@ -68,9 +68,9 @@ def test_other_body_under_the_same_key_conflicts_and_records_nothing(api, change
 )
 def test_equivalent_body_under_the_same_key_is_a_repeat(api, written):
     first = api.post_trade("K")
-    again = api.post_trade("K", **written)
-    assert (again.status_code, again.headers.get(REPLAYED)) == (201, "true")
-    assert again.json() == first.json()
+    repeated_response = api.post_trade("K", **written)
+    assert (repeated_response.status_code, repeated_response.headers.get(REPLAYED)) == (201, "true")
+    assert repeated_response.json() == first.json()
 
 
 def test_malformed_request_binds_no_idempotency_key(api):
@@ -84,8 +84,8 @@ def test_malformed_request_binds_no_idempotency_key(api):
 def test_repeat_after_a_reversal_returns_the_trade_and_books_nothing(api):
     first = api.post_trade("K")
     api.post_reversal(first.json()["trade_id"])
-    again = api.post_trade("K")
-    assert (again.json(), again.headers[REPLAYED]) == (first.json(), "true")
+    repeated_response = api.post_trade("K")
+    assert (repeated_response.json(), repeated_response.headers[REPLAYED]) == (first.json(), "true")
     assert len(api.list_trades()) == 2
 
 
@@ -132,8 +132,8 @@ def test_concurrent_requests_with_one_key_record_one_trade(api):
     with ThreadPoolExecutor(100) as racers:
         responses = [future.result() for future in [racers.submit(api.post_trade, "K") for _ in range(100)]]
     assert {response.status_code for response in responses} == {201}
-    assert len({answer.text for answer in responses}) == 1
-    assert sum(REPLAYED not in answer.headers for answer in responses) == 1
+    assert len({response.text for response in responses}) == 1
+    assert sum(REPLAYED not in response.headers for response in responses) == 1
     assert len(api.list_trades()) == 1
 
 

@@ -66,8 +66,11 @@ def test_uncommitted_trade_is_rejected_and_can_be_retried(serve, lose_connection
         assert (response.status_code, response.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert response.headers["retry-after"]
         assert len(api.list_trades()) == 1
-        again = api.post_trade("K", portfolio_name=portfolio)
-        assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, None)
+        repeated_response = api.post_trade("K", portfolio_name=portfolio)
+        assert (repeated_response.status_code, repeated_response.headers.get("idempotent-replayed")) == (
+            201,
+            None,
+        )
 
 
 @pytest.mark.parametrize("carried_out", [True, False])

@@ -238,9 +238,9 @@ def test_swapped_portfolio_names_refer_to_the_right_books(api):
 def test_repeated_trade_is_recognized_under_the_old_name(api):
     first = api.record_trade("k1", portfolio_name="Growth")
     assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
-    again = api.post_trade("k1", portfolio_name="Growth")
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.json()["trade"]["trade_id"] == first["trade_id"]
+    repeated_response = api.post_trade("k1", portfolio_name="Growth")
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
+    assert repeated_response.json()["trade"]["trade_id"] == first["trade_id"]
     assert assert_ok(api.get("/portfolios")) == ["Income"]
 
 
@@ -262,11 +262,11 @@ def test_rename_to_an_existing_name_is_rejected(api):
 def test_access_grants_follow_a_renamed_portfolio(api):
     api.record_trade(portfolio_name="Growth")
     body = create_user(api, portfolios=["Growth"])
-    narrow = api.with_key(create_key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
+    restricted_client = api.with_key(create_key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
     assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
     assert assert_ok(api.get(f"/users/{body['id']}"))["portfolios"] == ["Income"]
-    assert assert_ok(narrow.get("/portfolios")) == ["Income"]
-    assert narrow.post_trade(portfolio_name="Income").status_code == 201
+    assert assert_ok(restricted_client.get("/portfolios")) == ["Income"]
+    assert restricted_client.post_trade(portfolio_name="Income").status_code == 201
 
 
 def test_admins_rename_and_traders_create_but_restricted_users_do_neither(api):

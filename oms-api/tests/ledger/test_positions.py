@@ -90,9 +90,9 @@ def test_position_opening_time_is_the_last_departure_from_zero(api):
     assert opened_at() == first["timestamp"]
     api.sell("12", "100")
     assert opened_at() is None
-    again = api.buy("0.1", "100")
+    second_trade = api.buy("0.1", "100")
     api.buy("0.2", "100")
-    assert opened_at() == again["timestamp"]
+    assert opened_at() == second_trade["timestamp"]
     through = api.sell("5", "100")
     api.sell("5", "100")
     assert opened_at() == through["timestamp"]

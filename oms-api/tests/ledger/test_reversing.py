@@ -111,9 +111,9 @@ def test_unknown_field_in_the_body_is_rejected(api):
 
 def test_repeated_reversal_returns_the_same_reversal(api):
     trade = api.record_trade()
-    first, again = (api.post_reversal(trade["trade_id"], key="R") for _ in range(2))
-    assert (again.status_code, again.json()) == (201, first.json())
-    assert again.headers["Idempotent-Replayed"] == "true"
+    first, repeated_response = (api.post_reversal(trade["trade_id"], key="R") for _ in range(2))
+    assert (repeated_response.status_code, repeated_response.json()) == (201, first.json())
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
     assert api.post_reversal(trade["trade_id"], "Another reason", key="R").status_code == 409
 

@@ -181,10 +181,10 @@ class Month:
             self.quotes.add(symbol, self.clock.at, mid)
 
     @staticmethod
-    def assert_ok(answer: Any) -> Any:
+    def assert_ok(response: Any) -> Any:
         """Return the body of a response that is no error."""
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        assert response.status_code < 300, response.text
+        return response.json()
 
 
 @contextmanager

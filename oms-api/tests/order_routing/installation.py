@@ -69,11 +69,11 @@ ACCOUNTS = (
 )
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
+def wait_for(condition: Callable[[], Any], condition_name: str) -> Any:
     """Wait until a condition is true, and return its value."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"never: {what}"
+        assert time.monotonic() < deadline, f"never: {condition_name}"
         time.sleep(0.2)
     return value
 
@@ -129,9 +129,9 @@ class Installation:
             command, cwd=HOME, env=environment, stdout=self._ibkr_log, stderr=self._ibkr_log
         )
 
-    def kill_ibkr(self, how: signal.Signals = signal.SIGKILL) -> None:
+    def kill_ibkr(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
         if self._ibkr is not None:
-            self._ibkr.send_signal(how)
+            self._ibkr.send_signal(signal_number)
             self._ibkr.wait(60)
             self._ibkr = None
 

@@ -107,8 +107,8 @@ def test_acceptance_after_a_cancel_leaves_it_pending(routing):
     pending = routing.harness.report_broker_event(order, Accepted(order.id, routing.harness.now))
     assert pending.status is Status.PENDING_CANCEL
     assert pending.accepted_at is not None
-    again = routing.harness.report_broker_event(order, Accepted(order.id, routing.harness.now))
-    assert again.event_count == pending.event_count
+    unchanged_order = routing.harness.report_broker_event(order, Accepted(order.id, routing.harness.now))
+    assert unchanged_order.event_count == pending.event_count
     assert not verify_database(routing.harness.engine).failed.keys() - {"portfolio record"}
     routing.run_session(20)
     assert routing.harness.get_order(order).status is Status.CANCELED
@@ -127,10 +127,10 @@ def test_refused_cancel_leaves_the_order_working(routing):
         routing.harness.report_broker_event(order, Canceled(order.id, routing.harness.now)).status
         is Status.CANCELED
     )
-    again = routing.harness.report_broker_event(
+    unchanged_order = routing.harness.report_broker_event(
         order, CancelRejected(order.id, "Too late", routing.harness.now)
     )
-    assert again.event_count == routing.harness.get_order(order).event_count
+    assert unchanged_order.event_count == routing.harness.get_order(order).event_count
     assert routing.harness.query("SELECT 1 FROM order_events WHERE reason = 'not applied'") == []
 
 

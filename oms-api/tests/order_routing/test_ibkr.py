@@ -263,8 +263,8 @@ def test_exit_that_is_cut_is_not_sent_again_if_the_other_one_has_filled(routing,
     now = routing.harness.now
     report(routing, Canceled(bracket_entry.id, now), Accepted(target.id, now), Accepted(stop.id, now))
     report(routing, Canceled(target.id, now))
-    again = list_exits(routing)["take_profit"]
-    report(routing, Executed(again.id, "X-1", Decimal(4), Decimal(120), Decimal(480), now))
+    new_take_profit = list_exits(routing)["take_profit"]
+    report(routing, Executed(new_take_profit.id, "X-1", Decimal(4), Decimal(120), Decimal(480), now))
     report(routing, Canceled(stop.id, now))
     assert describe_orders(routing) == {"take_profit": ("FILLED", 0), "stop_loss": ("CANCELED", 0)}
 

@@ -328,10 +328,10 @@ def test_exit_is_sent_again_after_the_fill_that_crossed_its_cancel(routing, alpa
     routing.harness.cancel(protected_entry[0])
     run_until(routing, lambda: describe_orders(routing) == [("STOP", "ACCEPTED", 6)])
     assert list_legs(alpaca) == [("stop", "new", 6)]
-    again = [
+    new_exits = [
         order for order in alpaca.exchange.orders.values() if order.side == "sell" and not order.order_class
     ]
-    assert [order.qty for order in again] == [6]
+    assert [order.qty for order in new_exits] == [6]
 
 
 def test_sale_of_a_part_cuts_the_exits(routing, alpaca, protected_entry):

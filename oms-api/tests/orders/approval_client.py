@@ -44,8 +44,8 @@ class ApprovalClient:
         assert response.status_code == 201, response.text
         return response.json()
 
-    def decide_order(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
-        return self.api.post(f"/orders/{order['id']}/{how}", body, self.build_headers(role))
+    def decide_order(self, order: Any, decision: str = "approve", role: str = "approver", **body: Any) -> Any:
+        return self.api.post(f"/orders/{order['id']}/{decision}", body, self.build_headers(role))
 
     def approve_order(self, order: Any, **fields: Any) -> Any:
         response = self.decide_order(order, **fields)

@@ -105,15 +105,15 @@ def test_bracket_exits_are_held_until_the_entry_is_approved(client):
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("how", ["approve", "reject"])
-def test_oco_pair_is_decided_together(client, how):
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_oco_pair_is_decided_together(client, decision):
     pair_terms = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
     body = {"kind": "OCO", "orders": [base | terms for terms in pair_terms]}
     first, second = client.api.post("/orders:group", body, client.build_headers("trader")).json()["orders"]
     assert {first["status"], second["status"]} == {"AWAITING_APPROVAL"}
-    assert client.decide_order(second, how, reason="So be it").status_code == 200
-    expected = "ACCEPTED" if how == "approve" else "DENIED"
+    assert client.decide_order(second, decision, reason="So be it").status_code == 200
+    expected = "ACCEPTED" if decision == "approve" else "DENIED"
     assert {client.get_status(first), client.get_status(second)} == {expected}
 
 
@@ -303,9 +303,9 @@ def set_person(client, user, person):
 
 def test_second_approver_gets_a_conflict_that_names_the_first(client):
     client.set_policy(approvers=["role:approver", "role:risk"])
-    for how in ("approve", "reject"):
+    for decision in ("approve", "reject"):
         order = client.place_order(quantity="1")
-        decide = partial(client.decide_order, order, how, reason="Me first")
+        decide = partial(client.decide_order, order, decision, reason="Me first")
         with ThreadPoolExecutor(2) as pool:
             responses = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
         won, lost = sorted(responses, key=lambda response: response.status_code)
@@ -318,7 +318,7 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
         )
         assert body["decided_by"] == winner
         assert winner in body["detail"]
-        assert body["decision"] == ("approved" if how == "approve" else "rejected")
+        assert body["decision"] == ("approved" if decision == "approve" else "rejected")
 
 
 def test_repeated_decision_returns_the_same_answer(client):
@@ -342,12 +342,12 @@ def test_larger_replacement_needs_a_new_approval(client):
         f"/orders/{less['id']}", {"limit_price": "91"}, client.build_headers("trader")
     ).json()
     assert more["status"] == "AWAITING_APPROVAL"
-    again = client.api.patch(
+    replacement = client.api.patch(
         f"/orders/{more['id']}", {"quantity": "8"}, client.build_headers("trader")
     ).json()
-    assert again["status"] == "AWAITING_APPROVAL"
+    assert replacement["status"] == "AWAITING_APPROVAL"
     assert client.get_status(more) == "REPLACED"
-    approved = client.approve_order(again)
+    approved = client.approve_order(replacement)
     assert (approved["status"], approved["quantity"], approved["limit_price"]) == ("ACCEPTED", "8", "91.00")
 
 

@@ -95,9 +95,9 @@ def test_repeated_request_returns_the_first_orders_and_finishes_it(trader, break
     first = cancel_all(trader, KEY).json()["orders"]
     monkeypatch.undo()
     later = trader.place_order(**RESTING)
-    again = cancel_all(trader, KEY)
-    assert again.headers["Idempotent-Replayed"] == "true"
-    ids = [order["id"] for order in again.json()["orders"]]
+    repeated_response = cancel_all(trader, KEY)
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
+    ids = [order["id"] for order in repeated_response.json()["orders"]]
     assert first[0]["id"] in ids
     assert len(ids) == 3
     assert [order["id"] for order in cancel_all(trader, KEY).json()["orders"]] == ids

@@ -121,8 +121,8 @@ def test_replaced_leg_still_reduces_its_sibling(api_with_quote):
     order = place_bracket(api_with_quote)
     fill_entry(api_with_quote, "100", "50")
     target = get_leg(api_with_quote, order, "take_profit")
-    better = api_with_quote.patch(f"/orders/{target['id']}", {"limit_price": "60"}).json()
-    assert better["parent_id"] == order["id"]
+    closer_target = api_with_quote.patch(f"/orders/{target['id']}", {"limit_price": "60"}).json()
+    assert closer_target["parent_id"] == order["id"]
     api_with_quote.set_quote("BRK", "60", "61", "60", bid_size="30")
     assert get_leg(api_with_quote, order, "stop_loss")["leaves_quantity"] == "70"
 
@@ -227,9 +227,11 @@ def test_repeated_group_request_returns_the_same_orders(market):
     market.place_order(quantity="10")
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10", **GTC}
     body = {"kind": "OCO", "orders": [{**base, **TARGET}, {**base, **STOP}]}
-    first, again = (market.post("/orders:group", body, {"Idempotency-Key": "G"}) for _ in range(2))
-    assert first.json() == again.json()
-    assert again.headers["Idempotent-Replayed"] == "true"
+    first, repeated_response = (
+        market.post("/orders:group", body, {"Idempotency-Key": "G"}) for _ in range(2)
+    )
+    assert first.json() == repeated_response.json()
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
 
 
 def test_oco_pair_has_one_portfolio_and_no_legs(market):

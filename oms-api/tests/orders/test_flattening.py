@@ -73,8 +73,8 @@ def test_strategy_flatten_closes_only_its_share_of_each_position(market):
     assert orders == [("Growth", "SELL", "5", "momentum"), ("Other", "SELL", "4", "momentum")]
     assert list_positions(market) == {"AAPL": "10", "MSFT": "3"}
     assert list_positions(market, "Other") == {"AAPL": "0"}
-    again = post_flatten(market, "strategy", "momentum")
-    assert (again["closed"], again["left"]) == ([], [])
+    repeated_result = post_flatten(market, "strategy", "momentum")
+    assert (repeated_result["closed"], repeated_result["left"]) == ([], [])
 
 
 def test_strategy_flatten_buys_back_a_short(market):

@@ -140,8 +140,10 @@ def test_halt_allows_only_tightening_of_exits(market, leg, tightened, loosened):
 def test_repeated_halt_reports_the_orders_it_cancels(market):
     order = market.place_order(**RESTING_LIMIT_ORDER)
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep"}
-    first, again = (market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2))
-    assert (first["canceled"], again["canceled"]) == ([order["id"]], [])
+    first, repeated_result = (
+        market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2)
+    )
+    assert (first["canceled"], repeated_result["canceled"]) == ([order["id"]], [])
     other = market.post("/kill-switch", body | {"exits": "cancel"}, {"Idempotency-Key": "H"})
     assert other.status_code == 409
 
@@ -157,10 +159,10 @@ def test_order_not_cancelled_in_time_by_a_halt_never_fills(harness):
         Status.FILLED,
         Status.CANCELED,
     )
-    again = harness.place_order(type="LIMIT", limit_price="85", time_in_force="GTC")
+    new_order = harness.place_order(type="LIMIT", limit_price="85", time_in_force="GTC")
     set_halt(harness, "tenant", "")
     harness.publish_quote("84", "85", "85")
-    assert harness.get_order(again).status is Status.CANCELED
+    assert harness.get_order(new_order).status is Status.CANCELED
 
 
 def test_bracket_cancelled_late_by_a_halt_keeps_exits_of_the_filled_quantity(harness):

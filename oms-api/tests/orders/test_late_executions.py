@@ -59,10 +59,10 @@ def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_canceled(h
 def test_fill_after_a_replacement_is_applied_to_the_replacement(harness):
     order = harness.place_order(**RESTING_LIMIT_ORDER)
     successor = harness.replace(order, quantity="12").orders[0].order
-    again = harness.replace(successor, quantity="15").orders[0].order
+    second_replacement = harness.replace(successor, quantity="15").orders[0].order
     harness.report_broker_event(order, report_execution(harness, order, "4"))
     assert harness.get_order(order).filled_quantity == 0
-    heir = harness.get_order(again)
+    heir = harness.get_order(second_replacement)
     assert (heir.status, heir.filled_quantity, heir.leaves_quantity) == (Status.PARTIALLY_FILLED, 4, 11)
 
 

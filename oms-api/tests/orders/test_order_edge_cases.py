@@ -131,8 +131,12 @@ def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
         return market.get_order(first["id"])["status"] == "EXPIRED"
 
     wait_until(is_expired)
-    again = market.post("/orders", {**ticket_body, "expires_at": end})
-    assert (again.status_code, again.json()["id"], again.json()["status"]) == (201, first["id"], "EXPIRED")
+    repeated_response = market.post("/orders", {**ticket_body, "expires_at": end})
+    assert (
+        repeated_response.status_code,
+        repeated_response.json()["id"],
+        repeated_response.json()["status"],
+    ) == (201, first["id"], "EXPIRED")
     late = market.post("/orders", {**ticket_body, "expires_at": end, "client_order_id": "late"})
     assert [error["code"] for error in late.json()["errors"]] == ["in_the_past"]
 

@@ -160,10 +160,10 @@ def test_invalid_ticket_creates_no_order(market, changes, field):
 
 def test_same_client_order_id_returns_the_same_order(market):
     first = market.post_order(client_order_id="abc-1")
-    again = market.post_order(client_order_id="abc-1")
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert first.json() == again.json()
-    assert (REPLAYED in first.headers, again.headers[REPLAYED]) == (False, "true")
+    repeated_response = market.post_order(client_order_id="abc-1")
+    assert (first.status_code, repeated_response.status_code) == (201, 201)
+    assert first.json() == repeated_response.json()
+    assert (REPLAYED in first.headers, repeated_response.headers[REPLAYED]) == (False, "true")
     assert len(market.list_trades()) == 1
 
 
@@ -178,17 +178,20 @@ def test_same_client_order_id_with_another_ticket_conflicts(market):
 
 
 def test_same_idempotency_key_returns_the_same_order(market):
-    first, again = market.post_order("K"), market.post_order("K")
-    assert first.json() == again.json()
-    assert again.headers[REPLAYED] == "true"
+    first, repeated_response = market.post_order("K"), market.post_order("K")
+    assert first.json() == repeated_response.json()
+    assert repeated_response.headers[REPLAYED] == "true"
     assert market.post_order("K", quantity="11").status_code == 409
     assert len(market.list_trades()) == 1
 
 
 def test_denied_order_binds_its_idempotency_key(market):
-    first, again = market.post_order("K", quantity="2000000"), market.post_order("K", quantity="2000000")
-    assert (first.status_code, again.status_code) == (422, 422)
-    assert first.json()["order_id"] == again.json()["order_id"]
+    first, repeated_response = (
+        market.post_order("K", quantity="2000000"),
+        market.post_order("K", quantity="2000000"),
+    )
+    assert (first.status_code, repeated_response.status_code) == (422, 422)
+    assert first.json()["order_id"] == repeated_response.json()["order_id"]
 
 
 def test_malformed_request_binds_no_idempotency_key(market):

@@ -367,8 +367,8 @@ def test_cancelled_part_of_a_split_close_cancels_the_waiting_parts(market):
     assert [leg["status"] for leg in changed["legs"]] == ["HELD"] * 4
     assert market.post(f"/orders/{changed['id']}/cancel", {}).status_code == 200
     assert {leg["status"] for leg in market.get_order(changed["id"])["legs"]} == {"CANCELED"}
-    again = close_position(market)
-    assert len(again["legs"]) == 4
+    repeated_close = close_position(market)
+    assert len(repeated_close["legs"]) == 4
 
 
 def test_flatten_splits_closes_above_the_maximum_order_quantity(market):

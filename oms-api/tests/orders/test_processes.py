@@ -113,8 +113,8 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
     acknowledged = {response.json()["id"] for response in responses if response is not None}
     with run_process(**build_settings(database_url)) as second, create_client(second) as http:
         assert acknowledged <= {order["id"] for order in read_everything(http)}
-        again = asyncio.run(send_orders([second.url], numbers))
-        assert {response.status_code for response in again} == {201}
+        repeated_responses = asyncio.run(send_orders([second.url], numbers))
+        assert {response.status_code for response in repeated_responses} == {201}
         entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert len(entries) == len({order["client_order_id"] for order in entries}) == 200
         set_quote(http, "AAPL", "90")

@@ -119,9 +119,9 @@ class Lives(RuleBasedStateMachine):
     def check_quote_again(self, symbol):
         before = len(self.executions())
         self.harness.check_quote_again("1", "1", "1", symbol)
-        again = len(self.executions())
+        execution_count = len(self.executions())
         self.harness.check_quote_again("1", "1", "1", symbol)
-        assert len(self.executions()) == again >= before
+        assert len(self.executions()) == execution_count >= before
 
     @precondition(lambda self: self.open())
     @rule(pick=PICKS)

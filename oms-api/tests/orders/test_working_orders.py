@@ -101,8 +101,11 @@ def test_order_can_be_cancelled_once(market):
     assert (response.status_code, response.json()["status"]) == (200, "CANCELED")
     moves = [event["to_status"] for event in market.get_order(order["id"])["events"]]
     assert moves == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "PENDING_CANCEL", "CANCELED"]
-    again = market.post(f"/orders/{order['id']}/cancel", {})
-    assert (again.status_code, again.json()["type"]) == (409, "urn:slackoms:problem/order-is-final")
+    repeated_response = market.post(f"/orders/{order['id']}/cancel", {})
+    assert (repeated_response.status_code, repeated_response.json()["type"]) == (
+        409,
+        "urn:slackoms:problem/order-is-final",
+    )
 
 
 def test_cancel_needs_no_body(market):
@@ -250,8 +253,11 @@ def test_position_is_closed_at_market(market):
     closing_response = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert closing_response.json()["filled_quantity"] == "6"
     assert market.get_portfolio()["positions"]["AAPL"]["quantity"] == "0"
-    again = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
-    assert (again.status_code, again.json()["type"]) == (422, "urn:slackoms:problem/nothing-to-close")
+    repeated_response = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (repeated_response.status_code, repeated_response.json()["type"]) == (
+        422,
+        "urn:slackoms:problem/nothing-to-close",
+    )
 
 
 def test_preview_changes_nothing(market):

@@ -104,9 +104,9 @@ def test_every_switch_change_is_listed_and_published(api):
 def test_repeated_switch_request_changes_nothing(api):
     first = set_switch(api, "HALTED", key="K1")
     set_switch(api, "ACTIVE")
-    again = set_switch(api, "HALTED", key="K1")
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.json()["set_at"] == first.json()["set_at"]
+    repeated_response = set_switch(api, "HALTED", key="K1")
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
+    assert repeated_response.json()["set_at"] == first.json()["set_at"]
     assert api.get("/kill-switch").json()[0]["state"] == "ACTIVE"
     assert set_switch(api, "REDUCING", key="K1").status_code == 409
 

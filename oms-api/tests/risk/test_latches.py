@@ -212,9 +212,9 @@ def test_repeated_release_is_applied_once(quoted_api, members):
     [latch] = list_latches(quoted_api)
     headers = build_person_headers(members) | {"Idempotency-Key": "again"}
     first = release_latch(quoted_api, latch["id"], headers)
-    again = release_latch(quoted_api, latch["id"], headers)
-    assert (again.status_code, again.json()) == (200, first.json())
-    assert again.headers["Idempotent-Replayed"] == "true"
+    repeated_response = release_latch(quoted_api, latch["id"], headers)
+    assert (repeated_response.status_code, repeated_response.json()) == (200, first.json())
+    assert repeated_response.headers["Idempotent-Replayed"] == "true"
     assert release_latch(quoted_api, latch["id"], build_person_headers(members)).status_code == 409
     assert release_latch(quoted_api, "L0", build_person_headers(members)).status_code == 404
 

@@ -286,11 +286,11 @@ def test_narrow_key_sees_and_sends_signals_of_its_portfolios_only(trader):
     trader.open_portfolio("Income")
     post_accepted_signal(trader, id="growth")
     body = trader.post("/api-keys", {"name": "income", "scopes": ["trade"], "portfolios": ["Income"]}).json()
-    narrow = trader.with_key(body["key"])
-    assert narrow.get("/signals").json() == []
-    assert narrow.get("/signals/growth").status_code == 404
-    assert post_signal(narrow).status_code == 422
-    assert post_accepted_signal(narrow, portfolio="Income")["status"] == "filled"
+    restricted_client = trader.with_key(body["key"])
+    assert restricted_client.get("/signals").json() == []
+    assert restricted_client.get("/signals/growth").status_code == 404
+    assert post_signal(restricted_client).status_code == 422
+    assert post_accepted_signal(restricted_client, portfolio="Income")["status"] == "filled"
 
 
 @pytest.mark.any_database

@@ -90,8 +90,8 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
     with pytest.raises(OrderServiceUnavailable):
         session.deliver([build_bar_input(0)])
     monkeypatch.undo()
-    again = setup.start()
-    while again.run_step():
+    restarted_host = setup.start()
+    while restarted_host.run_step():
         pass
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert len(setup.orders) == 1
@@ -209,9 +209,9 @@ def test_replay_of_the_journal_gives_the_same_orders_and_fills(setup):
     for number in range(2):
         session.deliver([build_bar_input(number)])
         session.run_step()
-    again = setup.start()  # as after a restart
-    again.deliver([build_bar_input(2)])
-    again.run_step()
+    restarted_host = setup.start()  # as after a restart
+    restarted_host.deliver([build_bar_input(2)])
+    restarted_host.run_step()
     report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (3, 3, [])
     with pytest.raises(NoJournal):

@@ -57,10 +57,10 @@ def test_orders_state_restart_and_replay_equal_a_strategy_in_this_process(api, l
     assert not session.run_step()
     assert stage.state["state"] == {"bars": 1, "fills": 1}
     session.close()
-    again = stage.start()
-    again.deliver([build_bar_input(1)])
-    again.run_step()
-    again.close()
+    restarted_host = stage.start()
+    restarted_host.deliver([build_bar_input(1)])
+    restarted_host.run_step()
+    restarted_host.close()
     assert stage.state["state"] == {"bars": 2, "fills": 2}
     report = compare_with_replay(stage)
     assert (report.orders, report.fills, report.differences) == (2, 2, [])

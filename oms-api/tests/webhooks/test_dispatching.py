@@ -238,8 +238,8 @@ def test_test_event_goes_to_one_endpoint_and_a_delivery_can_be_sent_again(
     [event] = endpoints.events(URL)
     assert (event["type"], event["id"]) == ("webhook.test", queued.json()["event_id"])
     path = f"/webhooks/{webhook['id']}/deliveries/{queued.json()['id']}:resend"
-    again = tenant.post(path)
-    assert (again.status_code, again.json()["event_id"]) == (202, event["id"])
+    repeated_response = tenant.post(path)
+    assert (repeated_response.status_code, repeated_response.json()["event_id"]) == (202, event["id"])
     dispatching_tenant.run(lambda: len(endpoints.requests) == 2)
     assert endpoints.events(URL)[1] == event
     assert endpoints.events(f"{URL}/other") == []

@@ -1,4 +1,4 @@
-"""Requests to endpoints that answer, hang, reset, redirect, send too much, or move to private addresses."""
+"""Requests to endpoints that respond, hang, reset, redirect, send too much, or move to private addresses."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -13,14 +13,14 @@ LOOPBACK = AddressPolicy(allows_loopback=True)
 
 
 @asynccontextmanager
-async def serve_endpoint(answer):
-    """Serve each connection by `answer(head, body, writer)`. Yield the port."""
+async def serve_endpoint(send_response):
+    """Serve each connection by `send_response(head, body, writer)`. Yield the port."""
 
     async def serve(reader, writer):
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await answer(head, await reader.readexactly(length), writer)
+            await send_response(head, await reader.readexactly(length), writer)
         except ConnectionError:
             pass
         finally:
@@ -33,35 +33,35 @@ async def serve_endpoint(answer):
         server.close()
 
 
-def send_request(answer, timeout_seconds=5.0, **changes):
+def send_request(send_response, timeout_seconds=5.0, **changes):
     async def run():
         sender = WebhookSender(
             changes.get("policy", LOOPBACK), utc_now, timeout_seconds=timeout_seconds,
             **{name: changes[name] for name in ("resolve",) if name in changes},
         )  # fmt: skip
-        async with serve_endpoint(answer) as port:
+        async with serve_endpoint(send_response) as port:
             url = changes.get("url", "http://127.0.0.1:{port}/x?y=1").format(port=port)
             return await sender.send(1, url, {"webhook-id": "e1"}, b'{"a":1}')
 
     return asyncio.run(run())
 
 
-def build_answer(content):
-    async def answer(_head, _body, writer):
+def build_endpoint(content):
+    async def send_response(_head, _body, writer):
         writer.write(content)
         await writer.drain()
 
-    return answer
+    return send_response
 
 
 def test_request_is_a_plain_post_with_its_headers_and_body():
     requests = []
 
-    async def answer(head, body, writer):
+    async def send_response(head, body, writer):
         requests.append((head.decode(), body))
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    result = send_request(answer)
+    result = send_request(send_response)
     assert (result.status, result.error, result.is_success) == (204, None, True)
     [(head, body)] = requests
     first, *lines = head.strip().split("\r\n")
@@ -74,18 +74,18 @@ def test_request_is_a_plain_post_with_its_headers_and_body():
 def test_any_status_is_returned_and_redirects_are_not_followed(status):
     requests = []
 
-    async def answer(head, _body, writer):
+    async def send_response(head, _body, writer):
         requests.append(head)
         location = "Location: http://169.254.169.254/latest/meta-data\r\nRetry-After: 7\r\n"
         writer.write(f"HTTP/1.1 {status} X\r\n{location}Content-Length: 0\r\n\r\n".encode())
 
-    result = send_request(answer)
+    result = send_request(send_response)
     assert (result.status, result.retry_after.total_seconds(), len(requests)) == (status, 7, 1)
 
 
-def test_interim_answers_are_skipped():
+def test_interim_responses_are_skipped():
     content = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
-    assert send_request(build_answer(content)).status == 200
+    assert send_request(build_endpoint(content)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -100,36 +100,36 @@ def test_interim_answers_are_skipped():
     ],
 )
 def test_response_without_http_or_end_fails(content):
-    result = send_request(build_answer(content))
+    result = send_request(build_endpoint(content))
     assert (result.status, result.is_success) == (None, False)
     assert result.error
 
 
 def test_hanging_endpoint_is_given_up_after_the_timeout():
-    async def answer(*_):
+    async def send_response(*_):
         await asyncio.sleep(30)
 
-    result = send_request(answer, timeout_seconds=0.2)
+    result = send_request(send_response, timeout_seconds=0.2)
     assert (result.status, result.error) == (None, "No response within 0 s.")
     assert 150 <= result.latency_ms < 5000
 
 
 def test_reset_connection_fails():
-    async def answer(_head, _body, writer):
+    async def send_response(_head, _body, writer):
         writer.transport.abort()
 
-    assert send_request(answer).error.startswith("The connection was closed")
+    assert send_request(send_response).error.startswith("The connection was closed")
 
 
 def test_refused_connection_fails():
-    result = send_request(build_answer(b""), url="http://127.0.0.1:1/x")
+    result = send_request(build_endpoint(b""), url="http://127.0.0.1:1/x")
     assert result.error.startswith("The connection was closed")
 
 
-def test_64_megabytes_of_answer_are_not_read():
+def test_64_megabytes_of_response_are_not_read():
     sent = 0
 
-    async def answer(_head, _body, writer):
+    async def send_response(_head, _body, writer):
         nonlocal sent
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(1024):
@@ -137,7 +137,7 @@ def test_64_megabytes_of_answer_are_not_read():
             await writer.drain()
             sent += 65_536
 
-    assert send_request(answer).status == 200
+    assert send_request(send_response).status == 200
     assert sent < 16 * 1024 * 1024, f"the limit is {MAX_RESPONSE_BYTES}; the rest is in buffers of the system"
 
 
@@ -150,7 +150,7 @@ def test_connection_goes_to_the_address_that_was_checked():
         return ["127.0.0.1"] if len(hosts) == 1 else ["169.254.169.254"]
 
     result = send_request(
-        build_answer(b"HTTP/1.1 200 OK\r\n\r\n"), url="http://localhost:{port}/", resolve=resolve
+        build_endpoint(b"HTTP/1.1 200 OK\r\n\r\n"), url="http://localhost:{port}/", resolve=resolve
     )
     assert (result.status, hosts) == (200, ["localhost"])
 
@@ -170,10 +170,10 @@ def test_name_that_resolves_to_a_private_address_after_the_check_gets_nothing(ad
     async def resolve(_host, _port):
         return addresses
 
-    async def answer(*_):
+    async def send_response(*_):
         raise AssertionError("a connection")
 
-    result = send_request(answer, url="https://hooks.example.com:{port}/", resolve=resolve)
+    result = send_request(send_response, url="https://hooks.example.com:{port}/", resolve=resolve)
     assert (result.status, "address" in result.error) == (None, True)
 
 
@@ -181,7 +181,7 @@ def test_name_without_an_address_fails():
     async def resolve(_host, _port):
         raise OSError("no such name")
 
-    assert send_request(build_answer(b""), url="https://hooks.example.com/", resolve=resolve).error
+    assert send_request(build_endpoint(b""), url="https://hooks.example.com/", resolve=resolve).error
 
 
 def test_internal_url_may_be_private_and_plain():
@@ -189,7 +189,7 @@ def test_internal_url_may_be_private_and_plain():
         return ["127.0.0.1"]
 
     async def run():
-        async with serve_endpoint(build_answer(b"HTTP/1.1 204 X\r\n\r\n")) as port:
+        async with serve_endpoint(build_endpoint(b"HTTP/1.1 204 X\r\n\r\n")) as port:
             url = f"http://slack-bot:{port}/oms/events"
             sender = WebhookSender(AddressPolicy(frozenset({url})), utc_now, resolve)
             other = await sender.send(1, f"{url}/other", {}, b"")
@@ -200,6 +200,6 @@ def test_internal_url_may_be_private_and_plain():
 
 
 def test_endpoint_without_tls_fails_an_https_request():
-    result = send_request(build_answer(b"HTTP/1.1 200 OK\r\n\r\n"), url="https://127.0.0.1:{port}/")
+    result = send_request(build_endpoint(b"HTTP/1.1 200 OK\r\n\r\n"), url="https://127.0.0.1:{port}/")
     assert result.status is None
     assert result.error

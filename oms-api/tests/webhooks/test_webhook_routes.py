@@ -80,9 +80,13 @@ def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
     bot = tenant.with_key(hooks.create_key("act_as bot", tenant.tenant_id))
     other = assert_ok(tenant.post("/webhooks", BODY), 201)
     created = assert_ok(bot.put(BY_NAME, BODY), 201)
-    again = assert_ok(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
-    assert (again["id"], again["event_types"], again["description"]) == (created["id"], ["*"], "Risk")
-    assert "secret" not in again
+    updated_webhook = assert_ok(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
+    assert (updated_webhook["id"], updated_webhook["event_types"], updated_webhook["description"]) == (
+        created["id"],
+        ["*"],
+        "Risk",
+    )
+    assert "secret" not in updated_webhook
     assert [item["id"] for item in assert_ok(bot.get("/webhooks"))] == [created["id"]]
     assert bot.get(f"/webhooks/{other['id']}").status_code == 404
     assert bot.post(f"/webhooks/{other['id']}:rotate", {}).status_code == 404

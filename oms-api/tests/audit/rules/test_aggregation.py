@@ -23,9 +23,9 @@ def build_denial(number=0, **changes):
     return build_entry(action="denied", target=f"operation {number}", before=None, after=None, **changes)
 
 
-def flush_entries(aggregator, now, **how):
+def flush_entries(aggregator, now, **options):
     """Take the due entries as if they were written at once. Return (entry, count) of each row."""
-    counted_entries = aggregator.take_due(now, **how)
+    counted_entries = aggregator.take_due(now, **options)
     for key in counted_entries:
         aggregator.confirm_written(key)
     return [(counted.entry, counted.count) for counted in counted_entries.values()]

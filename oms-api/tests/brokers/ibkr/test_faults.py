@@ -112,11 +112,11 @@ def test_correction_busts_the_execution_and_books_the_new_execution(tws, broker)
     corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
     tws.call(lambda: tws.exchange.correct(corrected, "0", "100.5"))
     wait_until(lambda: len(list_events(broker)) == 5)
-    _, _, busted, again, last = list_events(broker)
+    _, _, busted, rebooked, last = list_events(broker)
     assert isinstance(busted, Busted)
-    assert (busted.execution_id, again.price) == (execution.id, Decimal("100.5"))
+    assert (busted.execution_id, rebooked.price) == (execution.id, Decimal("100.5"))
     assert isinstance(last, Busted)
-    assert last.execution_id == corrected.id == again.execution_id
+    assert last.execution_id == corrected.id == rebooked.execution_id
 
 
 def test_correction_that_is_read_after_a_restart_busts_the_execution(tws, create_broker):

@@ -15,22 +15,24 @@ from tests.support.conditions import WAIT_SECONDS
 
 
 @pytest.fixture
-def answers() -> FakeBrokerServer:
+def broker_server() -> FakeBrokerServer:
     return FakeBrokerServer()
 
 
 @contextmanager
-def run_client(answers: FakeBrokerServer, timeouts: RestTimeouts) -> Iterator[RestClient]:
-    """Run a server with these answers, and yield a client of it."""
-    with run_http_server(answers) as url:
+def run_client(broker_server: FakeBrokerServer, timeouts: RestTimeouts) -> Iterator[RestClient]:
+    """Run the server, and yield a client of it."""
+    with run_http_server(broker_server) as url:
         client = RestClient("Broker", url, {}, RequestBudget(LocalTokenBucket()), timeouts)
         yield client
         client.close()
 
 
 @pytest.fixture
-def client(answers: FakeBrokerServer) -> Iterator[RestClient]:
-    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, whole_response=WAIT_SECONDS)) as client:
+def client(broker_server: FakeBrokerServer) -> Iterator[RestClient]:
+    with run_client(
+        broker_server, RestTimeouts(response=WAIT_SECONDS, whole_response=WAIT_SECONDS)
+    ) as client:
         yield client
 
 
@@ -45,59 +47,59 @@ def assert_not_understood(client):
         client.request(ORDER)
 
 
-def test_compressed_answer_is_read(client, answers):
-    answers.headers, answers.parts = {"Content-Encoding": "gzip"}, [gzip.compress(b'{"a":[1]}')]
+def test_compressed_response_is_read(client, broker_server):
+    broker_server.headers, broker_server.parts = {"Content-Encoding": "gzip"}, [gzip.compress(b'{"a":[1]}')]
     assert client.get("/orders") == {"a": [1]}
 
 
-def test_answer_that_is_too_large_is_not_kept(client, answers, monkeypatch):
+def test_response_that_is_too_large_is_not_kept(client, broker_server, monkeypatch):
     monkeypatch.setattr(rest_client, "MAX_RESPONSE_BYTES", 1000)
-    answers.parts = [b'"', b"a" * 600, b"a" * 600, b'"']
+    broker_server.parts = [b'"', b"a" * 600, b"a" * 600, b'"']
     assert_not_understood(client)
-    answers.headers, answers.parts = (
+    broker_server.headers, broker_server.parts = (
         {"Content-Encoding": "gzip"},
         [gzip.compress(b'"%s"' % (b"a" * 10_000))],
     )
     assert_not_understood(client)
 
 
-def test_answer_that_drips_is_given_up(answers):
-    answers.parts, answers.pause = [b'"', *[b"a"] * 20, b'"'], 0.05
-    with run_client(answers, RestTimeouts(response=WAIT_SECONDS, whole_response=0.2)) as client:
+def test_response_that_drips_is_given_up(broker_server):
+    broker_server.parts, broker_server.pause = [b'"', *[b"a"] * 20, b'"'], 0.05
+    with run_client(broker_server, RestTimeouts(response=WAIT_SECONDS, whole_response=0.2)) as client:
         assert_not_understood(client)
 
 
-def test_deep_answer_is_not_understood(client, answers):
-    answers.parts = [b"[" * 200_000]
+def test_deep_response_is_not_understood(client, broker_server):
+    broker_server.parts = [b"[" * 200_000]
     assert_not_understood(client)
 
 
-def test_empty_answer_to_a_query_is_no_empty_list(client, answers):
-    answers.parts = []
+def test_empty_response_to_a_query_is_no_empty_list(client, broker_server):
+    broker_server.parts = []
     with pytest.raises(BrokerUnavailable):
         client.get("/orders")
     assert client.request(ORDER) is None
 
 
-def test_time_out_of_a_proxy_leaves_the_outcome_open(client, answers):
-    answers.status = 408
+def test_time_out_of_a_proxy_leaves_the_outcome_open(client, broker_server):
+    broker_server.status = 408
     assert_not_understood(client)
 
 
-def test_broker_does_not_stop_the_requests_for_days(client, answers, monkeypatch):
+def test_broker_does_not_stop_the_requests_for_days(client, broker_server, monkeypatch):
     blocked = []
 
     def block(seconds):
         blocked.append(seconds)
-        answers.status = 200
+        broker_server.status = 200
 
     monkeypatch.setattr(client.budget, "block", block)
-    answers.status, answers.headers = 429, {"Retry-After": "999999"}
+    broker_server.status, broker_server.headers = 429, {"Retry-After": "999999"}
     assert client.get("/orders") == {}
     assert blocked == [60]
 
 
-def test_reason_of_a_refusal_can_be_stored(client, answers):
-    answers.status, answers.parts = 422, [b'{"message":"no\\u0000 \\ud800 funds"}']
+def test_reason_of_a_refusal_can_be_stored(client, broker_server):
+    broker_server.status, broker_server.parts = 422, [b'{"message":"no\\u0000 \\ud800 funds"}']
     with pytest.raises(RequestRefused, match=r"^no    funds$"):
         client.request(ORDER)

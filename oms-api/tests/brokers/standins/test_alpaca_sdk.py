@@ -105,9 +105,12 @@ def test_every_order_type_is_accepted(client):
 def test_refusals_have_code_and_message(client):
     own_id = f"sdk-{uuid.uuid4()}"
     client.submit_order(build_limit_order(client_order_id=own_id))
-    with pytest.raises(APIError) as again:
+    with pytest.raises(APIError) as second_error:
         client.submit_order(build_limit_order(client_order_id=own_id))
-    assert (again.value.status_code, again.value.message) == (422, "client_order_id must be unique")
+    assert (second_error.value.status_code, second_error.value.message) == (
+        422,
+        "client_order_id must be unique",
+    )
     with pytest.raises(APIError) as missing:
         client.get_open_position("TSLA")
     assert missing.value.code == 40410000
