@@ -17,7 +17,7 @@ class ExportFormat(NamedTuple):
     """The format of the lines of one kind of export.
 
     `find_error` returns why a line's values are invalid, or None. `compute_hash` returns the hash of a line
-    from its values and have. Its second argument is the hash of the previous row.
+    from its values and the hash of the previous line.
     """
 
     name: str
@@ -70,9 +70,8 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `uncovered_line_count` is the number of lines that no head covers: lines that are newer lines, head of their chain,
-    and all lines of chains
-    without a head.
+    `uncovered_line_count` is the number of lines that no head covers: lines newer than the head of their chain,
+    and all lines of chains without a head.
     """
 
     formats: Sequence[ExportFormat]
