@@ -160,7 +160,7 @@ def _create_strategy(kind: OrderType) -> DecideOrders:
         count += 1
         if count % BARS_AN_ORDER:
             return ()
-        for resting in broker.open_orders():
+        for resting in broker.list_open_orders():
             broker.cancel(resting.id, bar.start)
         side = _SIDES[count // BARS_AN_ORDER % 2]
         limit = bar.close - side.sign * 5 * _CENT if kind is OrderType.LIMIT else None

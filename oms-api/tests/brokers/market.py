@@ -8,8 +8,9 @@ from typing import Any
 from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
+    CanceledByBroker,
+    CancelRejected,
     Executed,
-    Lapsed,
     OrderType,
     TimeInForce,
     TrailMoved,
@@ -73,7 +74,9 @@ def _format_event(event: BrokerEvent) -> str:
             return f"{event.order_id} triggered"
         case TrailMoved():
             return f"{event.order_id} trails at {event.level.normalize():f}"
-        case Lapsed():
-            return f"{event.order_id} lapsed"
+        case CanceledByBroker():
+            return f"{event.order_id} canceled by broker"
+        case CancelRejected():
+            return f"{event.order_id} cancel rejected"
         case _:
             return f"{event.order_id} {type(event).__name__.lower()}"

@@ -79,7 +79,7 @@ def test_documented_bracket_example_is_matched():
     ]
     remaining = {
         (broker_order.id, int(broker_order.quantity), int(broker_order.leaves))
-        for broker_order in broker.open_orders()
+        for broker_order in broker.list_open_orders()
     }
     assert remaining == {("stop", 35, 35), ("target", 60, 35)}
     assert format_events(broker.apply_quote(build_quote("47.50", "48", "48"), LATER)) == [
@@ -96,11 +96,11 @@ def test_replacement_keeps_the_filled_quantity(broker):
     broker.submit(parse_order_text("BUY 10 LIMIT limit 50"), NOON)
     larger = parse_order_text("BUY 12 LIMIT limit 50", "B")
     assert format_events(broker.replace("A", larger, NOON)) == ["A replaced"]
-    assert broker.open_orders()[0].leaves == 8
+    assert broker.list_open_orders()[0].leaves == 8
     assert format_events(broker.replace("B", parse_order_text("BUY 4 LIMIT limit 50", "C"), NOON)) == [
         "B replaced"
     ]
-    assert broker.open_orders() == []
+    assert broker.list_open_orders() == []
     assert broker.find("C").order.leaves == 0
 
 
@@ -114,7 +114,7 @@ def test_trailing_stop_starts_at_the_current_price(broker):
 def test_ioc_without_a_match_lapses(broker):
     assert format_events(broker.submit(parse_order_text("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
         "A accepted",
-        "A lapsed",
+        "A canceled by broker",
     ]
     order = broker.find("A")
     assert order is not None

@@ -18,7 +18,15 @@ from app.brokers.paper.book import PaperOrderBook
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
-from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
+from app.brokers.rules.values import (
+    Canceled,
+    CanceledByBroker,
+    Executed,
+    MarketEvent,
+    OrderType,
+    TrailMoved,
+    Triggered,
+)
 from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
@@ -233,7 +241,7 @@ class OrderManager:
                 order.change_status(Status.TRIGGERED, at)
             case TrailMoved():
                 order.trail_level = event.level
-            case Lapsed():
+            case CanceledByBroker():
                 self._close_order(order, Status.CANCELED, at, event.reason)
 
     def _fill_order(self, order: BacktestOrder, event: Executed, at: int) -> None:

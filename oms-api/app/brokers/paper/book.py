@@ -8,8 +8,8 @@ from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
     Canceled,
+    CanceledByBroker,
     Executed,
-    Lapsed,
     TrailMoved,
     Triggered,
 )
@@ -62,7 +62,7 @@ class PaperOrderBook:
                 self.add(order._replace(triggered=True))
             case TrailMoved():
                 self.add(order._replace(trail_level=event.level))
-            case Lapsed():
+            case CanceledByBroker():
                 self.remove(order)
             case _:
                 raise ValueError(f"{type(event).__name__} is not the market's to say")

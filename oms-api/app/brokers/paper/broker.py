@@ -18,10 +18,10 @@ from app.brokers.rules.values import (
     BrokerOrder,
     BrokerPosition,
     Canceled,
+    CancelRejected,
     Executed,
     MarketEvent,
     OrderType,
-    Refused,
     Rejected,
     Replaced,
     TrailMoved,
@@ -75,7 +75,7 @@ class PaperBroker:
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
-            self._events.append(Refused(order_id, _NOT_WORKING, at))
+            self._events.append(CancelRejected(order_id, _NOT_WORKING, at))
         else:
             self._book.remove(order)
             self._events.append(Canceled(order_id, at))
@@ -86,7 +86,7 @@ class PaperBroker:
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
-            self._events.append(Refused(order_id, _NOT_WORKING, at))
+            self._events.append(CancelRejected(order_id, _NOT_WORKING, at))
             return self._events[since:]
         self._book.remove(order)
         self._events.append(Replaced(order_id, successor.id, at))
@@ -105,7 +105,7 @@ class PaperBroker:
         ended_order = self._book.ended.get(order_id)
         return None if ended_order is None else OrderState(ended_order, is_open=False)
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def list_open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
         return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
 

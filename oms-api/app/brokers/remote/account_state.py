@@ -209,7 +209,7 @@ class AccountState:
 
     def _await_held_end(self, order_id: str) -> None:
         with self._lock:
-            if self._tracker.track(order_id).held_end is not None:
+            if self._tracker.track(order_id).final_report is not None:
                 self.await_report(order_id, FILL_TIMEOUT_SECONDS)
 
     def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:

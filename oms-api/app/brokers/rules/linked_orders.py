@@ -10,17 +10,17 @@ from app.brokers.rules.values import BrokerOrder, OrderType
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
-class Pairing(StrEnum):
-    """The party that ensures that two orders do not fill more than the quantity that they share."""
+class OcoSupport(StrEnum):
+    """A broker's support for two orders with one shared quantity: a fill of one reduces the other."""
 
     NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
-    TOGETHER = "together"  # one request sends both, also with the entry that they protect
+    ONE_REQUEST = "one_request"  # one request sends both, also with the entry that they protect
     EMULATED = (
         "emulated"  # the stop rests at the broker; we watch the limit, and send it in place of the stop
     )
 
 
-class OrderLink(NamedTuple):
+class LegLink(NamedTuple):
     """A leg and the order in whose request it was sent. It was sent after `created_at`.
 
     A leg that `has_ended` here may have a fill that an earlier process did not read.

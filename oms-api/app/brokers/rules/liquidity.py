@@ -7,7 +7,7 @@ from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to_step
 
-UsedQuantities = Mapping[tuple[int, Side], Decimal]
+ConsumedQuantities = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides share one budget
 
 
@@ -23,7 +23,7 @@ class Liquidity:
         self,
         volumes: Mapping[Side, Decimal | None],
         share: Decimal | None,
-        used: UsedQuantities,
+        used: ConsumedQuantities,
         *,
         by_side: bool,
     ) -> None:

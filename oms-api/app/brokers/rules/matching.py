@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.liquidity import Liquidity, UsedQuantities
+from app.brokers.rules.liquidity import ConsumedQuantities, Liquidity
 from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
 from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
+    CanceledByBroker,
     Executed,
-    Lapsed,
     MarketEvent,
     OrderType,
     TimeInForce,
@@ -34,7 +34,7 @@ _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _UNFILLED = "No more quantity was available immediately."
 _ALL = Decimal(1)
 _TWO = Decimal(2)
-_NO_USE: UsedQuantities = {}
+_NO_USE: ConsumedQuantities = {}
 
 _PricedOrder = tuple[BrokerOrder, PriceEffect]
 
@@ -44,7 +44,7 @@ def compute_fills(
     quote: Quote,
     at: datetime,
     settings: PaperSettings = IDEAL_MARKET,
-    used: UsedQuantities = _NO_USE,
+    used: ConsumedQuantities = _NO_USE,
 ) -> list[MarketEvent]:
     """Return the events of matching `orders` against `quote` at the instant `at`.
 
@@ -87,8 +87,12 @@ def match_bar(
 
 
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
-    """Return the events of orders that arrive without a quote: IOC and FOK orders lapse, others wait."""
-    return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
+    """Return the events of orders without a quote: IOC and FOK orders are canceled, others wait."""
+    return [
+        CanceledByBroker(order.id, "There is no price.", at)
+        for order in orders
+        if order.time_in_force in _AT_ONCE
+    ]
 
 
 def _select_orders(
@@ -152,7 +156,7 @@ class _MatchingRun:
             price = self._compute_price(order, effect, effect.price, quantity)
             quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _AT_ONCE:
-            self._events.append(Lapsed(order.id, _UNFILLED, self._at))
+            self._events.append(CanceledByBroker(order.id, _UNFILLED, self._at))
 
     def _compute_price(
         self, order: BrokerOrder, effect: PriceEffect, price: Decimal, quantity: Decimal

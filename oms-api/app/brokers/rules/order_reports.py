@@ -56,7 +56,7 @@ class OrderReport(NamedTuple):
         return self.status not in _ENDS
 
     @property
-    def is_waiting(self) -> bool:
+    def is_waiting_for_entry(self) -> bool:
         """Whether the broker holds the order until its entry has filled."""
         return self.status == "held"
 

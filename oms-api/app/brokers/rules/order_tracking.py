@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.fill_matching import select_missing_fills
+from app.brokers.rules.fill_reconciliation import select_missing_fills
 from app.brokers.rules.order_reports import FillReport, OrderReport, OrderUpdate
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
     Busted,
     Canceled,
+    CanceledByBroker,
+    CancelRejected,
     Executed,
     Expired,
-    Lapsed,
-    Refused,
     Rejected,
     Replaced,
 )
@@ -44,7 +44,7 @@ class TrackedOrder:
 
     `report` is the latest state. `assumed_filled` is the filled quantity that a replacement request assumed.
     If `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the
-    end. `held_end` is the end that is reported once all fills are known.
+    end. `final_report` is the end that is reported once all fills are known.
     """
 
     order_id: str
@@ -56,7 +56,7 @@ class TrackedOrder:
     assumed_filled: Decimal | None = None
     is_replaced_by_cancel: bool = False
     report: OrderReport | None = None
-    held_end: OrderReport | None = None
+    final_report: OrderReport | None = None
     incomplete_readings: int = 0
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
@@ -122,9 +122,9 @@ class OrderTracker:
         if tracked.is_closed or report.is_open:
             return events
         if self._must_wait(tracked, report):
-            tracked.held_end = report._replace(reason=reason or report.reason)
+            tracked.final_report = report._replace(reason=reason or report.reason)
             return events
-        tracked.is_closed, tracked.held_end = True, None
+        tracked.is_closed, tracked.final_report = True, None
         events += self._replace_predecessor(report, report.changed_at)
         if report.status == "filled" or tracked.is_replaced_by_cancel:
             return events
@@ -185,7 +185,7 @@ class OrderTracker:
         if update.fill is not None:
             events += self.apply_fill(update.fill)
         events += self.apply_report(update.order, update.reason)
-        return events if tracked.held_end is None else events + self.apply_report(tracked.held_end)
+        return events if tracked.final_report is None else events + self.apply_report(tracked.final_report)
 
     @staticmethod
     def _must_wait(tracked: TrackedOrder, report: OrderReport) -> bool:
@@ -224,7 +224,7 @@ class OrderTracker:
         previous = self._by_broker_id.get(report.replaces or "")
         if previous is None or previous.is_closed or report.status == "rejected":
             return []
-        previous.is_closed, previous.held_end = True, None
+        previous.is_closed, previous.final_report = True, None
         return [Replaced(previous.order_id, previous.successor_id or report.order_id, at)]
 
     def _close(self, tracked: TrackedOrder, report: OrderReport, reason: str | None) -> list[BrokerEvent]:
@@ -241,7 +241,7 @@ class OrderTracker:
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
             case _:
-                return [Lapsed(order_id, reason or _ENDED_BY_BROKER, at)]
+                return [CanceledByBroker(order_id, reason or _ENDED_BY_BROKER, at)]
 
     def _find_successor(self, report: OrderReport) -> str:
         successor = self._by_broker_id.get(report.replaced_by or "")
@@ -255,7 +255,7 @@ class OrderTracker:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.successor_id is not None
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
-        return [Refused(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
+        return [CancelRejected(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
 
     def _correct(self, tracked: TrackedOrder, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the bust of an execution, and for a correction the execution that replaces it."""

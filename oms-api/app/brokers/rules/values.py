@@ -102,7 +102,7 @@ class Executed(NamedTuple):
     """A fill: units, price per unit, and its value to 8 decimals. An `execution_id` is applied only once.
 
     `order_filled` is the order's filled quantity at the broker, where the fill was read from a list that may
-    name fills otherwise than the events; see `fill_matching`. None: the id alone identifies it.
+    name fills otherwise than the events; see `fill_reconciliation`. None: the id alone identifies it.
 
     The paper market derives the id from the order id and the quantity filled before, so that matching an
     order twice yields the same id.
@@ -131,8 +131,8 @@ class TrailMoved(NamedTuple):
     level: Decimal
 
 
-class Lapsed(NamedTuple):
-    """The broker canceled the unfilled rest of an IOC or FOK order."""
+class CanceledByBroker(NamedTuple):
+    """The broker canceled the unfilled quantity without a request, for example of an IOC or FOK order."""
 
     order_id: str
     reason: str
@@ -184,16 +184,18 @@ class Replaced(NamedTuple):
     quantity: Decimal | None = None
 
 
-class Refused(NamedTuple):
-    """A cancel or replace request was refused. The order is unchanged."""
+class CancelRejected(NamedTuple):
+    """The broker rejected a cancel or replace request (FIX: Order Cancel Reject). The order is unchanged."""
 
     order_id: str
     reason: str
     at: datetime
 
 
-MarketEvent = Executed | Triggered | TrailMoved | Lapsed
-BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted | Charged
+MarketEvent = Executed | Triggered | TrailMoved | CanceledByBroker
+BrokerEvent = (
+    MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | CancelRejected | Busted | Charged
+)
 
 
 class BrokerPosition(NamedTuple):

@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
-from app.brokers.remote.request_budget import RequestBudget
+from app.brokers.remote.request_rate_limiter import RequestRateLimiter
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.order_reports import OrderReport, require_list
 from app.brokers.rules.order_tracking import TrackedOrder, build_execution
@@ -22,7 +22,7 @@ from app.brokers.rules.values import (
     BrokerOrder,
     BrokerPosition,
     Canceled,
-    Refused,
+    CancelRejected,
     Replaced,
 )
 from app.brokers.zerodha.client import KiteClient, KiteCredentials
@@ -57,11 +57,11 @@ class ZerodhaBroker(RemoteBroker):
         portfolio_id: int = 0,
         *,
         now: Now = utc_now,
-        budget: RequestBudget | None = None,
-        query_budget: RequestBudget | None = None,
+        rate_limiter: RequestRateLimiter | None = None,
+        query_rate_limiter: RequestRateLimiter | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
-        self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
+        self._client = KiteClient(base_url, credentials, rate_limiter, timeouts, query_rate_limiter)
         self._reader = ZerodhaOrderReader(self._client)
         super().__init__(self._client, self._reader, portfolio_id, now)
         self.stream = KiteOrderStream(base_url, credentials, self)
@@ -86,7 +86,7 @@ class ZerodhaBroker(RemoteBroker):
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
             self._state.untrack(order_id)
-            return self._state.record([Refused(order_id, NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
         try:
@@ -96,7 +96,7 @@ class ZerodhaBroker(RemoteBroker):
             raise
         except RequestRefused as refused:
             tracked.is_cancel_requested = False
-            return self._state.record([Refused(order_id, refused.message, at)])
+            return self._state.record([CancelRejected(order_id, refused.message, at)])
         return ()
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
@@ -108,7 +108,7 @@ class ZerodhaBroker(RemoteBroker):
         report = self._read(order_id)
         refusal = self._find_replacement_refusal(report, successor)
         if report is None or refusal is not None:
-            return self._state.record([Refused(order_id, refusal or NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, refusal or NOT_WORKING, at)])
         self._require_stream()
         tracked = self._state.track(order_id)
         tracked.is_replaced_by_cancel, tracked.successor_id = True, successor.id
@@ -118,7 +118,7 @@ class ZerodhaBroker(RemoteBroker):
             self._reset_replacement(tracked)
             if isinstance(error, BrokerUnavailable):
                 raise
-            return self._state.record([Refused(order_id, error.message, at)])
+            return self._state.record([CancelRejected(order_id, error.message, at)])
         return self._send_successor(tracked, self._await_end(order_id), successor, at)
 
     @override
@@ -132,8 +132,8 @@ class ZerodhaBroker(RemoteBroker):
             return state
         successor = self._state.track(tracked.successor_id or "")
         if successor.broker_id is None:  # it is unknown whether it was received
-            return state._replace(is_open=True, end=None)
-        return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
+            return state._replace(is_open=True, final_event=None)
+        return state._replace(final_event=Replaced(order_id, successor.order_id, self._now()))
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions: holdings of earlier days and the day's net positions."""
@@ -212,13 +212,13 @@ class ZerodhaBroker(RemoteBroker):
         if report.status != "canceled" or leaves <= ZERO:
             self._reset_replacement(tracked)
             ends = [Canceled(order_id, at)] if report.status == "canceled" else []
-            return self._state.record([*ends, Refused(order_id, "The order had ended.", at)])
+            return self._state.record([*ends, CancelRejected(order_id, "The order had ended.", at)])
         try:
             refusals = self._send(successor, leaves, at)
         except BrokerUnavailable as error:
             _LOG.warning("the replacement of an order was not sent: %s", error)
             self._reset_replacement(tracked)
-            return self._state.record([Canceled(order_id, at), Refused(order_id, _NOT_SENT, at)])
+            return self._state.record([Canceled(order_id, at), CancelRejected(order_id, _NOT_SENT, at)])
         fills = [build_execution(order_id, fill) for fill in tracked.executions.values()]
         return [*fills, *self._state.record([Replaced(order_id, successor.id, at)]), *refusals]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker
-from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
+from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, CancelRejected, Rejected
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_transaction
 from app.order_routing.service.request_loading import Obstacle, SendingDecision, begin_request
@@ -246,7 +246,7 @@ class RequestSender:
         if request.kind is RequestKind.SUBMIT:
             self._apply_outcome(request, [Rejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
         else:
-            self._apply_outcome(request, [Refused(request.order_id, _NOT_REACHED, now)], is_sent=False)
+            self._apply_outcome(request, [CancelRejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
 
     def _apply_outcome(
         self, request: BrokerRequest, events: Sequence[BrokerEvent], *, is_sent: bool = True

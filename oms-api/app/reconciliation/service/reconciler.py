@@ -181,7 +181,7 @@ def _read_broker_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks
     )
     if problem is not None:
         raise BrokerUnavailable(problem)
-    orders = {order.id: order for order in broker.open_orders()}
+    orders = {order.id: order for order in broker.list_open_orders()}
     positions = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
         for holding in broker.list_positions()

@@ -108,6 +108,8 @@ def test_reported_order_has_leaves_quantity_and_trail_level():
     assert (trail.stop_price, trail.trail_level) == (None, stop)
 
 
-@pytest.mark.parametrize(("status", "is_waiting"), [("held", True), ("new", False), ("filled", False)])
-def test_held_exit_waits_for_its_entry(status, is_waiting):
-    assert build_report(status).is_waiting is is_waiting
+@pytest.mark.parametrize(
+    ("status", "is_waiting_for_entry"), [("held", True), ("new", False), ("filled", False)]
+)
+def test_held_exit_waits_for_its_entry(status, is_waiting_for_entry):
+    assert build_report(status).is_waiting_for_entry is is_waiting_for_entry

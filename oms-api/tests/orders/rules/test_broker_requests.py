@@ -238,4 +238,4 @@ def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, exp
 
 def test_waiting_exit_has_no_events():
     order = BrokerOrder("O1", 1, "AAPL", Side.SELL, OrderType.STOP, Decimal(10), Decimal(10), NOW)
-    assert list_proven_events(OrderState(order, is_open=True, is_waiting=True), [], NOW) == []
+    assert list_proven_events(OrderState(order, is_open=True, is_waiting_for_entry=True), [], NOW) == []

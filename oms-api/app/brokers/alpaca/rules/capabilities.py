@@ -6,7 +6,7 @@ Source: docs.alpaca.markets, "Placing orders", "Crypto orders" and "Fractional t
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
@@ -27,14 +27,14 @@ class AlpacaAssetClass(StrEnum):
 class AlpacaCapabilities(NamedTuple):
     """The order types and times in force that are possible for an asset class.
 
-    `pairing` is how a pair is executed.
+    `oco_support` is how a pair is executed.
     """
 
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]
     fraction_types: frozenset[OrderType]
     fraction_times_in_force: frozenset[TimeInForce]
-    pairing: Pairing
+    oco_support: OcoSupport
 
 
 _EQUITY_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.GTD}
@@ -47,14 +47,14 @@ CAPABILITIES = {
         times_in_force=_EQUITY_TIMES_IN_FORCE,
         fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
-        pairing=Pairing.TOGETHER,
+        oco_support=OcoSupport.ONE_REQUEST,
     ),
     AlpacaAssetClass.CRYPTO: AlpacaCapabilities(
         order_types=_CRYPTO_TYPES,
         times_in_force=_CRYPTO_TIMES_IN_FORCE,
         fraction_types=_CRYPTO_TYPES,
         fraction_times_in_force=_CRYPTO_TIMES_IN_FORCE,
-        pairing=Pairing.EMULATED,
+        oco_support=OcoSupport.EMULATED,
     ),
 }
 
@@ -64,15 +64,15 @@ def get_asset_class(symbol: str) -> AlpacaAssetClass:
     return AlpacaAssetClass.CRYPTO if "/" in symbol else AlpacaAssetClass.EQUITY
 
 
-def get_pairing(order: BrokerOrder) -> Pairing:
+def get_oco_support(order: BrokerOrder) -> OcoSupport:
     """Return how a pair with this order is executed: fractions and orders of extended hours are emulated."""
-    pairing = CAPABILITIES[get_asset_class(order.symbol)].pairing
-    return pairing if order.kind in _LINKED_EXITS and _is_linkable(order) else Pairing.EMULATED
+    oco_support = CAPABILITIES[get_asset_class(order.symbol)].oco_support
+    return oco_support if order.kind in _LINKED_EXITS and _is_linkable(order) else OcoSupport.EMULATED
 
 
 def can_carry_exits(order: BrokerOrder) -> bool:
     """Return whether Alpaca takes the exits of an entry in the entry's request."""
-    is_linked = CAPABILITIES[get_asset_class(order.symbol)].pairing is Pairing.TOGETHER
+    is_linked = CAPABILITIES[get_asset_class(order.symbol)].oco_support is OcoSupport.ONE_REQUEST
     return is_linked and order.kind in _WITHOUT_STOP and _is_linkable(order)
 
 

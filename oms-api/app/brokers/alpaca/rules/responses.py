@@ -94,7 +94,7 @@ def parse_activity(json: Json) -> FillReport:
     """Parse a fill of the activities.
 
     The second part of its id is the execution id of the stream as far as known. Nothing relies on that: see
-    `fill_matching`.
+    `fill_reconciliation`.
     """
     try:
         return FillReport(

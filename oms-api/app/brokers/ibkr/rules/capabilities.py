@@ -8,7 +8,7 @@ Source: the TWS API documentation, "Order Types" and "Time in Force".
 from typing import NamedTuple
 
 from app.brokers.ibkr.rules.contracts import FOREX, STOCK, find_contract
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -42,9 +42,9 @@ CAPABILITIES = {
 }
 
 
-def get_pairing(_: BrokerOrder) -> Pairing:
+def get_oco_support(_: BrokerOrder) -> OcoSupport:
     """Return how a pair of orders is executed: in an OCA group of IBKR."""
-    return Pairing.NATIVE
+    return OcoSupport.NATIVE
 
 
 def can_carry_exits(order: BrokerOrder) -> bool:

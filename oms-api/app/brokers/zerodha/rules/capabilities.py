@@ -6,7 +6,7 @@ Source: kite.trade/docs/connect/v3/orders. A replacement is emulated: see `Zerod
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 from app.ledger.rules.accounting import Side
 
@@ -60,9 +60,9 @@ def needs_holding(order: BrokerOrder) -> bool:
     return order.side is Side.SELL and choose_product(order) not in products_to_short
 
 
-def get_pairing(_: BrokerOrder) -> Pairing:
+def get_oco_support(_: BrokerOrder) -> OcoSupport:
     """Return how a pair of orders is executed: Kite links no orders."""
-    return Pairing.EMULATED
+    return OcoSupport.EMULATED
 
 
 def find_refusal(order: BrokerOrder) -> str | None:

@@ -6,12 +6,12 @@ entry has filled completely and the broker works them.
 
 from collections.abc import Sequence
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.orders.rules.broker_requests import (
     SENT_WITH_ENTRY,
     carries_exits,
     choose_linked_orders,
-    get_pairing,
+    get_oco_support,
     is_remote,
     is_watched,
 )
@@ -49,7 +49,7 @@ def is_paired(context: BatchContext, order: Order) -> bool:
     if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
     instrument = context.find_instrument(order.tenant_id, order.symbol)
-    return get_pairing(order, instrument) is Pairing.TOGETHER
+    return get_oco_support(order, instrument) is OcoSupport.ONE_REQUEST
 
 
 def mark_sent_with_entry(context: BatchContext, exits: Sequence[Order], at: Timestamp, actor: str) -> None:

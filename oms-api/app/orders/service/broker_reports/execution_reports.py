@@ -8,11 +8,11 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
+    CanceledByBroker,
+    CancelRejected,
     Charged,
     Executed,
     Expired,
-    Lapsed,
-    Refused,
     Rejected,
     Replaced,
     TrailMoved,
@@ -51,7 +51,7 @@ from app.timestamps import Timestamp
 _ENDS: dict[type[BrokerEvent], Status] = {
     Canceled: Status.CANCELED,
     Expired: Status.EXPIRED,
-    Lapsed: Status.CANCELED,
+    CanceledByBroker: Status.CANCELED,
     Rejected: Status.REJECTED,
     Replaced: Status.REPLACED,
 }
@@ -95,7 +95,7 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
             return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
         case Triggered():
             return order.is_triggered
-        case Refused():
+        case CancelRejected():
             return is_remote(order) and order.status in FINAL_STATUSES  # its end was reported first
         case _:
             return order.status is _ENDS.get(type(event))
@@ -116,11 +116,11 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
             _finalize(context, order, Status.CANCELED, at)
         case Expired():
             _finalize(context, order, Status.EXPIRED, at)
-        case Lapsed():
+        case CanceledByBroker():
             _finalize(context, order, Status.CANCELED, at, broker_reason=event.reason)
         case Rejected():
             _finalize(context, order, Status.REJECTED, at, broker_reason=event.reason)
-        case Refused():
+        case CancelRejected():
             _resume_order(context, order, event.reason, at)
         case Replaced():
             confirm_replacement(context, order, event, at)

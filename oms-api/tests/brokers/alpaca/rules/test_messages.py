@@ -26,7 +26,7 @@ def test_broker_order_is_parsed_to_our_terms():
     report = parse_order(ALPACA_ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
-    assert not report.is_waiting
+    assert not report.is_waiting_for_entry
     assert broker_order.id == "O1"
     assert broker_order.portfolio_id == 7
     assert broker_order.quantity == Decimal(10)

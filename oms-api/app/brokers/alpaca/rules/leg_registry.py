@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from app.brokers.alpaca.rules.requests import OrderClass
-from app.brokers.rules.linked_orders import STOPS, OrderLink
+from app.brokers.rules.linked_orders import STOPS, LegLink
 from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.values import BrokerOrder
 
@@ -17,20 +17,20 @@ _WORKING = "new"
 _CHOSEN_BY_ALPACA = re.compile(r"[0-9a-f]{32}")
 
 
-class Links:
+class LegRegistry:
     """The links of all orders, and Alpaca's ids of the legs. Not thread-safe."""
 
     def __init__(self) -> None:
         self._legs: dict[str, dict[bool, str]] = {}  # by primary and `is_stop`
         self._ended_legs: dict[str, dict[bool, str]] = {}  # the legs that ended before this process began
-        self._links_by_leg: dict[str, OrderLink] = {}
+        self._links_by_leg: dict[str, LegLink] = {}
         self._broker_ids: dict[str, str] = {}
         self._leg_ids_by_broker_id: dict[str, str] = {}
         self._waiting_broker_ids: set[str] = set()  # of the legs whose entries have not filled
         self._filled_entries: set[str] = set()  # before the ids of their legs were known
         self._held_reports_by_leg: dict[str, OrderReport] = {}
 
-    def add(self, links: Iterable[OrderLink]) -> None:
+    def add(self, links: Iterable[LegLink]) -> None:
         """Note legs that were, or are about to be, sent."""
         for link in links:
             legs = self._ended_legs if link.has_ended else self._legs
@@ -80,7 +80,7 @@ class Links:
             if leg in self._held_reports_by_leg
         ]
 
-    def list_unreported(self) -> list[OrderLink]:
+    def list_unreported(self) -> list[LegLink]:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
         unreported = [link for link in self._links_by_leg.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
@@ -157,6 +157,6 @@ class Links:
         self._broker_ids[leg_id] = broker_id
 
 
-def build_links(order: BrokerOrder) -> list[OrderLink]:
+def build_leg_links(order: BrokerOrder) -> list[LegLink]:
     """Return the links of the orders that are sent with an order."""
-    return [OrderLink(order.id, leg.id, leg.kind in STOPS, leg.accepted_at) for leg in order.linked]
+    return [LegLink(order.id, leg.id, leg.kind in STOPS, leg.accepted_at) for leg in order.linked]

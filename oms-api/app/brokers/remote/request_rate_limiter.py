@@ -96,7 +96,7 @@ class FurtherLimit(NamedTuple):
     priorities: frozenset[Priority]
 
 
-class RequestBudget:
+class RequestRateLimiter:
     """Admits requests as the buckets allow, by priority. Thread-safe.
 
     The first bucket keeps a reserve for requests of a higher priority; the further ones do not.
