@@ -14,7 +14,7 @@ from app.authentication_setup import create_authentication, make_limiter, make_s
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_job_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
-from app.brokers.paper.environment import load_paper_settings
+from app.brokers.paper_settings import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.circuit_breaker import CircuitState

@@ -181,13 +181,13 @@ class AlpacaBroker(RemoteBroker):
 
     def _track(self, order: BrokerOrder) -> None:
         self._leg_registry.add(build_leg_links(order))
-        for tracked_order in (order, *order.linked):
+        for tracked_order in (order, *order.linked_orders):
             self._state.track(tracked_order.id)
         self._state.await_report(order.id)
 
     def _untrack(self, order: BrokerOrder) -> None:
         self._leg_registry.remove(order.id)
-        for tracked_order in (order, *order.linked):
+        for tracked_order in (order, *order.linked_orders):
             self._state.untrack(tracked_order.id)
 
     def _list_positions(self) -> list[BrokerPosition]:

@@ -204,7 +204,7 @@ class IbkrBroker:
 
     async def _send(self, order: BrokerOrder, account: str) -> IbkrTrackedOrder:
         """Send an order, and its exits. TWS transmits nothing before the last of them."""
-        number, group = self.gateway.create_number(), (order, *order.linked)
+        number, group = self.gateway.create_number(), (order, *order.linked_orders)
         sent: list[IbkrTrackedOrder] = []
         try:
             for member in group:

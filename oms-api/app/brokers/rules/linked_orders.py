@@ -35,7 +35,7 @@ class LegLink(NamedTuple):
 
 def is_resting(order: BrokerOrder) -> bool:
     """Return whether an order of an emulated pair rests at the broker, as the stop does."""
-    return order.kind in STOPS
+    return order.type in STOPS
 
 
 def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
@@ -46,7 +46,7 @@ def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
     if len(orders) < 2:
         return None
     resting = [order for order in orders if is_resting(order)]
-    watched_orders = [order for order in orders if order.kind is OrderType.LIMIT]
+    watched_orders = [order for order in orders if order.type is OrderType.LIMIT]
     if (
         len(orders) == 2
         and len(resting) == len(watched_orders) == 1

@@ -18,7 +18,7 @@ def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
     distance = order.trail_amount
     if distance is None:
         distance = price * (order.trail_percent or ZERO) / _HUNDRED
-    level = round_to_nearest_step(price + order.side.sign * distance, order.tick)
+    level = round_to_nearest_step(price + order.side.sign * distance, order.tick_size)
     if level <= ZERO:
         return None
     if order.trail_level is None or (level - order.trail_level) * order.side.sign < ZERO:

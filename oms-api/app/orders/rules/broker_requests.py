@@ -196,12 +196,12 @@ def build_broker_order(
     """
     built = convert_order(order, instrument)
     built = built._replace(
-        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
+        linked_orders=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
     )
     if order.role not in OCO_ROLES or not is_remote(order):
         return built
     is_linked = CAPABILITIES_BY_BROKER[order.broker].get_oco_support(built) is OcoSupport.NATIVE
-    built = built._replace(group=find_oco_group_id(order) if is_linked else None)
+    built = built._replace(group_id=find_oco_group_id(order) if is_linked else None)
     if order.role in EXIT_ROLES:
         built = built._replace(time_in_force=choose_exit_time(order.broker, built))
     return built
@@ -276,7 +276,7 @@ def convert_order(
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
         side=_SIDES[order.side],
-        kind=order.type,
+        type=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,
         accepted_at=datetime.fromisoformat(order.accepted_at or order.created_at),
@@ -285,10 +285,10 @@ def convert_order(
         trail_amount=order.trail_amount,
         trail_percent=order.trail_percent,
         trail_level=order.trail_level,
-        triggered=order.is_triggered,
+        is_triggered=order.is_triggered,
         time_in_force=time_in_force or order.time_in_force,
-        tick=instrument.tick_size,
-        lot=instrument.lot_size,
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
         asset_class=instrument.asset_class,
         currency=instrument.currency,
         exchange=instrument.exchange,

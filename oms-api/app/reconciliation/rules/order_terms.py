@@ -17,7 +17,7 @@ def format_terms(order: BrokerOrder) -> str:
     amounts = {name: getattr(order, name) for name in _AMOUNTS}
     terms = {name: format_plain_amount(amount) for name, amount in amounts.items() if amount is not None}
     expires_at = {} if order.expires_at is None else {"expires_at": format_timestamp(order.expires_at)}
-    names = {"side": order.side.value, "type": order.kind.value, "time_in_force": order.time_in_force.value}
+    names = {"side": order.side.value, "type": order.type.value, "time_in_force": order.time_in_force.value}
     return json.dumps(terms | names | expires_at | {"product": order.product})
 
 
@@ -31,7 +31,7 @@ def describe_order(order: BrokerOrder) -> str:
         f"{name} {format_plain_amount(amount)}" for name, amount in amounts.items() if amount is not None
     ]
     return " ".join(
-        [order.side, format_plain_amount(order.quantity), order.kind, *prices, order.time_in_force]
+        [order.side, format_plain_amount(order.quantity), order.type, *prices, order.time_in_force]
     )
 
 

@@ -21,7 +21,7 @@ def build_bracket(name="A"):
         parse_order_text("SELL 10 LIMIT limit 120", f"{name}T", symbol="AAPL"),
         parse_order_text("SELL 10 STOP stop 80", f"{name}S", symbol="AAPL"),
     )
-    return parse_order_text("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked=exits)
+    return parse_order_text("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked_orders=exits)
 
 
 def list_events(broker):
@@ -92,8 +92,8 @@ def test_bracket_that_was_not_sent_leaves_no_legs(alpaca, broker):
 
 def test_refused_bracket_is_rejected_and_a_repeat_is_read(alpaca, broker):
     wrong = build_bracket()
-    target, stop = wrong.linked
-    wrong = wrong._replace(linked=(target._replace(limit_price=stop.stop_price), stop))
+    target, stop = wrong.linked_orders
+    wrong = wrong._replace(linked_orders=(target._replace(limit_price=stop.stop_price), stop))
     (event,) = broker.submit(wrong, NOW)
     assert isinstance(event, Rejected)
     broker.submit(build_bracket("B"), NOW)

@@ -104,7 +104,7 @@ def test_reported_order_has_leaves_quantity_and_trail_level():
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)
     stop = Decimal(90)
-    trail = build_report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
+    trail = build_report(type=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
     assert (trail.stop_price, trail.trail_level) == (None, stop)
 
 

@@ -124,7 +124,7 @@ class LegRegistry:
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
         successor = self._links_by_leg.get(self._leg_ids_by_broker_id.get(report.replaced_by or "", ""))
         is_stop = successor is not None and successor.is_stop
-        return report.replaced_by is None or (is_stop and report.kind not in STOPS)
+        return report.replaced_by is None or (is_stop and report.type not in STOPS)
 
     def _translate_hold(self, report: OrderReport) -> OrderReport:
         return report if report.broker_id in self._waiting_broker_ids else report._replace(status=_WORKING)
@@ -134,9 +134,9 @@ class LegRegistry:
         primary_id = self._leg_ids_by_broker_id.get(report.broker_id, report.order_id)
         legs, ended = self._legs.get(primary_id, {}), self._ended_legs.get(primary_id, {})
         is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
-        renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
+        renamed = {leg.type in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
         for leg in report.legs:
-            is_stop = leg.kind in STOPS
+            is_stop = leg.type in STOPS
             if _CHOSEN_BY_ALPACA.fullmatch(leg.order_id) is None:
                 self._note(leg.order_id, leg.broker_id)  # its replacement has our id
             elif is_stop in ended:
@@ -159,4 +159,4 @@ class LegRegistry:
 
 def build_leg_links(order: BrokerOrder) -> list[LegLink]:
     """Return the links of the orders that are sent with an order."""
-    return [LegLink(order.id, leg.id, leg.kind in STOPS, leg.accepted_at) for leg in order.linked]
+    return [LegLink(order.id, leg.id, leg.type in STOPS, leg.accepted_at) for leg in order.linked_orders]

@@ -40,7 +40,7 @@ def parse_order(json: Json) -> OrderReport:
             order_id=_parse_order_name(json),
             symbol=parse_name(json["symbol"]),
             side=Side(json["side"].upper()),
-            kind=OrderType(json["type"].upper()),
+            type=OrderType(json["type"].upper()),
             time_in_force=TimeInForce(json["time_in_force"].upper()),
             quantity=parse_quantity(json.get("qty") or ZERO),
             filled=parse_quantity(json["filled_qty"]),

@@ -79,11 +79,11 @@ def find_refusal(order: BrokerOrder) -> str | None:
 
 
 def _find_terms_refusal(order: BrokerOrder) -> str | None:
-    if order.kind not in _ORDER_TYPES:
-        return f"Zerodha has no {order.kind} orders: use {list_options(_ORDER_TYPES)}."
+    if order.type not in _ORDER_TYPES:
+        return f"Zerodha has no {order.type} orders: use {list_options(_ORDER_TYPES)}."
     if order.time_in_force not in _TIMES_IN_FORCE:
         return f"Zerodha has no {order.time_in_force} orders: use {list_options(_TIMES_IN_FORCE)}."
-    if order.time_in_force is TimeInForce.IOC and order.kind not in _WITHOUT_STOP:
+    if order.time_in_force is TimeInForce.IOC and order.type not in _WITHOUT_STOP:
         return f"Zerodha's IOC orders must be {list_options(_WITHOUT_STOP)}."
     if order.extended_hours:
         return "Zerodha has no extended hours: send the order without `extended_hours`."

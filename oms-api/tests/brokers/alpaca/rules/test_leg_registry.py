@@ -30,7 +30,7 @@ def describe_orders(reports):
 def links():
     links = LegRegistry()
     exits = (parse_order_text("SELL 10 LIMIT limit 120", "T"), parse_order_text("SELL 10 STOP stop 80", "S"))
-    links.add(build_leg_links(parse_order_text("BUY 10 LIMIT limit 95", "E", linked=exits)))
+    links.add(build_leg_links(parse_order_text("BUY 10 LIMIT limit 95", "E", linked_orders=exits)))
     return links
 
 

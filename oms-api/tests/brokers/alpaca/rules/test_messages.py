@@ -184,7 +184,7 @@ _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_p
     ],
 )
 def test_linked_orders_are_sent_in_one_request(first, linked, fields):
-    body = build_order(parse_order_text(first, linked=linked))
+    body = build_order(parse_order_text(first, linked_orders=linked))
     assert tuple(body.get(name) for name in ("order_class", "take_profit", "stop_loss")) == fields
     assert ("limit_price" in body) is (body["type"] == "limit" and fields[0] != "oco")
 

@@ -203,14 +203,14 @@ def test_replacement_is_confirmed_by_its_terms(tracker, working_order):
 def test_replacement_of_a_group_is_confirmed_with_a_reduced_quantity(
     tracker, working_order, group, changes, expected
 ):
-    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group=group)
+    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group_id=group)
     events = tracker.apply_order(report_open_order(**changes), NOON)
     assert format_events(events) == expected
     assert [event.quantity for event in events] == [Decimal(6) for _ in expected]
 
 
 def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(tracker):
-    successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group="G")
+    successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group_id="G")
     tracker.add_chains([ReplacementChain(("A",), successor)])
     changed = report_open_order(quantity=Decimal(6), limit_price=Decimal(96))
     assert format_events(tracker.apply_order(changed, NOON))[0] == "A replaced"
