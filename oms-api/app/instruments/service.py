@@ -1,4 +1,4 @@
-"""Sets the terms and aliases of instruments."""
+"""Set the terms and aliases of instruments."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime

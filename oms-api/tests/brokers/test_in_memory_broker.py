@@ -128,10 +128,10 @@ def test_working_orders_survive_a_restart():
 
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
 def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, rejected):
-    how = PaperSettings(reject_share=Decimal(share), seed="drill")
-    reasons = [simulate_rejection(how, f"O{number}") for number in range(1000)]
+    settings = PaperSettings(reject_share=Decimal(share), seed="drill")
+    reasons = [simulate_rejection(settings, f"O{number}") for number in range(1000)]
     assert sum(reason is not None for reason in reasons) == rejected
-    assert reasons == [simulate_rejection(how, f"O{number}") for number in range(1000)]
+    assert reasons == [simulate_rejection(settings, f"O{number}") for number in range(1000)]
 
 
 def test_rejected_order_never_becomes_working():

@@ -129,9 +129,9 @@ class Installation:
             command, cwd=HOME, env=environment, stdout=self._ibkr_log, stderr=self._ibkr_log
         )
 
-    def kill_ibkr(self, how: signal.Signals = signal.SIGKILL) -> None:
+    def kill_ibkr(self, stop_signal: signal.Signals = signal.SIGKILL) -> None:
         if self._ibkr is not None:
-            self._ibkr.send_signal(how)
+            self._ibkr.send_signal(stop_signal)
             self._ibkr.wait(60)
             self._ibkr = None
 

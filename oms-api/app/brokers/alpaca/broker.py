@@ -131,7 +131,7 @@ class AlpacaBroker(RemoteBroker):
             self._receive_waiting_updates()
         return state
 
-    def add_links(self, links: Iterable[LegLink]) -> None:
+    def add_leg_links(self, links: Iterable[LegLink]) -> None:
         """Note the linked orders that an earlier process sent."""
         self._leg_registry.add(links)
 

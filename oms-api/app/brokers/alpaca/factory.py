@@ -1,4 +1,4 @@
-"""Creates the adapter of a connection."""
+"""Create the adapter of a connection."""
 
 from sqlalchemy import Engine
 

@@ -1,4 +1,4 @@
-"""Reads orders and executions at Alpaca, page by page."""
+"""Read orders and executions at Alpaca, page by page."""
 
 import logging
 from collections.abc import Callable, Iterator

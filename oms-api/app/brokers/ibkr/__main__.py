@@ -1,4 +1,4 @@
-"""Starts the process that trades at Interactive Brokers: `python -m app.brokers.ibkr`."""
+"""Start the process that trades at Interactive Brokers: `python -m app.brokers.ibkr`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Creates the adapter of a connection, if the extra `ibkr` is installed."""
+"""Create the adapter of a connection, if the extra `ibkr` is installed."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Receives the messages of TWS, answers and reports of orders, under the names that ib_async calls."""
+"""Receive the messages of TWS, answers and reports of orders, under the names that ib_async calls."""
 
 import asyncio
 import logging

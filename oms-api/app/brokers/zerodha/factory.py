@@ -1,4 +1,4 @@
-"""Creates the adapter of a connection, and sessions."""
+"""Create the adapter of a connection, and sessions."""
 
 from sqlalchemy import Engine
 

@@ -1,4 +1,4 @@
-"""Reads orders and trades at Kite. Kite has no search by tag, so the order book of the day is read."""
+"""Read orders and trades at Kite. Kite has no search by tag, so the order book of the day is read."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Builds the days of a market from its regular hours and its exceptional days."""
+"""Build the days of a market from its regular hours and its exceptional days."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta

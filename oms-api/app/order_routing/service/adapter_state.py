@@ -36,8 +36,8 @@ class HasDailyOrders(Protocol):
 
 
 @runtime_checkable
-class HasLinks(Protocol):
+class HasLegLinks(Protocol):
     """An adapter whose broker chooses the ids of orders that are sent in the request of another one."""
 
-    def add_links(self, links: Iterable[LegLink]) -> None:
+    def add_leg_links(self, links: Iterable[LegLink]) -> None:
         """Note the orders that an earlier process sent."""

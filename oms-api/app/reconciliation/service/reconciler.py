@@ -152,7 +152,7 @@ class Reconciler:
         tenant_id = stored.tenant_id
         current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
         known_orders = queries.load_known_order_ids(connection, tenant_id, portfolio.id, broker_books.orders)
-        held_amounts = queries.list_held_amounts(connection, tenant_id, portfolio.id)
+        held_amounts = queries.load_held_amounts_by_symbol(connection, tenant_id, portfolio.id)
         return [
             *compare_positions(held_amounts, broker_books.positions),
             *compare_orders(known_orders, broker_books.orders),

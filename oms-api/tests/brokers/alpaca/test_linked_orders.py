@@ -60,7 +60,9 @@ def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypat
         broker.submit(bracket, NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
     other = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
-    other.add_links([link._replace(created_at=NOW) for order in brackets for link in build_leg_links(order)])
+    other.add_leg_links(
+        [link._replace(created_at=NOW) for order in brackets for link in build_leg_links(order)]
+    )
     try:
         other.stream.start()
         wait_until(other.stream.is_ready.is_set)

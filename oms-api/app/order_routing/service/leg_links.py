@@ -13,7 +13,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 
 
-def load_links(engine: Engine, tenant_id: int, name: str) -> list[LegLink]:
+def load_leg_links(engine: Engine, tenant_id: int, name: str) -> list[LegLink]:
     """Return the links of the exits that a broker works or holds, and of exits that ended recently.
 
     A replaced exit has our id at the broker, so it needs no link after its end.
