@@ -112,7 +112,7 @@ def list_instruments(
     return [_build_instrument(tuple(row)) for row in connection.execute(query)]
 
 
-def list_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredInstrument]:
+def load_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredInstrument]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
@@ -159,7 +159,7 @@ def _build_known_instrument(row: tuple[Any, ...]) -> Instrument:
 
 
 def _build_instrument(row: Sequence[Any]) -> Instrument:
-    """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
+    """Return the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))
     trading_flags = (bool(tradable), bool(restricted))

@@ -81,7 +81,7 @@ class AlpacaOrderReader:
         else:
             for primary_id in primaries:
                 self._find_primary(primary_id)
-        self._leg_registry.forget_unreported_ended()
+        self._leg_registry.remove_unreported_ended_legs()
 
     def _find_primary(self, order_id: str) -> OrderReport | None:
         """Return an order, and note its legs. Alpaca reports them with the order of its own id only."""

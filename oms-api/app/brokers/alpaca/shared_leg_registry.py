@@ -7,7 +7,7 @@ from app.brokers.alpaca.rules.leg_registry import LegRegistry
 from app.brokers.rules.linked_orders import LegLink
 from app.brokers.rules.order_reports import OrderReport, OrderUpdate
 
-MAX_WAITING_UPDATES = 1000  # also those of linked orders that another program sent
+MAX_WAITING_UPDATES = 1000  # including updates of linked orders that another program sent
 
 
 class SharedLegRegistry:
@@ -53,13 +53,13 @@ class SharedLegRegistry:
         with self._lock:
             return self._registry.list_unreported()
 
-    def forget_unreported_ended(self) -> None:
+    def remove_unreported_ended_legs(self) -> None:
         """Forget the legs that have ended here and that Alpaca did not report when they were read."""
         with self._lock:
-            self._registry.forget_unreported_ended()
+            self._registry.remove_unreported_ended_legs()
 
     def assign_order_ids(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
-        """Return reports and those of their legs, each under our id."""
+        """Return reports and the reports of their legs, each under our id."""
         with self._lock:
             return [
                 identified for report in reports for identified in self._registry.assign_order_ids(report)

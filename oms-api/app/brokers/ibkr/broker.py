@@ -125,7 +125,7 @@ class IbkrBroker:
         return self._list_events(order_id, before)
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Request the change of an order. It keeps its id at IBKR, and gets that of `successor` here."""
+        """Request the change of an order. It keeps its id at IBKR, and gets the id of `successor` here."""
         self._require_ready()
         tracked = self._find(order_id)
         refusal = self._find_replacement_refusal(tracked, order_id, successor)

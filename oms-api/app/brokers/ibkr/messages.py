@@ -65,7 +65,7 @@ class ConnectionKeeper(Protocol):
 
 
 class MessageReceiver:
-    """The wrapper that ib_async's client and decoder need. The names of its methods are those of the API."""
+    """The wrapper that ib_async's client and decoder need. Its methods have the names of the API."""
 
     defaultTimezone = UTC  # noqa: N815  # ib_async reads it
     ib = SimpleNamespace(TimezoneTWS="")  # ib_async reads it

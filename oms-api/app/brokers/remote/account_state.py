@@ -154,7 +154,7 @@ class AccountState:
         with self._lock:
             self._read_at = self._clock()
             for tracked in self._tracker.list_incomplete():
-                if tracked.has_missing_fills:  # a fill before `since`: those of this order are read
+                if tracked.has_missing_fills:  # a fill before `since`: read the fills of this order
                     self.await_report(tracked.order_id, FILL_TIMEOUT_SECONDS)
 
     def check_silence(self) -> bool:

@@ -27,7 +27,7 @@ class Priority(IntEnum):
     QUERY = 2
 
 
-# The tenths of all tokens that requests of a priority leave for those of a higher one.
+# The tenths of all tokens that requests of a priority leave for requests of a higher one.
 _RESERVED_TENTHS = {Priority.CANCEL: 0, Priority.ORDER: 1, Priority.QUERY: 2}
 
 

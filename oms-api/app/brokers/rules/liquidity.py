@@ -8,7 +8,7 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to_step
 
 ConsumedQuantities = Mapping[tuple[int, Side], Decimal]
-_EITHER = Side.BUY  # on a bar both sides share one budget
+_SHARED_SIDE = Side.BUY  # on a bar both sides share one budget
 
 
 class Liquidity:
@@ -56,4 +56,4 @@ class Liquidity:
         self._consumed_quantities[key] = self._consumed_quantities.get(key, ZERO) + quantity
 
     def _build_key(self, order: BrokerOrder) -> tuple[int, Side]:
-        return order.portfolio_id, order.side if self._by_side else _EITHER
+        return order.portfolio_id, order.side if self._by_side else _SHARED_SIDE

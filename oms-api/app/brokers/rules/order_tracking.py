@@ -25,15 +25,17 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO, multiply
 
-_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})
-_REFUSALS = {
+_UNACCEPTED_STATUSES = frozenset({"pending_new", "pending_review", "rejected", "held"})
+_REJECTION_REASONS = {
     "order_cancel_rejected": "The broker did not cancel the order.",
     "order_replace_rejected": "The broker did not replace the order.",
 }
-_CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # the unfilled quantity depends on them
+_CORRECTION_EVENTS = frozenset({"trade_bust", "trade_correct"})
+_STATUSES_AWAITING_FILLS = frozenset(
+    {"canceled", "expired", "rejected"}
+)  # the unfilled quantity depends on them
 MAX_READINGS_WITHOUT_FILLS = 5  # then the end of an order is reported without its missing fills
-_REJECTED, _ENDED_BY_BROKER = "The broker rejected the order.", "The broker canceled the order."
+_REJECTED_REASON, _CANCELED_REASON = "The broker rejected the order.", "The broker canceled the order."
 
 OrderEnd = Canceled | Expired | Rejected | Replaced
 
@@ -176,9 +178,9 @@ class OrderTracker:
     def apply_update(self, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the events of an event of the stream that are new."""
         tracked = self._track_report(update.order)
-        if update.event in _REFUSALS:
-            return self._refuse(tracked, update.reason or _REFUSALS[update.event], update.at)
-        if update.event in _CORRECTIONS:
+        if update.event in _REJECTION_REASONS:
+            return self._reject_request(tracked, update.reason or _REJECTION_REASONS[update.event], update.at)
+        if update.event in _CORRECTION_EVENTS:
             return self._correct(tracked, update)
         events = self._accept(tracked, update.order)
         tracked.reported_filled = max(tracked.reported_filled, update.order.filled)
@@ -189,7 +191,7 @@ class OrderTracker:
 
     @staticmethod
     def _must_wait(tracked: TrackedOrder, report: OrderReport) -> bool:
-        is_incomplete = report.status in _NEED_ALL_FILLS and tracked.has_missing_fills
+        is_incomplete = report.status in _STATUSES_AWAITING_FILLS and tracked.has_missing_fills
         return is_incomplete and tracked.incomplete_readings < MAX_READINGS_WITHOUT_FILLS
 
     def _track_report(self, report: OrderReport) -> TrackedOrder:
@@ -200,7 +202,7 @@ class OrderTracker:
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
-        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or report.has_ended_while_held:
+        if tracked.is_accepted or report.status in _UNACCEPTED_STATUSES or report.has_ended_while_held:
             return []
         tracked.is_accepted = True
         if report.replaces is not None:
@@ -235,23 +237,23 @@ class OrderTracker:
             case "replaced":
                 return [Replaced(order_id, tracked.successor_id or self._find_successor(report), at)]
             case "rejected" if report.replaces is not None:
-                return self._refuse_replacement(report, reason or _REJECTED)
+                return self._reject_replacement(report, reason or _REJECTED_REASON)
             case "rejected" if not report.filled:  # else the unfilled quantity lapses
-                return [Rejected(order_id, reason or _REJECTED, at)]
+                return [Rejected(order_id, reason or _REJECTED_REASON, at)]
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
             case _:
-                return [CanceledByBroker(order_id, reason or _ENDED_BY_BROKER, at)]
+                return [CanceledByBroker(order_id, reason or _CANCELED_REASON, at)]
 
     def _find_successor(self, report: OrderReport) -> str:
         successor = self._by_broker_id.get(report.replaced_by or "")
         return report.replaced_by or "" if successor is None else successor.order_id
 
-    def _refuse_replacement(self, report: OrderReport, reason: str) -> list[BrokerEvent]:
+    def _reject_replacement(self, report: OrderReport, reason: str) -> list[BrokerEvent]:
         previous = self._by_broker_id.get(report.replaces or "")
-        return [] if previous is None else self._refuse(previous, reason, report.changed_at)
+        return [] if previous is None else self._reject_request(previous, reason, report.changed_at)
 
-    def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _reject_request(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.successor_id is not None
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
@@ -292,7 +294,7 @@ def build_end(report: OrderReport, successor_id: str | None) -> OrderEnd | None:
         case "rejected" if report.filled:
             return Canceled(order_id, at)
         case "rejected":
-            return Rejected(order_id, report.reason or _REJECTED, at)
+            return Rejected(order_id, report.reason or _REJECTED_REASON, at)
         case "replaced":
             return Replaced(order_id, successor_id or report.replaced_by or "", at)
         case _:

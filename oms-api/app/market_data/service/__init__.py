@@ -1,4 +1,4 @@
-"""Quotes and bars as this process sees them: stored manual ones first, then those of the price source."""
+"""Quotes and bars as this process sees them: stored manual ones first, then the source's."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -114,7 +114,7 @@ class SharedFeed:
 
     def _run(self) -> None:
         # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis import Redis  # noqa: PLC0415  # as above
+        from redis import Redis  # noqa: PLC0415  # loaded only if Redis is used
 
         while not self._stop.is_set():
             redis = Redis.from_url(

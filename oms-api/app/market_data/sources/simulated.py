@@ -62,7 +62,7 @@ class SimulatedSource:
         bid = max(last - half, base.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
-    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # declared by PriceSource
         """Return None: prices are computed for any instant."""
         return None
 

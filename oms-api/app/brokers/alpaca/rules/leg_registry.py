@@ -85,7 +85,7 @@ class LegRegistry:
         unreported = [link for link in self._links_by_leg.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
 
-    def forget_unreported_ended(self) -> None:
+    def remove_unreported_ended_legs(self) -> None:
         """Forget the legs that have ended here and that Alpaca did not report when they were read."""
         for link in self.list_unreported():
             if link.has_ended:
@@ -98,7 +98,7 @@ class LegRegistry:
         return bool(report.order_class) and is_chosen and report.broker_id not in self._leg_ids_by_broker_id
 
     def assign_order_ids(self, report: OrderReport) -> list[OrderReport]:
-        """Return a report and those of its legs, each under our id."""
+        """Return a report and the reports of its legs, each under our id."""
         self._record_legs(report)
         named_legs = [self.assign_order_id(leg) for leg in report.legs]
         return [self.assign_order_id(report._replace(legs=())), *named_legs]

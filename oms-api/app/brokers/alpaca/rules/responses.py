@@ -61,7 +61,7 @@ def parse_order(json: Json) -> OrderReport:
 
 
 def _parse_order_name(json: Json) -> str:
-    """Return our id of an order: that of Alpaca, if another program chose an id that is too long."""
+    """Return our id of an order: Alpaca's id if another program chose an id that is too long."""
     name = str(json["client_order_id"])
     return parse_order_id(name if len(name) <= MAX_NAME_LENGTH else parse_name(json["id"]))
 

@@ -159,7 +159,7 @@ class IbkrOrderTracker:
             return []  # the refusal of a request that arrived after its end
         if effect is MessageEffect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
             return self._reject(tracked, reason, at)
-        return self._refuse(tracked, reason, at)
+        return self._reject_request(tracked, reason, at)
 
     def close_absent_order(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
@@ -251,7 +251,7 @@ class IbkrOrderTracker:
             self._close(tracked)
             if tracked.report is not None:
                 tracked.reported_filled = tracked.report.quantity
-            events = self._accept(tracked, at) + self._refuse(tracked, _ENDED, at)
+            events = self._accept(tracked, at) + self._reject_request(tracked, _ENDED, at)
             return events + self._accept_exits(tracked, at)
         is_held = tracked.is_waiting_for_entry and not self._has_ended_entry(tracked)
         return self._accept(tracked, at) if report.status in ACCEPTED and not is_held else []
@@ -291,7 +291,7 @@ class IbkrOrderTracker:
             return []
         self._close(tracked, Canceled(tracked.order_id, at))
         tracked.is_cancel_requested = False
-        return [final_report.event, *self._refuse(tracked, _ENDED, at)]
+        return [final_report.event, *self._reject_request(tracked, _ENDED, at)]
 
     def _close(
         self, tracked: IbkrTrackedOrder, end: Canceled | CanceledByBroker | Rejected | None = None
@@ -309,7 +309,7 @@ class IbkrOrderTracker:
         self._close(tracked, end)
         return [end]
 
-    def _refuse(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _reject_request(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.pending is not None
         tracked.is_cancel_requested, tracked.pending = False, None

@@ -143,7 +143,7 @@ class IbkrTrackedOrder:
         ]
 
     def list_charges(self) -> list[Charged]:
-        """Return the charges of the executions, without those of corrected ones."""
+        """Return the charges of the executions that were not corrected."""
         charges = (self.charges.get(fill.execution_id) for fill in self.fills.values() if fill.quantity)
         return [charged for charged in charges if charged is not None]
 

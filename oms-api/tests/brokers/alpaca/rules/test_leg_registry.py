@@ -97,13 +97,13 @@ def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
     assert [report.order_id for report in reports] == ["E", "T", "S1", "S"]
     assert (links.find_broker_id("S1"), links.find_broker_id("S")) == ("b2", "b3")
     assert links.list_group("S1") == ["E", "T", "S", "S1"]
-    links.forget_unreported_ended()
+    links.remove_unreported_ended_legs()
     assert links.find_primary("S1") == "E"
 
 
 def test_ended_leg_that_was_read_in_vain_is_not_read_again(links):
     links.add([LegLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
-    links.forget_unreported_ended()
+    links.remove_unreported_ended_legs()
     assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
     assert links.find_primary("S1") is None
 
