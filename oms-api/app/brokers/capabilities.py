@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.brokers.alpaca.rules import capabilities as alpaca
 from app.brokers.ibkr.rules import capabilities as ibkr
 from app.brokers.rules.connections import BrokerName
-from app.brokers.rules.linked_orders import OcoSupport, find_pair_refusal, is_resting
+from app.brokers.rules.linked_orders import OcoSupport, find_pair_refusal, is_stop_order
 from app.brokers.rules.values import BrokerOrder, TimeInForce
 from app.brokers.zerodha.rules import capabilities as zerodha
 
@@ -38,10 +38,10 @@ def choose_oco_support(broker: str, order: BrokerOrder, *, is_exit: bool) -> Oco
     return OcoSupport.EMULATED if oco_support is OcoSupport.ONE_REQUEST and not is_exit else oco_support
 
 
-def is_watched_by_service(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
+def is_emulated_limit(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
     """Return whether the service watches an order of a pair, instead of sending it to the broker."""
     is_emulated = choose_oco_support(broker, order, is_exit=is_exit) is OcoSupport.EMULATED
-    return is_emulated and not is_resting(order)
+    return is_emulated and not is_stop_order(order)
 
 
 def choose_exit_time(broker: str, order: BrokerOrder) -> TimeInForce:

@@ -8,13 +8,13 @@ from typing import Any
 from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
-    CanceledByBroker,
     CancelRejected,
     Executed,
     OrderType,
     TimeInForce,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
@@ -74,8 +74,8 @@ def _format_event(event: BrokerEvent) -> str:
             return f"{event.order_id} triggered"
         case TrailMoved():
             return f"{event.order_id} trails at {event.level.normalize():f}"
-        case CanceledByBroker():
-            return f"{event.order_id} canceled by broker"
+        case UnfilledCanceled():
+            return f"{event.order_id} unfilled canceled"
         case CancelRejected():
             return f"{event.order_id} cancel rejected"
         case _:

@@ -8,11 +8,11 @@ from sqlalchemy import text
 from app.brokers.rules.values import (
     Accepted,
     Canceled,
-    CanceledByBroker,
     CancelRejected,
     Executed,
     Rejected,
     Triggered,
+    UnfilledCanceled,
 )
 from app.events.queries import iterate_events
 from app.orders.rules.values import Status
@@ -127,7 +127,7 @@ def test_execution_reports_change_the_order_status(harness):
     stop = harness.place_order(type="STOP", stop_price="120", time_in_force="GTC")
     assert harness.report_broker_event(stop, Triggered(stop.id, harness.now)).status is Status.TRIGGERED
     assert (
-        harness.report_broker_event(stop, CanceledByBroker(stop.id, "Nothing there", harness.now)).status
+        harness.report_broker_event(stop, UnfilledCanceled(stop.id, "Nothing there", harness.now)).status
         is Status.CANCELED
     )
     limit = harness.place_order(**RESTING_LIMIT_ORDER)

@@ -20,12 +20,12 @@ from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
     Canceled,
-    CanceledByBroker,
     Executed,
     MarketEvent,
     OrderType,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
@@ -241,7 +241,7 @@ class OrderManager:
                 order.change_status(Status.TRIGGERED, at)
             case TrailMoved():
                 order.trail_level = event.level
-            case CanceledByBroker():
+            case UnfilledCanceled():
                 self._close_order(order, Status.CANCELED, at, event.reason)
 
     def _fill_order(self, order: BacktestOrder, event: Executed, at: int) -> None:

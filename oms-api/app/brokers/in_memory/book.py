@@ -8,10 +8,10 @@ from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
     Canceled,
-    CanceledByBroker,
     Executed,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.money import ZERO
 
@@ -62,7 +62,7 @@ class InMemoryOrderBook:
                 self.add(order._replace(is_triggered=True))
             case TrailMoved():
                 self.add(order._replace(trail_level=event.level))
-            case CanceledByBroker():
+            case UnfilledCanceled():
                 self.remove(order)
             case _:
                 raise ValueError(f"{type(event).__name__} is not an event of the market")

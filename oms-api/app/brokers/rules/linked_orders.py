@@ -33,7 +33,7 @@ class LegLink(NamedTuple):
     has_ended: bool = False
 
 
-def is_resting(order: BrokerOrder) -> bool:
+def is_stop_order(order: BrokerOrder) -> bool:
     """Return whether an order of an emulated pair rests at the broker, as the stop does."""
     return order.type in STOPS
 
@@ -45,7 +45,7 @@ def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
     """
     if len(orders) < 2:
         return None
-    resting = [order for order in orders if is_resting(order)]
+    resting = [order for order in orders if is_stop_order(order)]
     watched_orders = [order for order in orders if order.type is OrderType.LIMIT]
     if (
         len(orders) == 2

@@ -14,13 +14,13 @@ from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
-    CanceledByBroker,
     Executed,
     MarketEvent,
     OrderType,
     TimeInForce,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )  # fmt: skip
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
@@ -93,7 +93,7 @@ def match_bar(
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
     """Return the events of orders without a quote: IOC and FOK orders are canceled, others wait."""
     return [
-        CanceledByBroker(order.id, "There is no price.", at)
+        UnfilledCanceled(order.id, "There is no price.", at)
         for order in orders
         if order.time_in_force in _IMMEDIATE_TIMES_IN_FORCE
     ]
@@ -164,7 +164,7 @@ class _MatchingRun:
             price = self._compute_price(order, effect, effect.price, quantity)
             quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _IMMEDIATE_TIMES_IN_FORCE:
-            self._events.append(CanceledByBroker(order.id, _UNFILLED, self._at))
+            self._events.append(UnfilledCanceled(order.id, _UNFILLED, self._at))
 
     def _compute_price(
         self, order: BrokerOrder, effect: PriceEffect, price: Decimal, quantity: Decimal

@@ -16,12 +16,12 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
-    CanceledByBroker,
     CancelRejected,
     Executed,
     Expired,
     Rejected,
     Replaced,
+    UnfilledCanceled,
 )
 from app.money import ZERO, multiply
 
@@ -243,7 +243,7 @@ class OrderTracker:
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
             case _:
-                return [CanceledByBroker(order_id, reason or _CANCELED_REASON, at)]
+                return [UnfilledCanceled(order_id, reason or _CANCELED_REASON, at)]
 
     def _find_successor(self, report: OrderReport) -> str:
         successor = self._by_broker_id.get(report.replaced_by or "")

@@ -131,7 +131,7 @@ class TrailMoved(NamedTuple):
     level: Decimal
 
 
-class CanceledByBroker(NamedTuple):
+class UnfilledCanceled(NamedTuple):
     """The broker canceled the unfilled quantity without a request, for example of an IOC or FOK order."""
 
     order_id: str
@@ -192,7 +192,7 @@ class CancelRejected(NamedTuple):
     at: datetime
 
 
-MarketEvent = Executed | Triggered | TrailMoved | CanceledByBroker
+MarketEvent = Executed | Triggered | TrailMoved | UnfilledCanceled
 BrokerEvent = (
     MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | CancelRejected | Busted | Charged
 )

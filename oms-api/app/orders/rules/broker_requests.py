@@ -9,7 +9,7 @@ from app.brokers.capabilities import (
     CAPABILITIES_BY_BROKER,
     choose_exit_time,
     choose_oco_support,
-    is_watched_by_service,
+    is_emulated_limit,
 )
 from app.brokers.protocol import OrderState
 from app.brokers.rules.linked_orders import OcoSupport
@@ -212,7 +212,7 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     return (
         is_remote(order)
         and order.role in OCO_ROLES
-        and is_watched_by_service(
+        and is_emulated_limit(
             order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES
         )
     )

@@ -113,6 +113,6 @@ def test_leg_is_replaced_under_its_successor_and_canceled_with_its_group(alpaca,
     (refused,) = broker.replace("AS2", higher._replace(id="AS3", quantity=higher.quantity + 2), NOW)
     assert isinstance(refused, CancelRejected)
     broker.cancel("AT", NOW)
-    wait_until(lambda: {"AT canceled", "AS2 canceled by broker"} <= set(list_events(broker)))
+    wait_until(lambda: {"AT canceled", "AS2 unfilled canceled"} <= set(list_events(broker)))
     assert isinstance(broker.find("AT").final_event, Canceled)
     assert list_open_orders(broker) == []

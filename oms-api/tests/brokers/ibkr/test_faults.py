@@ -10,12 +10,12 @@ from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import (
     Busted,
     Canceled,
-    CanceledByBroker,
     CancelRejected,
     Charged,
     Executed,
     Expired,
     Rejected,
+    UnfilledCanceled,
 )
 from tests.brokers.market import NOON, format_events, parse_order_text
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
@@ -146,7 +146,7 @@ def test_events_of_an_outage_are_read_after_it(tws, broker):
         "A accepted",
         "B accepted",
         "A 10 @ 94.5",
-        "B canceled by broker",
+        "B unfilled canceled",
     ]
     assert count_requests(tws) == 2
 
@@ -255,7 +255,7 @@ def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
     tws.call(tws.exchange.orders.clear)
     assert broker.find("A") is not None  # as it was reported last
     assert broker.find("B") is None
-    wait_until(lambda: [type(event) for event in list_events(broker)].count(CanceledByBroker) >= 1)
+    wait_until(lambda: [type(event) for event in list_events(broker)].count(UnfilledCanceled) >= 1)
 
 
 def test_other_account_than_before_is_not_traded(tws, broker):

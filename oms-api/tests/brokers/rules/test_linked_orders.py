@@ -6,9 +6,9 @@ from app.brokers.capabilities import (
     CAPABILITIES_BY_BROKER,
     choose_exit_time,
     find_linked_refusal,
-    is_watched_by_service,
+    is_emulated_limit,
 )
-from app.brokers.rules.linked_orders import OcoSupport, find_pair_refusal, is_resting
+from app.brokers.rules.linked_orders import OcoSupport, find_pair_refusal, is_stop_order
 from tests.brokers.market import parse_order_text
 
 TARGET, STOP = (
@@ -18,7 +18,7 @@ TARGET, STOP = (
 
 
 def test_stop_rests_and_limit_is_watched():
-    assert [is_resting(order) for order in (TARGET, STOP)] == [False, True]
+    assert [is_stop_order(order) for order in (TARGET, STOP)] == [False, True]
     assert find_pair_refusal([TARGET, STOP]) is None
     assert find_pair_refusal([TARGET]) is None
 
@@ -41,8 +41,8 @@ def test_other_pairs_are_refused(orders):
 
 @pytest.mark.parametrize(("broker", "expected"), [("alpaca", True), ("zerodha", True), ("ibkr", False)])
 def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
-    assert is_watched_by_service(broker, TARGET, is_exit=False) is expected
-    assert not is_watched_by_service(broker, STOP, is_exit=False)
+    assert is_emulated_limit(broker, TARGET, is_exit=False) is expected
+    assert not is_emulated_limit(broker, STOP, is_exit=False)
     exits = [order._replace(time_in_force=choose_exit_time(broker, order)) for order in (TARGET, STOP)]
     assert find_linked_refusal(broker, exits) is None
     assert (find_linked_refusal(broker, [exits[0], exits[0]]) is None) is not expected
@@ -66,7 +66,7 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, oco_support, 
     assert (table.get_oco_support(share), table.can_carry_exits(share)) == (oco_support, carries)
     for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
         assert (table.get_oco_support(other), table.can_carry_exits(other)) == (OcoSupport.EMULATED, False)
-    assert is_watched_by_service("alpaca", TARGET, is_exit=True) is False
+    assert is_emulated_limit("alpaca", TARGET, is_exit=True) is False
     assert not CAPABILITIES_BY_BROKER["zerodha"].can_carry_exits(share)
 
 

@@ -230,7 +230,7 @@ def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kit
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.exchange.close_day()
-    wait_for_events(broker, "A accepted", "A canceled by broker")
+    wait_for_events(broker, "A accepted", "A unfilled canceled")
     assert "end of the day" in broker.list_events()[1].event.reason
 
 

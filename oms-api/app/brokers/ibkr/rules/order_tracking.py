@@ -31,11 +31,11 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
-    CanceledByBroker,
     CancelRejected,
     Charged,
     Rejected,
     Replaced,
+    UnfilledCanceled,
 )
 from app.money import ZERO
 
@@ -166,7 +166,7 @@ class IbkrOrderTracker:
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
             return []
-        end = CanceledByBroker(order_id, _UNKNOWN_NOW, at)
+        end = UnfilledCanceled(order_id, _UNKNOWN_NOW, at)
         self._close(tracked, end)
         return [end]
 
@@ -294,7 +294,7 @@ class IbkrOrderTracker:
         return [final_report.event, *self._reject_request(tracked, _ENDED, at)]
 
     def _close(
-        self, tracked: IbkrTrackedOrder, end: Canceled | CanceledByBroker | Rejected | None = None
+        self, tracked: IbkrTrackedOrder, end: Canceled | UnfilledCanceled | Rejected | None = None
     ) -> None:
         tracked.close(end)
         self._orders_awaiting_fills.pop(tracked.ids[0], None)

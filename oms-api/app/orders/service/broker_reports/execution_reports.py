@@ -8,7 +8,6 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
-    CanceledByBroker,
     CancelRejected,
     Charged,
     Executed,
@@ -17,6 +16,7 @@ from app.brokers.rules.values import (
     Replaced,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.costs.errors import RateUnknown
 from app.errors import Conflict, NotFound
@@ -51,7 +51,7 @@ from app.timestamps import Timestamp
 _ENDS: dict[type[BrokerEvent], Status] = {
     Canceled: Status.CANCELED,
     Expired: Status.EXPIRED,
-    CanceledByBroker: Status.CANCELED,
+    UnfilledCanceled: Status.CANCELED,
     Rejected: Status.REJECTED,
     Replaced: Status.REPLACED,
 }
@@ -116,7 +116,7 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
             _finalize(context, order, Status.CANCELED, at)
         case Expired():
             _finalize(context, order, Status.EXPIRED, at)
-        case CanceledByBroker():
+        case UnfilledCanceled():
             _finalize(context, order, Status.CANCELED, at, broker_reason=event.reason)
         case Rejected():
             _finalize(context, order, Status.REJECTED, at, broker_reason=event.reason)

@@ -8,11 +8,11 @@ from app.brokers.rules.matching import compute_fills, match_without_quote
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import (
     BrokerOrder,
-    CanceledByBroker,
     Executed,
     MarketEvent,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.costs.errors import RateUnknown
 from app.ledger.errors import AmountTooLarge, NoRate
@@ -126,7 +126,7 @@ def apply_broker_events(
                 _trigger_order(context, order, at)
             case TrailMoved():
                 context.order_store.update_fields(order, trail_level=event.level)
-            case CanceledByBroker():
+            case UnfilledCanceled():
                 to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
                 finalize_order(context, order, to, at, order.broker, broker_reason=event.reason)
     match_released_orders(context, at)
