@@ -39,7 +39,7 @@ def choose_oco_support(broker: str, order: BrokerOrder, *, is_exit: bool) -> Oco
 
 
 def is_emulated_limit(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
-    """Return whether the service watches an order of a pair, instead of sending it to the broker."""
+    """Return whether an order is the limit order of an emulated pair; the service sends it at its price."""
     is_emulated = choose_oco_support(broker, order, is_exit=is_exit) is OcoSupport.EMULATED
     return is_emulated and not is_stop_order(order)
 

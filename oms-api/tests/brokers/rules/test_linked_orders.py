@@ -17,7 +17,7 @@ TARGET, STOP = (
 )
 
 
-def test_stop_rests_and_limit_is_watched():
+def test_stop_of_a_pair_is_a_stop_order():
     assert [is_stop_order(order) for order in (TARGET, STOP)] == [False, True]
     assert find_pair_refusal([TARGET, STOP]) is None
     assert find_pair_refusal([TARGET]) is None

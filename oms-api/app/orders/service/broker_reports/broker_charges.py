@@ -8,15 +8,15 @@ from app.costs.rules.booked_charges import parse_components
 from app.ledger.errors import NoRate
 from app.ledger.queries.cash import find_movement_amount
 from app.ledger.rules.cash import CashKind
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry
 from app.money import ZERO, multiply
-from app.orders.rules.execution_verification import get_charge_key
+from app.orders.rules.execution_ids import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_executions
-from app.orders.service.broker_reports.busts import find_execution
+from app.orders.service.execution_changes.busts import find_execution
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp
 
@@ -89,6 +89,6 @@ def _append_cash(
         return
     kind = CashKind.CHARGES if amount < ZERO else CashKind.ADJUSTMENT
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.source, None, instant, key, None, order.broker)
+    origin = CommandOrigin(order.tenant_id, order.source, None, instant, key, None, order.broker)
     entry = CashEntry(kind, amount, reason, symbol=execution.symbol, day=execution.executed_at[:10])
     context.ledger.append_cash(context.get_portfolio(order), origin, entry)

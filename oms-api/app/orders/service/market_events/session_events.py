@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off, waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
-from app.orders.service.broker.linked_exits import sort_pairs, waits_for_quote
+from app.orders.service.broker.order_pairs import sort_pairs, waits_for_swap
 from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.changes.position_closes import close_in_portfolio
 from app.orders.service.command_results import NO_ORDERS, OrderResult
@@ -42,7 +42,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if not waits_for_session(order) or waits_for_quote(context, order):
+    if not waits_for_session(order) or waits_for_swap(context, order):
         return
     if find_order_hold(context, order, at) is not None:
         return
@@ -123,7 +123,7 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
 
 def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
-    origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
+    origin = CommandOrigin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
     command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)
