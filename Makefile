@@ -164,7 +164,7 @@ RULES_TESTS = $(UNIT_TESTS) \
 	$(addprefix tests/,test_health.py brokers/alpaca/test_connection.py strategies) \
 	$(addprefix tests/access/test_,attacks.py workspace_statements.py) \
 	$(addprefix tests/backtests/test_,jobs.py sandbox.py) \
-	$(addprefix tests/brokers/test_,connection_routes.py paper_broker.py) \
+	$(addprefix tests/brokers/test_,connection_routes.py in_memory_broker.py) \
 	$(addprefix tests/events/test_,feed.py horizon.py) \
 	$(addprefix tests/exports/test_,exports.py sheets.py) \
 	$(addprefix tests/identity/test_,access_rules.py administration_rules.py keys.py passwords.py slack_group_rules.py \

@@ -15,9 +15,9 @@ from decimal import Decimal
 from random import Random
 from time import perf_counter
 
-from app.brokers.paper.book import PaperOrderBook
-from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.replay import DecideOrders, replay
+from app.brokers.in_memory.book import InMemoryOrderBook
+from app.brokers.in_memory.broker import InMemoryBroker
+from app.brokers.in_memory.replay import DecideOrders, replay
 from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
@@ -44,19 +44,19 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
             portfolio_id=number % portfolios,
             symbol=symbol,
             side=side,
-            kind=OrderType.LIMIT,
+            type=OrderType.LIMIT,
             quantity=_HUNDRED,
             leaves=_HUNDRED,
             accepted_at=START + number * timedelta(seconds=1),
             limit_price=100 + distance,
-            tick=_CENT,
-            lot=Decimal(1),
+            tick_size=_CENT,
+            lot_size=Decimal(1),
         )
         if number % 10 == 8:
-            order = order._replace(kind=OrderType.STOP, stop_price=100 - distance)
+            order = order._replace(type=OrderType.STOP, stop_price=100 - distance)
         elif number % 10 == 9:
             order = order._replace(
-                kind=OrderType.TRAILING_STOP, trail_amount=abs(distance), trail_level=100 - distance
+                type=OrderType.TRAILING_STOP, trail_amount=abs(distance), trail_level=100 - distance
             )
         yield order
 
@@ -65,7 +65,7 @@ def measure_quotes() -> list[ResultLine]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
     orders_per_symbol = RESTING // SYMBOLS
-    book = PaperOrderBook(
+    book = InMemoryOrderBook(
         order for name in names for order in _create_resting_orders(name, orders_per_symbol, 10)
     )
     durations, event_count = [], 0
@@ -138,7 +138,7 @@ def _build_bars(count: int) -> list[Bar]:
 
 
 def _measure_rate(minute_bars: list[Bar], kind: OrderType) -> float:
-    broker = PaperBroker()
+    broker = InMemoryBroker()
     gc.collect()
     started = perf_counter()
     replay(minute_bars, broker, _create_strategy(kind))
@@ -156,12 +156,12 @@ def _create_strategy(kind: OrderType) -> DecideOrders:
     """
     count = 0
 
-    def decide(bar: Bar, broker: PaperBroker) -> tuple[BrokerOrder, ...]:
+    def decide(bar: Bar, broker: InMemoryBroker) -> tuple[BrokerOrder, ...]:
         nonlocal count
         count += 1
         if count % BARS_AN_ORDER:
             return ()
-        for resting in broker.open_orders():
+        for resting in broker.list_open_orders():
             broker.cancel(resting.id, bar.start)
         side = _SIDES[count // BARS_AN_ORDER % 2]
         limit = bar.close - side.sign * 5 * _CENT if kind is OrderType.LIMIT else None

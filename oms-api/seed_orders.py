@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from app.assembly.components import create_market
 from app.audit.service import AuditEntry, record_entries
-from app.brokers.paper.environment import load_paper_settings
+from app.brokers.paper_settings import load_paper_settings
 from app.brokers.rules.values import Rejected
 from app.calendars.service import Calendars
 from app.config import Settings

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.assembly.components import create_market
-from app.brokers.paper.environment import load_paper_settings
+from app.brokers.paper_settings import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.command_line import CANNOT, open_database, run_program

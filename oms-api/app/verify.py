@@ -34,7 +34,7 @@ from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Finding, LedgerCheck
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import VerificationResult, verify_ledger
-from app.market_data.service.marks import verify_marks
+from app.market_data.service.mark_overrides import verify_mark_overrides
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.approval.approval_verification import verify_approvals
@@ -84,7 +84,7 @@ PARTS: dict[str, Callable[[Connection, VerificationResult], object]] = {
     "the portfolios": _build_check(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _build_check(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _build_check(RecordCheck.CALENDAR, verify_calendars),
-    "the marks": _build_check(RecordCheck.MARK, verify_marks),
+    "the marks": _build_check(RecordCheck.MARK, verify_mark_overrides),
     "the corporate actions": _build_check(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _build_check(RecordCheck.IDENTITY, verify_identities),
     "the day closes": _build_check(RecordCheck.DAY_CLOSE, verify_day_closes),

@@ -10,7 +10,7 @@ from app.assembly.security import create_address_policy, create_broker_address_p
 from app.backup import create_backup_keys
 from app.backup_job import BackupJob
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS
-from app.brokers.paper.environment import load_paper_settings
+from app.brokers.paper_settings import load_paper_settings
 from app.brokers.service.instrument_loader import InstrumentLoader
 from app.brokers.service.log_in_reminder import LogInReminder
 from app.calendars.service import Calendars

@@ -16,7 +16,7 @@ from app.assembly.startup import ManagedComponents
 from app.audit.service import AuditWriter
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import create_adapter
-from app.brokers.paper.environment import load_paper_settings
+from app.brokers.paper_settings import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.circuit_breaker import CircuitState

@@ -1,1 +1,1 @@
-"""Order execution: the broker interface, and the paper broker, which needs no account."""
+"""Order execution: the broker interface, its adapters, and the rules of the paper market."""

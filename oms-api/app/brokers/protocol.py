@@ -27,14 +27,14 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is the event that ended the order unfilled; None if the order is open or filled, or its end was not
-    reported. `is_waiting` is true for an exit that waits for its entry.
+    `final_event` ended the order unfilled. It is None if the order is open or filled, or if its end was not
+    reported. `is_waiting_for_entry` is true for an exit that the broker holds until its entry has filled.
     """
 
     order: BrokerOrder
     is_open: bool
-    end: Canceled | Expired | Rejected | Replaced | None = None
-    is_waiting: bool = False
+    final_event: Canceled | Expired | Rejected | Replaced | None = None
+    is_waiting_for_entry: bool = False
 
 
 class BrokerEventRecord(NamedTuple):
@@ -74,16 +74,14 @@ class Broker(Protocol):
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
         """Request the replacement of an order by `successor`.
 
-        The event is Replaced, or CancelRejected if the order is not working.
-
-        The successor's quantity is the total of both orders. Fills of the old order count towards it,
-        independent of its `leaves`.
+        The event is Replaced, or CancelRejected if the order is not working. The successor's quantity is the
+        total of both orders. Fills of the old order count towards it, independent of its `leaves`.
         """
 
     def find(self, order_id: str) -> OrderState | None:
         """Return the broker's state of an order, or None if the broker never received it."""
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def list_open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
 
     def list_positions(self) -> Sequence[BrokerPosition]:

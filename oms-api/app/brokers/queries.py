@@ -50,7 +50,7 @@ CONNECTIONS = RecordTable(BrokerConnectionRow, StoredConnection)
 
 
 def list_connections(connection: Connection, tenant_id: int | None = None) -> list[StoredConnection]:
-    """Return the connections of a tenant by name, or those of every tenant that `connection` can read."""
+    """Return the connections of a tenant, or of every tenant that `connection` can read, by name."""
     query = CONNECTIONS.select().order_by(BrokerConnectionRow.tenant_id, BrokerConnectionRow.name)
     return CONNECTIONS.read(connection, query if tenant_id is None else query.filter_by(tenant_id=tenant_id))
 

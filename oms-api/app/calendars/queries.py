@@ -16,8 +16,8 @@ from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", CalendarDayRow.__table__)
 _KEY = ("market", "date")
-_FACTS = ("kind", "sessions", "name", "source")
-_COLUMNS = (*_KEY, *_FACTS, "version", "set_by", "set_at")
+_FACT_COLUMNS = ("kind", "sessions", "name", "source")
+_COLUMNS = (*_KEY, *_FACT_COLUMNS, "version", "set_by", "set_at")
 
 
 def load_version(connection: Connection) -> int:
@@ -27,7 +27,7 @@ def load_version(connection: Connection) -> int:
 
 def list_overrides(connection: Connection) -> list[CalendarOverride]:
     """Return every date that the operator set."""
-    columns = [_TABLE.c[name] for name in (*_KEY, *_FACTS)]
+    columns = [_TABLE.c[name] for name in (*_KEY, *_FACT_COLUMNS)]
     return [_parse_override(*row) for row in connection.execute(select(*columns))]
 
 

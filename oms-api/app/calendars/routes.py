@@ -58,7 +58,7 @@ async def get_clock(
 ) -> Response:  # fmt: skip
     """Get whether a market is open now, and when it opens and closes next."""
     await readers.run_single(calendars.refresh)
-    clock = calendars.read_clock(query.market, query.segment, now())
+    clock = calendars.compute_clock(query.market, query.segment, now())
     return build_json_response(serialize_clock(query.market, query.segment, clock))
 
 

@@ -64,7 +64,9 @@ class Calendars(ReleasedCalendars):
         """Return a date that was set, with the sessions of the segment SHARES."""
         return self.get_calendar(market).list_days(day, day)[0]
 
-    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> MarketClock:
+    def compute_clock(
+        self, market: MarketIdentifier, segment: MarketSegment, instant: datetime
+    ) -> MarketClock:
         """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
@@ -96,19 +98,20 @@ def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each date that differs from the last value of the operator in the audit log."""
     stored_rows = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
-        act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)
+        entry.target: (number, entry)
+        for number, entry in enumerate(list_actions(connection, "calendar.set"), 1)
     }
     for target in sorted(stored_rows.keys() | expected.keys()):
-        place = f"calendar day {target}"
+        location = f"calendar day {target}"
         if target not in stored_rows or target not in expected:
             missing = "row" if target not in stored_rows else "audit entry"
-            yield ActionDifference(place, missing, "none", "one")
+            yield ActionDifference(location, missing, "none", "one")
             continue
-        version, act = expected[target]
+        version, entry = expected[target]
         row = stored_rows[target]
         fields = row | {"sessions": orjson.loads(row["sessions"])}
-        written_fields = {"version": version, "set_by": act.actor, "set_at": act.at}
-        yield from find_differences(place, fields, act.after | written_fields)
+        written_fields = {"version": version, "set_by": entry.actor, "set_at": entry.at}
+        yield from find_differences(location, fields, entry.after | written_fields)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

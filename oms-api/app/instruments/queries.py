@@ -112,7 +112,7 @@ def list_instruments(
     return [_build_instrument(tuple(row)) for row in connection.execute(query)]
 
 
-def list_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredInstrument]:
+def load_all_instruments(connection: Connection) -> dict[InstrumentKey, StoredInstrument]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))

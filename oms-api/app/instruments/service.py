@@ -78,7 +78,7 @@ def set_terms(
 
 def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
-    stored_instruments = queries.list_all_instruments(connection)
+    stored_instruments = queries.load_all_instruments(connection)
     aliases = queries.load_aliases(connection, list(stored_instruments))
     expected = {
         InstrumentKey(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")

@@ -10,7 +10,7 @@ class NoQuote(NotFound):
         super().__init__(f"There is no quote of {symbol}; publish one with `PUT /quotes/{{symbol}}`.")
 
 
-class NoOverride(NotFound):
+class NoMarkOverride(NotFound):
     """Raised when the mark of the symbol is not set."""
 
     def __init__(self, symbol: str) -> None:

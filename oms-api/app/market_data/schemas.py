@@ -102,7 +102,7 @@ class MarkIn(FrozenRequestModel):
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
-    def build_override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
+    def build_mark_override(self, symbol: str, set_by: str, at: datetime) -> MarkOverride:
         """Return the mark that `set_by` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed

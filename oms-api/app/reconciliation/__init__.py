@@ -1,1 +1,1 @@
-"""Compare orders, executions, positions and cash with those of a broker."""
+"""Compare orders, executions, positions and cash with a broker's."""

@@ -81,9 +81,9 @@ class StoredPosition(NamedTuple):
 
 _PORTFOLIOS = RecordTable(Portfolio, ComparedPortfolio)
 _POSITIONS = RecordTable(PositionRow, StoredPosition)
-_STORED = Issue._fields[:-1]
-_COLUMNS = (*(getattr(ReconciliationIssueRow, name) for name in _STORED), Portfolio.name)
-_IS_PORTFOLIO_OF_ISSUE = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
+_STORED_COLUMNS = Issue._fields[:-1]
+_COLUMNS = (*(getattr(ReconciliationIssueRow, name) for name in _STORED_COLUMNS), Portfolio.name)
+_PORTFOLIO_CONDITION = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
     Portfolio.id == ReconciliationIssueRow.portfolio_id
 )
 
@@ -92,7 +92,7 @@ def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilte
     """Return issues of a tenant, newest first."""
     statement = (
         select(*_COLUMNS)
-        .join(Portfolio, _IS_PORTFOLIO_OF_ISSUE)
+        .join(Portfolio, _PORTFOLIO_CONDITION)
         .where(ReconciliationIssueRow.tenant_id == tenant_id)
     )
     if issue_filter.status is not None:
@@ -109,7 +109,7 @@ def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue |
     """Return an issue of the tenant, None if it does not exist."""
     conditions = (ReconciliationIssueRow.tenant_id == tenant_id, ReconciliationIssueRow.id == issue_id)
     row = connection.execute(
-        select(*_COLUMNS).join(Portfolio, _IS_PORTFOLIO_OF_ISSUE).where(*conditions)
+        select(*_COLUMNS).join(Portfolio, _PORTFOLIO_CONDITION).where(*conditions)
     ).one_or_none()
     return None if row is None else Issue._make(row)
 
@@ -121,14 +121,14 @@ def list_open_or_ignored_issues(connection: Connection, tenant_id: int, name: st
         ReconciliationIssueRow.connection == name,
         or_(ReconciliationIssueRow.status == "open", ReconciliationIssueRow.action == IGNORED),
     )
-    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_PORTFOLIO_OF_ISSUE).where(*conditions))
+    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _PORTFOLIO_CONDITION).where(*conditions))
     return [Issue._make(row) for row in rows]
 
 
 def insert_issue(connection: Connection, issue: Issue) -> None:
     """Insert an issue."""
     connection.execute(
-        insert(ReconciliationIssueRow).values({name: getattr(issue, name) for name in _STORED})
+        insert(ReconciliationIssueRow).values({name: getattr(issue, name) for name in _STORED_COLUMNS})
     )
 
 
@@ -157,7 +157,9 @@ def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -
     return _PORTFOLIOS.find(connection, tenant_id=tenant_id, broker_connection=name)
 
 
-def list_held_amounts(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, HeldAmount]:
+def load_held_amounts_by_symbol(
+    connection: Connection, tenant_id: int, portfolio_id: int
+) -> dict[str, HeldAmount]:
     """Return the positions of a portfolio by symbol, over all products, without flat ones."""
     held_amounts: dict[str, HeldAmount] = {}
     for symbol, positions in list_positions(connection, tenant_id, portfolio_id).items():

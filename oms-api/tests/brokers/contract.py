@@ -55,7 +55,7 @@ class BrokerContract:
     def test_order_is_accepted_and_works(self, scenario):
         scenario.broker.submit(scenario.resting_order, scenario.now)
         assert list_event_types(scenario, scenario.resting_order.id) == [Accepted]
-        assert [order.id for order in scenario.broker.open_orders()] == [scenario.resting_order.id]
+        assert [order.id for order in scenario.broker.list_open_orders()] == [scenario.resting_order.id]
         report = scenario.broker.find(scenario.resting_order.id)
         assert report is not None
         assert report.is_open
@@ -76,7 +76,7 @@ class BrokerContract:
         assert list_event_types(scenario, scenario.filling_order.id) == [Accepted, Executed]
         assert fill.quantity == scenario.filling_order.quantity
         assert fill.value == fill.quantity * fill.price
-        assert scenario.broker.open_orders() == []
+        assert scenario.broker.list_open_orders() == []
         (position,) = scenario.broker.list_positions()
         assert position.quantity == scenario.filling_order.side.sign * fill.quantity
         assert position.cost == scenario.filling_order.side.sign * fill.value
@@ -117,7 +117,7 @@ class BrokerContract:
         )
         scenario.broker.replace(scenario.resting_order.id, successor, scenario.now)
         assert list_event_types(scenario, scenario.resting_order.id) == [Accepted, Replaced]
-        assert [order.id for order in scenario.broker.open_orders()] == ["successor"]
+        assert [order.id for order in scenario.broker.list_open_orders()] == ["successor"]
         scenario.fill(successor)
         (fill,) = scenario.broker.list_executions()
         assert (fill.order_id, fill.quantity) == ("successor", scenario.resting_order.quantity * 2)

@@ -40,10 +40,10 @@ def parse_order_text(order_text: str, order_id: str = "A", **changes: Any) -> Br
         if word in _PRICES:
             fields[_PRICES[word]] = Decimal(options.pop(0))
         elif word == "triggered":
-            fields["triggered"] = True
+            fields["is_triggered"] = True
         else:
             fields["time_in_force"] = TimeInForce(word)
-    fields |= {"tick": CENT, "lot": Decimal(1)} | changes
+    fields |= {"tick_size": CENT, "lot_size": Decimal(1)} | changes
     size = Decimal(quantity)
     return BrokerOrder(order_id, 1, "X", Side(side), OrderType(kind), size, size, NOON)._replace(**fields)
 

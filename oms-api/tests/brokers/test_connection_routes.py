@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from app.assembly.security import create_broker_key_ring
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.paper.broker import PaperBroker
+from app.brokers.in_memory.broker import InMemoryBroker
 from app.brokers.rules.values import Account
 from app.brokers.service.credentials import rotate_credentials
 from app.database import METADATA, set_all_tenants_scope, unit_of_work
@@ -34,7 +34,7 @@ def assert_ok(response, status=200):
     return response.json() if response.content else None
 
 
-class AccountBroker(PaperBroker):
+class AccountBroker(InMemoryBroker):
     """A broker of which only the account matters."""
 
     def __init__(self, number="PA1", is_paper=True):

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.replay import replay
+from app.brokers.in_memory.broker import InMemoryBroker
+from app.brokers.in_memory.replay import replay
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Accepted, Executed
 from tests.brokers.market import NOON, parse_bar_text, parse_order_text
@@ -22,7 +22,7 @@ def gapped_starts(draw: st.DrawFn) -> list[datetime]:
 
 def _replay(starts, latency, made_at, backdated=timedelta(0)):
     """Return the events of a market order that is made on the bar at `made_at`."""
-    broker = PaperBroker(PaperSettings(latency=latency))
+    broker = InMemoryBroker(PaperSettings(latency=latency))
 
     def decide(market_view, _):
         stamp = market_view.start - backdated
@@ -48,7 +48,7 @@ def test_order_is_accepted_at_the_end_of_its_bar():
 
 
 def test_length_of_the_bars_is_the_delay_of_their_orders():
-    broker, hour = PaperBroker(), timedelta(hours=1)
+    broker, hour = InMemoryBroker(), timedelta(hours=1)
 
     def decide(market_view, _):
         return [parse_order_text("BUY 10 MARKET")] if market_view.start == NOON else []

@@ -115,7 +115,7 @@ def test_last_representable_dates_cause_no_server_error(api):
     ],
 )
 def test_clock_shows_unknown_values_as_unknown(market, instant, expected):
-    clock = Calendars.load().read_clock(
+    clock = Calendars.load().compute_clock(
         MarketIdentifier(market), MarketSegment.SHARES, datetime.fromisoformat(instant)
     )
     closes = None if expected[2] is None else datetime.fromisoformat(expected[2])

@@ -8,7 +8,7 @@ import pytest
 from app.clock import utc_now
 from app.database import set_all_tenants_scope
 from app.instruments.rules import InstrumentKey
-from app.market_data.queries.marks import load_overrides
+from app.market_data.queries.mark_overrides import load_mark_overrides
 from app.market_data.rules.base_prices import is_currency_pair
 from app.timestamps import format_timestamp
 from app.verify import check_database
@@ -90,9 +90,9 @@ def test_expired_override_is_not_used(service, api):
     set_mark(api)
     key = InstrumentKey(api.tenant_id, "AAPL")
     with service.open_connection() as connection:
-        assert load_overrides(connection, [key], utc_now())[key].price == 80
-        assert load_overrides(connection, [key], utc_now() + 2 * HOUR) == {}
-        assert load_overrides(connection, [key], utc_now() - HOUR) == {}
+        assert load_mark_overrides(connection, [key], utc_now())[key].price == 80
+        assert load_mark_overrides(connection, [key], utc_now() + 2 * HOUR) == {}
+        assert load_mark_overrides(connection, [key], utc_now() - HOUR) == {}
 
 
 @pytest.mark.any_database

@@ -3,10 +3,10 @@
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.capabilities import TABLES
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.capabilities import CAPABILITIES_BY_BROKER
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, RequestRateLimiter
 from app.brokers.remote.rest_client import RestTimeouts
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.zerodha.broker import ZerodhaBroker
 from app.verify import verify_database
 from tests.brokers.standins.alpaca.fixtures import CREDENTIALS, alpaca, running_alpaca  # noqa: F401 - fixtures
@@ -25,9 +25,9 @@ def create_broker(alpaca):  # noqa: F811 - the fixture
     brokers = []
 
     def create():
-        budget = RequestBudget(LocalTokenBucket(100_000))
+        rate_limiter = RequestRateLimiter(LocalTokenBucket(100_000))
         timeouts = RestTimeouts(response=WAIT_SECONDS)
-        brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
+        brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, rate_limiter=rate_limiter, timeouts=timeouts))
         return brokers[-1]
 
     yield create
@@ -57,10 +57,14 @@ def create_zerodha_broker(kite):
     brokers = []
 
     def create():
-        budget = RequestBudget(LocalTokenBucket(100_000))
+        rate_limiter = RequestRateLimiter(LocalTokenBucket(100_000))
         timeouts = RestTimeouts(response=WAIT_SECONDS)
         broker = ZerodhaBroker(
-            kite.url, ZERODHA_CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts
+            kite.url,
+            ZERODHA_CREDENTIALS,
+            rate_limiter=rate_limiter,
+            query_rate_limiter=rate_limiter,
+            timeouts=timeouts,
         )
         brokers.append(broker)
         return broker
@@ -73,8 +77,10 @@ def create_zerodha_broker(kite):
 @pytest.fixture
 def unlinked(monkeypatch):
     """Let the broker link no orders, as Alpaca does for fractions."""
-    table = TABLES["alpaca"]._replace(get_pairing=lambda _: Pairing.EMULATED, can_carry_exits=lambda _: False)
-    monkeypatch.setitem(TABLES, "alpaca", table)
+    table = CAPABILITIES_BY_BROKER["alpaca"]._replace(
+        get_oco_support=lambda _: OcoSupport.EMULATED, can_carry_exits=lambda _: False
+    )
+    monkeypatch.setitem(CAPABILITIES_BY_BROKER, "alpaca", table)
 
 
 @pytest.fixture

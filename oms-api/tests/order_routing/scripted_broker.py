@@ -11,7 +11,7 @@ from sqlalchemy import text
 from typing_extensions import override
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
-from app.brokers.paper.broker import PaperBroker
+from app.brokers.in_memory.broker import InMemoryBroker
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.queries import CONNECTIONS, StoredConnection, find_connection
 from app.brokers.rules.values import (
@@ -42,7 +42,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-class ScriptedBroker(PaperBroker):
+class ScriptedBroker(InMemoryBroker):
     """Works orders, and counts how often each was received."""
 
     is_in_process = False
@@ -58,15 +58,17 @@ class ScriptedBroker(PaperBroker):
 
     @override
     def submit(self, order: BrokerOrder, at: Any) -> Sequence[BrokerEvent]:
-        return self._receive("submit", order.id, lambda: PaperBroker.submit(self, order, at))
+        return self._receive("submit", order.id, lambda: InMemoryBroker.submit(self, order, at))
 
     @override
     def cancel(self, order_id: str, at: Any) -> Sequence[BrokerEvent]:
-        return self._receive("cancel", order_id, lambda: PaperBroker.cancel(self, order_id, at))
+        return self._receive("cancel", order_id, lambda: InMemoryBroker.cancel(self, order_id, at))
 
     @override
     def replace(self, order_id: str, successor: BrokerOrder, at: Any) -> Sequence[BrokerEvent]:
-        return self._receive("replace", order_id, lambda: PaperBroker.replace(self, order_id, successor, at))
+        return self._receive(
+            "replace", order_id, lambda: InMemoryBroker.replace(self, order_id, successor, at)
+        )
 
     @override
     def find(self, order_id: str) -> OrderState | None:

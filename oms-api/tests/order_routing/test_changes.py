@@ -204,7 +204,7 @@ def test_cancel_that_crosses_a_replacement_reaches_the_successor(routing):
     routing.harness.cancel(order)
     routing.run_session(30)
     assert find_successor(routing, order).status is Status.CANCELED
-    assert list(routing.broker.open_orders()) == []
+    assert list(routing.broker.list_open_orders()) == []
     assert routing.list_open_requests() == []
 
 

@@ -52,7 +52,7 @@ def fill_order(routing, order, quantity, price="90"):
 
 def check_protection(routing, quantity):
     """Check that the working orders at the broker close the position, and no more."""
-    resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
+    resting = [order for order in routing.broker.list_open_orders() if order.side == "SELL"]
     assert sum(order.leaves for order in resting) == quantity
 
 
@@ -151,7 +151,7 @@ def run_until_known(routing, fault):
     """Let the outcome of a fault become known; the exits never exceed the position meanwhile."""
     for _ in range(70 if fault in (LOST, KILLED_BEFORE) else 10):
         routing.run_session(1)
-        resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
+        resting = [order for order in routing.broker.list_open_orders() if order.side == "SELL"]
         assert sum(order.leaves for order in resting) <= 10
 
 
@@ -161,7 +161,7 @@ def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected_ent
     set_exits(routing, 130, 70)
     run_until_known(routing, fault)
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
-    assert {order.stop_price for order in routing.broker.open_orders()} == {70}
+    assert {order.stop_price for order in routing.broker.list_open_orders()} == {70}
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
@@ -350,7 +350,7 @@ def test_exit_that_ended_with_the_day_is_sent_again_with_the_next_quote(routing)
     entry = routing.place_working_order(quantity="1.5", time_in_force="DAY", **EXITS)
     routing.entry = entry
     fill_order(routing, entry, "1.5")
-    [stop] = [order for order in routing.broker.open_orders() if order.side == "SELL"]
+    [stop] = [order for order in routing.broker.list_open_orders() if order.side == "SELL"]
     assert stop.time_in_force == "DAY"  # Alpaca takes fractions for a day only
     routing.harness.advance_clock(hours=12)
     routing.broker.cancel(stop.id, routing.harness.now)

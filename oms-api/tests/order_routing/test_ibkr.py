@@ -276,7 +276,7 @@ def test_exit_that_tws_kept_is_canceled_there_before_it_is_known_to_work(
     tws.exchange.keeps_children = True
     with monkeypatch.context() as patch:
         patch.setattr(tws.exchange, "publish_state", lambda _: None)
-        patch.setattr("app.brokers.ibkr.order_log.OrderLog.is_reading_due", False)
+        patch.setattr("app.brokers.ibkr.order_report_processor.OrderReportProcessor.is_reading_due", False)
         routing.harness.cancel(bracket_entry)
         run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
         assert describe_orders(routing) == WAITING

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, RequestRateLimiter
 from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL_STATUSES
 from app.verify import verify_database
@@ -77,8 +77,10 @@ def program(tmp_path):
 
 @pytest.fixture
 def routing(engine, program):
-    budget = RequestBudget(LocalTokenBucket(100_000))
-    broker = AlpacaBroker(program.url, CREDENTIALS, budget=budget, timeouts=RestTimeouts(response=20.0))
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(100_000))
+    broker = AlpacaBroker(
+        program.url, CREDENTIALS, rate_limiter=rate_limiter, timeouts=RestTimeouts(response=20.0)
+    )
     yield connect_portfolio(engine, lambda: broker)
     broker.close()
 

@@ -38,7 +38,7 @@ def act_at_random(routing, draw, orders):
         routing.harness.cancel(order)
     elif choice < 0.4:
         routing.harness.replace(order, quantity="20")
-    working = list(routing.broker.open_orders())
+    working = list(routing.broker.list_open_orders())
     if working and draw.random() < 0.7:
         routing.broker.fill(draw.choice(working), draw.choice(("1", "10")))
 
@@ -68,6 +68,6 @@ def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
         for order_id, status in routing.harness.query("SELECT id, status FROM orders")
         if Status(status) not in FINAL_STATUSES
     }
-    assert own_executions == {order.id for order in routing.broker.open_orders()}
+    assert own_executions == {order.id for order in routing.broker.list_open_orders()}
     [(own_quantity,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(own_quantity)) == sum(fill.quantity for fill in fills)

@@ -70,8 +70,8 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `uncovered_line_count` is the number of lines that no head covers: lines newer than the head of their chain,
-    and all lines of chains without a head.
+    `uncovered_line_count` is the number of lines that no head covers: lines newer than the head of their
+    chain, and all lines of chains without a head.
     """
 
     formats: Sequence[ExportFormat]

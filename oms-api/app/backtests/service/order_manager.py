@@ -14,7 +14,7 @@ from app.backtests.service.recorder import Recorder
 from app.backtests.service.risk_evaluation import RiskEvaluator
 from app.backtests.service.sessions import BacktestSessions
 from app.backtests.service.split_orders import restate_after_split
-from app.brokers.paper.book import PaperOrderBook
+from app.brokers.in_memory.book import InMemoryOrderBook
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
@@ -61,7 +61,7 @@ class OrderManager:
         self.orders_by_symbol: dict[str, dict[str, BacktestOrder]] = {}
         self.notices: deque[Notice] = deque()
         self.risk = RiskEvaluator(settings, account, self.orders_by_symbol, find_price)
-        self._book = PaperOrderBook()
+        self._book = InMemoryOrderBook()
         self._exits = ExitManager(self._create_order, self._reduce_exit)
         self._instruments: dict[str, Instrument] = {}
         self.count = 0  # of orders, including denied ones
@@ -275,7 +275,7 @@ class OrderManager:
         """Copy the quantities of the filled order's siblings, which the fill has reduced."""
         if order.group is not None:
             for working_order in self._book.list_orders(symbol):
-                if working_order.group == order.group:
+                if working_order.group_id == order.group:
                     self.orders_by_symbol[symbol][working_order.id].quantity = working_order.quantity
 
     def _release_exits(self, order: BacktestOrder, now: int) -> None:

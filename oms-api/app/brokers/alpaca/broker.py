@@ -7,7 +7,6 @@ from datetime import datetime
 from typing_extensions import override
 
 from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, is_duplicate_order
-from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.alpaca.rules import requests, responses
 from app.brokers.alpaca.rules.capabilities import (
@@ -15,14 +14,15 @@ from app.brokers.alpaca.rules.capabilities import (
     find_refusal,
     find_replacement_refusal,
 )
-from app.brokers.alpaca.rules.links import build_links
+from app.brokers.alpaca.rules.leg_registry import build_leg_links
+from app.brokers.alpaca.shared_leg_registry import SharedLegRegistry
 from app.brokers.alpaca.stream import AlpacaOrderStream
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
-from app.brokers.remote.request_budget import RequestBudget
+from app.brokers.remote.request_rate_limiter import RequestRateLimiter
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
-from app.brokers.rules.linked_orders import OrderLink
+from app.brokers.rules.linked_orders import LegLink
 from app.brokers.rules.order_reports import MalformedResponse, OrderReport, OrderUpdate, require_list
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, CancelRejected
 from app.clock import Now, utc_now
@@ -43,12 +43,12 @@ class AlpacaBroker(RemoteBroker):
         portfolio_id: int = 0,
         *,
         now: Now = utc_now,
-        budget: RequestBudget | None = None,
+        rate_limiter: RequestRateLimiter | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
-        self._client = AlpacaClient(base_url, credentials, budget, timeouts)
-        self._linked = LinkedOrders()
-        super().__init__(self._client, AlpacaOrderReader(self._client, self._linked), portfolio_id, now)
+        self._client = AlpacaClient(base_url, credentials, rate_limiter, timeouts)
+        self._leg_registry = SharedLegRegistry()
+        super().__init__(self._client, AlpacaOrderReader(self._client, self._leg_registry), portfolio_id, now)
         stream_url = base_url.rstrip("/").replace("http", "ws", 1) + "/stream"
         self.stream = AlpacaOrderStream(stream_url, credentials, self)
 
@@ -81,7 +81,7 @@ class AlpacaBroker(RemoteBroker):
             self._state.untrack(order_id)
             return self._state.record([CancelRejected(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
-        for linked_id in self._linked.list_group(order_id):  # Alpaca cancels them too
+        for linked_id in self._leg_registry.list_group(order_id):  # Alpaca cancels them too
             self._state.await_report(linked_id)
         try:
             self._client.delete(f"/v2/orders/{tracked.broker_id}")
@@ -108,13 +108,13 @@ class AlpacaBroker(RemoteBroker):
         self._state.await_report(order_id)
         is_linked = bool(report.order_class)
         body = requests.build_replacement(successor, successor.quantity - report.filled, is_linked=is_linked)
-        self._linked.move_legs(order_id, successor.id)
+        self._leg_registry.move_legs(order_id, successor.id)
         try:
             response = self._client.patch(f"/v2/orders/{report.broker_id}", body)
         except (BrokerUnavailable, RequestRefused) as error:
             tracked.successor_id = tracked.assumed_filled = None
             self._state.untrack(successor.id)
-            self._linked.move_legs(successor.id, order_id)
+            self._leg_registry.move_legs(successor.id, order_id)
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([CancelRejected(order_id, error.message, at)])
@@ -125,15 +125,15 @@ class AlpacaBroker(RemoteBroker):
         """Return Alpaca's state of an order, and read the orders that were sent with it."""
         state = super().find(order_id)
         if state is not None:
-            for leg_id in self._linked.list_legs(order_id):
+            for leg_id in self._leg_registry.list_legs(order_id):
                 if self._state.track(leg_id).report is None:
                     self._read(leg_id)
             self._receive_waiting_updates()
         return state
 
-    def add_links(self, links: Iterable[OrderLink]) -> None:
+    def add_leg_links(self, links: Iterable[LegLink]) -> None:
         """Note the linked orders that an earlier process sent."""
-        self._linked.add(links)
+        self._leg_registry.add(links)
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
@@ -147,14 +147,14 @@ class AlpacaBroker(RemoteBroker):
 
     def receive_update(self, update: OrderUpdate) -> None:
         """Apply an event of the stream."""
-        identified_update = self._linked.assign_update_order_id(update)
+        identified_update = self._leg_registry.assign_update_order_id(update)
         if identified_update is not None:
             self._apply_update(identified_update)
 
     def _apply_update(self, update: OrderUpdate) -> None:
         excess = self._state.receive_update(update)
         if update.order.status == "filled":  # Alpaca reports no event of the stop that it holds
-            for held_report in self._linked.list_held([update.order]):
+            for held_report in self._leg_registry.list_held([update.order]):
                 self._state.apply_report(held_report)
         if excess is not None:
             _LOG.warning(
@@ -170,24 +170,24 @@ class AlpacaBroker(RemoteBroker):
     def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
         """Record the new events of an order and its legs, and the events that the stream reported before."""
         events = list[BrokerEvent]()
-        for identified_report in self._linked.assign_order_ids([report]):
+        for identified_report in self._leg_registry.assign_order_ids([report]):
             events += self._state.apply_report(identified_report)
         self._receive_waiting_updates()
         return events
 
     def _receive_waiting_updates(self) -> None:
-        for update in self._linked.pop_updates():
+        for update in self._leg_registry.pop_updates():
             self.receive_update(update)
 
     def _track(self, order: BrokerOrder) -> None:
-        self._linked.add(build_links(order))
-        for tracked_order in (order, *order.linked):
+        self._leg_registry.add(build_leg_links(order))
+        for tracked_order in (order, *order.linked_orders):
             self._state.track(tracked_order.id)
         self._state.await_report(order.id)
 
     def _untrack(self, order: BrokerOrder) -> None:
-        self._linked.remove(order.id)
-        for tracked_order in (order, *order.linked):
+        self._leg_registry.remove(order.id)
+        for tracked_order in (order, *order.linked_orders):
             self._state.untrack(tracked_order.id)
 
     def _list_positions(self) -> list[BrokerPosition]:

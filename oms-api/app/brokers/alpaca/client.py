@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, Priority, RequestRateLimiter
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 
 LABEL = "Alpaca"
@@ -30,15 +30,15 @@ class AlpacaClient(RestClient):
         self,
         base_url: str,
         credentials: AlpacaCredentials,
-        budget: RequestBudget | None = None,
+        rate_limiter: RequestRateLimiter | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
         headers = {
             "APCA-API-KEY-ID": credentials.key_id,
             "APCA-API-SECRET-KEY": credentials.secret_key,
         }
-        budget = budget or RequestBudget(LocalTokenBucket(), label=LABEL)
-        super().__init__(LABEL, base_url, headers, budget, timeouts)
+        rate_limiter = rate_limiter or RequestRateLimiter(LocalTokenBucket(), label=LABEL)
+        super().__init__(LABEL, base_url, headers, rate_limiter, timeouts)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create a resource. Raises BrokerUnavailable, BrokerOutcomeUnknown or RequestRefused."""

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.brokers.alpaca.client import AlpacaClient
-from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.rules.responses import format_client_order_id, parse_activity, parse_order
+from app.brokers.alpaca.shared_leg_registry import SharedLegRegistry
 from app.brokers.remote.rest_client import RequestRefused
 from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport, require_list
 from app.timestamps import format_timestamp
@@ -23,17 +23,17 @@ _LOG = logging.getLogger(__name__)
 class AlpacaOrderReader:
     """Reads the orders and fills of an account."""
 
-    def __init__(self, client: AlpacaClient, linked: LinkedOrders) -> None:
-        self._client, self._linked = client, linked
+    def __init__(self, client: AlpacaClient, leg_registry: SharedLegRegistry) -> None:
+        self._client, self._leg_registry = client, leg_registry
 
     def find(self, order_id: str) -> OrderReport | None:
         """Return the order of our id, or None if Alpaca never received it."""
-        primary_id = self._linked.find_primary(order_id)
+        primary_id = self._leg_registry.find_primary(order_id)
         if primary_id is None:
             return self._find_primary(order_id)
-        broker_id = self._linked.find_broker_id(order_id)
+        broker_id = self._leg_registry.find_broker_id(order_id)
         if broker_id is None and self._find_primary(primary_id) is not None:
-            broker_id = self._linked.find_broker_id(order_id)
+            broker_id = self._leg_registry.find_broker_id(order_id)
         return self._find_by_client_id(order_id) if broker_id is None else self.find_by_broker_id(broker_id)
 
     def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
@@ -45,12 +45,12 @@ class AlpacaOrderReader:
     def list_open(self) -> list[OrderReport]:
         """Return the open orders, oldest first, and the legs that Alpaca holds, which its list leaves out."""
         self._read_legs()
-        reports = self._linked.assign_order_ids(list(self._iterate_orders({"status": "open"}, None)))
-        return reports + self._linked.list_held(reports)
+        reports = self._leg_registry.assign_order_ids(list(self._iterate_orders({"status": "open"}, None)))
+        return reports + self._leg_registry.list_held(reports)
 
     def list_since(self, since: datetime) -> list[OrderReport]:
         """Return all orders that were submitted after `since`, oldest first."""
-        return self._linked.assign_order_ids(
+        return self._leg_registry.assign_order_ids(
             list(self._iterate_orders({"status": "all", "nested": "true"}, since))
         )
 
@@ -74,19 +74,19 @@ class AlpacaOrderReader:
 
     def _read_legs(self) -> None:
         """Read Alpaca's ids of the legs that an earlier process sent. Many are read page by page."""
-        links = self._linked.list_unreported()
+        links = self._leg_registry.list_unreported()
         primaries = sorted({link.primary_id for link in links})
         if len(primaries) > MAX_SINGLE_READS:
             self.list_since(links[0].created_at - _CLOCK_SKEW)
         else:
             for primary_id in primaries:
                 self._find_primary(primary_id)
-        self._linked.forget_unreported_ended()
+        self._leg_registry.remove_unreported_ended_legs()
 
     def _find_primary(self, order_id: str) -> OrderReport | None:
         """Return an order, and note its legs. Alpaca reports them with the order of its own id only."""
         report = self._find_by_client_id(order_id)
-        unreported = [link for link in self._linked.list_unreported() if link.primary_id == order_id]
+        unreported = [link for link in self._leg_registry.list_unreported() if link.primary_id == order_id]
         if report is None or not unreported:
             return report
         return self.find_by_broker_id(report.broker_id)
@@ -113,7 +113,7 @@ class AlpacaOrderReader:
             raise
         if not is_wanted(report):
             raise MalformedResponse("another order")
-        return self._linked.assign_order_ids([report])[0]
+        return self._leg_registry.assign_order_ids([report])[0]
 
     def _iterate_orders(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
         listed_ids: set[str] = set()

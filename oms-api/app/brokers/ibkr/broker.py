@@ -7,8 +7,8 @@ from typing import NamedTuple
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, GatewayTimeouts
 from app.brokers.ibkr.messages import MessageReceiver
-from app.brokers.ibkr.order_log import OrderLog
-from app.brokers.ibkr.order_readings import LoadChains, OrderReadings
+from app.brokers.ibkr.order_poller import LoadChains, OrderPoller
+from app.brokers.ibkr.order_report_processor import OrderReportProcessor
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
 from app.brokers.ibkr.rules.reports import Attachment, build_account, build_terms, get_attachment
@@ -69,11 +69,11 @@ class IbkrBroker:
     ) -> None:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
         log = EventLog(to_milliseconds(now()) * _CURSORS_PER_MILLISECOND)
-        self._orders = OrderLog(address.client_id, log, now)
+        self._orders = OrderReportProcessor(address.client_id, log, now)
         self._receiver = MessageReceiver(self._orders, address.client_id)
         self._receiver.account = account
-        self._readings = OrderReadings(self._orders, self._receiver, now, load_chains)
-        self.gateway = self._readings.gateway = Gateway(address, self._receiver, self._readings, timeouts)
+        self._poller = OrderPoller(self._orders, self._receiver, now, load_chains)
+        self.gateway = self._poller.gateway = Gateway(address, self._receiver, self._poller, timeouts)
 
     def close(self) -> None:
         """Close the connection."""
@@ -115,7 +115,7 @@ class IbkrBroker:
             return self._orders.record([CancelRejected(order_id, _NOT_WORKING, at)])
         if not tracked.venue_id:
             return self._orders.record([CancelRejected(order_id, _OTHER_CLIENT, at)])
-        if tracked.held_end is not None:
+        if tracked.final_report is not None:
             return ()  # TWS canceled it; the end follows with its last fills
         before, losses = self._orders.log.length, self._orders.losses
         tracked.is_cancel_requested, tracked.is_cancel_confirmed = True, False
@@ -125,7 +125,7 @@ class IbkrBroker:
         return self._list_events(order_id, before)
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Request the change of an order. It keeps its id at IBKR, and gets that of `successor` here."""
+        """Request the change of an order. It keeps its id at IBKR, and gets the id of `successor` here."""
         self._require_ready()
         tracked = self._find(order_id)
         refusal = self._find_replacement_refusal(tracked, order_id, successor)
@@ -150,15 +150,15 @@ class IbkrBroker:
             self._orders.note_absent(order_id)
         return state
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def list_open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders of the account, oldest first."""
         self._require_ready()
-        self.gateway.run(self._readings.read_open_orders())
+        self.gateway.run(self._poller.read_open_orders())
         states = (
             order.build_state(order.order_id, self._portfolio_id, self._now())
             for order in self._orders.list_orders()
         )
-        return [state.order for state in states if state and state.is_open and not state.is_waiting]
+        return [state.order for state in states if state and state.is_open and not state.is_waiting_for_entry]
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
@@ -175,7 +175,7 @@ class IbkrBroker:
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
         if tracked is None or tracked.has_missing_fills:
-            self.gateway.run(self._readings.read_executions())
+            self.gateway.run(self._poller.read_executions())
         return self._orders.list_executions(order_id)
 
     def list_execution_charges(self) -> Sequence[Charged]:
@@ -204,7 +204,7 @@ class IbkrBroker:
 
     async def _send(self, order: BrokerOrder, account: str) -> IbkrTrackedOrder:
         """Send an order, and its exits. TWS transmits nothing before the last of them."""
-        number, group = self.gateway.create_number(), (order, *order.linked)
+        number, group = self.gateway.create_number(), (order, *order.linked_orders)
         sent: list[IbkrTrackedOrder] = []
         try:
             for member in group:
@@ -243,7 +243,7 @@ class IbkrBroker:
         """Return an order, which is read if it is not known."""
         tracked = self._orders.find(order_id)
         if tracked is None or (tracked.report is None and not tracked.is_closed):
-            self.gateway.run(self._readings.synchronize())
+            self.gateway.run(self._poller.synchronize())
             tracked = self._orders.find(order_id)
         return tracked
 

@@ -16,8 +16,8 @@ from app.brokers.ibkr.rules.reports import (
     parse_amount,
     parse_end,
     parse_fill,
-    parse_kind,
     parse_optional,
+    parse_order_type,
     parse_time_in_force,
 )
 from app.brokers.rules.order_reports import parse_name
@@ -65,7 +65,7 @@ class ConnectionKeeper(Protocol):
 
 
 class MessageReceiver:
-    """The wrapper that ib_async's client and decoder need. The names of its methods are those of the API."""
+    """The wrapper that ib_async's client and decoder need. Its methods have the names of the API."""
 
     defaultTimezone = UTC  # noqa: N815  # ib_async reads it
     ib = SimpleNamespace(TimezoneTWS="")  # ib_async reads it
@@ -249,8 +249,8 @@ def parse_contract(contract: Any) -> ContractTerms:
 
 def build_report(number: int, client_id: int, contract: Any, order: Any, status: str) -> IbkrOrderReport:
     """Return the report of an order of the API."""
-    kind = parse_kind(order.orderType) or _OTHER_TYPE
-    is_trail = kind is OrderType.TRAILING_STOP
+    order_type = parse_order_type(order.orderType) or _OTHER_TYPE
+    is_trail = order_type is OrderType.TRAILING_STOP
     aux = parse_optional(order.auxPrice)
     return IbkrOrderReport(
         venue_id=number,
@@ -259,11 +259,13 @@ def build_report(number: int, client_id: int, contract: Any, order: Any, status:
         ref=order.orderRef,
         symbol=build_symbol(parse_contract(contract)),
         side=Side.BUY if order.action == "BUY" else Side.SELL,
-        kind=kind,
+        type=order_type,
         time_in_force=parse_time_in_force(order.tif, order.orderType),
         quantity=parse_amount(order.totalQuantity),
-        limit_price=None if kind in {OrderType.MARKET, OrderType.STOP} else parse_optional(order.lmtPrice),
-        stop_price=None if is_trail or kind is OrderType.MARKET else aux,
+        limit_price=None
+        if order_type in {OrderType.MARKET, OrderType.STOP}
+        else parse_optional(order.lmtPrice),
+        stop_price=None if is_trail or order_type is OrderType.MARKET else aux,
         trail_amount=aux if is_trail else None,
         trail_percent=parse_optional(order.trailingPercent) if is_trail else None,
         trail_level=parse_optional(order.trailStopPrice) if is_trail else None,

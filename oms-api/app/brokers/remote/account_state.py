@@ -154,7 +154,7 @@ class AccountState:
         with self._lock:
             self._read_at = self._clock()
             for tracked in self._tracker.list_incomplete():
-                if tracked.has_missing_fills:  # a fill before `since`: those of this order are read
+                if tracked.has_missing_fills:  # a fill before `since`: read the fills of this order
                     self.await_report(tracked.order_id, FILL_TIMEOUT_SECONDS)
 
     def check_silence(self) -> bool:
@@ -209,7 +209,7 @@ class AccountState:
 
     def _await_held_end(self, order_id: str) -> None:
         with self._lock:
-            if self._tracker.track(order_id).held_end is not None:
+            if self._tracker.track(order_id).final_report is not None:
                 self.await_report(order_id, FILL_TIMEOUT_SECONDS)
 
     def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:

@@ -73,7 +73,7 @@ class RemoteBroker(ABC):
         return ConnectionState(
             self.stream.is_ready.is_set(),
             self._state.last_event_at,
-            self._rest.budget.requests_left,
+            self._rest.rate_limiter.requests_left,
             self._state.missed_events,
             self.stream.last_error,
         )
@@ -92,15 +92,17 @@ class RemoteBroker(ABC):
         if report is None:
             return None
         order, tracked = report.build_order(self._portfolio_id), self._state.track(order_id)
-        if tracked.held_end is not None:
+        if tracked.final_report is not None:
             return OrderState(order, is_open=True)
         end = build_end(report, tracked.successor_id)
-        return OrderState(order, report.is_open, end, is_waiting=report.is_waiting)
+        return OrderState(order, report.is_open, end, is_waiting_for_entry=report.is_waiting_for_entry)
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def list_open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
         reports = self.query(self._orders.list_open)
-        return [report.build_order(self._portfolio_id) for report in reports if not report.is_waiting]
+        return [
+            report.build_order(self._portfolio_id) for report in reports if not report.is_waiting_for_entry
+        ]
 
     def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all within the last seven days."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.brokers.models import BrokerRateLimitRow
-from app.brokers.remote.request_budget import LocalTokenBucket
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket
 from app.brokers.rules.rate_limits import RateLimit, refill
 from app.clock import Now, monotonic_seconds, utc_now
 from app.database import unit_of_work

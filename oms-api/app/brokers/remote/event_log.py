@@ -10,9 +10,9 @@ from app.brokers.rules.values import BrokerEvent
 class EventLog:
     """Events in memory. Thread-safe.
 
-    The first cursor is derived from the clock, and is usually above those of earlier processes. It can be
-    below them if the clock was set back, or if another machine takes over. A cursor that this log did not
-    return is therefore one of an earlier process: all events of this log follow it.
+    The first cursor is derived from the clock, and is usually above the cursors of earlier processes. It can
+    be below them if the clock was set back, or if another machine takes over. A cursor that this log did not
+    return is therefore from an earlier process: all events of this log follow it.
     """
 
     def __init__(self, start: int = 0) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
-from app.brokers.remote.request_budget import Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import Priority, RequestRateLimiter
 from app.brokers.rules.order_reports import clean_reason
 from app.clock import monotonic_seconds
 
@@ -89,13 +89,13 @@ class RestClient:
         label: str,
         base_url: str,
         headers: Mapping[str, str],
-        budget: RequestBudget,
+        rate_limiter: RequestRateLimiter,
         timeouts: RestTimeouts,
-        query_budget: RequestBudget | None = None,
+        query_rate_limiter: RequestRateLimiter | None = None,
     ) -> None:
-        self.label, self.budget = label, budget
+        self.label, self.rate_limiter = label, rate_limiter
         self.observe: RequestObserver = lambda *_: None
-        self._query_budget = query_budget or budget
+        self._query_rate_limiter = query_rate_limiter or rate_limiter
         self._timeouts = timeouts
         self._http = httpx.Client(
             base_url=base_url,
@@ -131,14 +131,14 @@ class RestClient:
         Raises RateLimitExceeded, BrokerUnavailable or BrokerOutcomeUnknown.
         """
         deadline = monotonic_seconds() + self._timeouts.rate_limit_wait
-        budget = self._query_budget if request.priority is Priority.QUERY else self.budget
+        rate_limiter = self._query_rate_limiter if request.priority is Priority.QUERY else self.rate_limiter
         while True:
-            budget.wait_for_token(request.priority, deadline - monotonic_seconds())
-            response = self._send_once(request, budget)
+            rate_limiter.wait_for_token(request.priority, deadline - monotonic_seconds())
+            response = self._send_once(request, rate_limiter)
             if response.status_code != TOO_MANY_REQUESTS:
                 return response
             # 429 states that the broker did nothing, so the request may be sent again.
-            budget.block(_parse_retry_after(response))
+            rate_limiter.block(_parse_retry_after(response))
 
     def parse(self, request: Request, response: httpx.Response) -> Any:
         """Return the JSON of a response, or raise the error that it means."""
@@ -170,7 +170,7 @@ class RestClient:
         message = get_message(fields, f"{self.label} answered with status {status}.")
         return RequestRefused(status, code if isinstance(code, int) else None, message)
 
-    def _send_once(self, request: Request, budget: RequestBudget) -> httpx.Response:
+    def _send_once(self, request: Request, rate_limiter: RequestRateLimiter) -> httpx.Response:
         started, outcome = monotonic_seconds(), "failed"
         try:
             response = self._exchange(request, started + self._timeouts.whole_response)
@@ -183,7 +183,7 @@ class RestClient:
             self.observe(request.method, outcome, monotonic_seconds() - started)
         remaining_requests = response.headers.get("x-ratelimit-remaining", "")[:6]
         if remaining_requests.isascii() and remaining_requests.isdigit():
-            budget.report_level(float(remaining_requests))
+            rate_limiter.report_level(float(remaining_requests))
         return response
 
     def _exchange(self, request: Request, deadline: float) -> httpx.Response:

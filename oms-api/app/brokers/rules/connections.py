@@ -1,7 +1,7 @@
 """Connections to brokers: permitted addresses, credentials, and the guard that keeps paper from live.
 
 A connection that is not live never uses an address of a live environment, and refuses an account that the
-broker calls live. The addresses are those of the brokers' documentation.
+broker calls live. The addresses are from the brokers' documentation.
 """
 
 import json

@@ -10,15 +10,15 @@ from app.brokers.rules.values import BrokerOrder, OrderType
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
-class Pairing(StrEnum):
-    """The party that ensures that two orders do not fill more than the quantity that they share."""
+class OcoSupport(StrEnum):
+    """A broker's support for two orders with one shared quantity: a fill of one reduces the other."""
 
     NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
-    TOGETHER = "together"  # one request sends both, also with the entry that they protect
+    ONE_REQUEST = "together"  # one request sends both, also with the entry that they protect
     EMULATED = "emulated"  # the stop works at the broker; the limit order is sent in its place at its price
 
 
-class OrderLink(NamedTuple):
+class LegLink(NamedTuple):
     """A leg and the order in whose request it was sent. It was sent after `created_at`.
 
     A leg that `has_ended` here may have a fill that an earlier process did not read.
@@ -33,7 +33,7 @@ class OrderLink(NamedTuple):
 
 def is_stop_order(order: BrokerOrder) -> bool:
     """Return whether an order is a stop. The stop of an emulated pair works at the broker first."""
-    return order.kind in STOPS
+    return order.type in STOPS
 
 
 def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
@@ -44,7 +44,7 @@ def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
     if len(orders) < 2:
         return None
     stops = [order for order in orders if is_stop_order(order)]
-    limit_orders = [order for order in orders if order.kind is OrderType.LIMIT]
+    limit_orders = [order for order in orders if order.type is OrderType.LIMIT]
     if len(orders) == 2 and len(stops) == len(limit_orders) == 1 and stops[0].side == limit_orders[0].side:
         return None
     return (

@@ -7,8 +7,8 @@ from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to_step
 
-UsedQuantities = Mapping[tuple[int, Side], Decimal]
-_EITHER = Side.BUY  # on a bar both sides share one budget
+ConsumedQuantities = Mapping[tuple[int, Side], Decimal]
+_SHARED_SIDE = Side.BUY  # on a bar both sides share one budget
 
 
 class Liquidity:
@@ -23,13 +23,13 @@ class Liquidity:
         self,
         volumes: Mapping[Side, Decimal | None],
         share: Decimal | None,
-        used: UsedQuantities,
+        consumed_quantities: ConsumedQuantities,
         *,
         by_side: bool,
     ) -> None:
         self._volumes = volumes
         self._share = share
-        self._used = dict(used)
+        self._consumed_quantities = dict(consumed_quantities)
         self._by_side = by_side
 
     def get_volume(self, side: Side) -> Decimal | None:
@@ -41,17 +41,19 @@ class Liquidity:
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity
-        remaining_quantity = volume * self._share - self._used.get(self._build_key(order), ZERO)
+        remaining_quantity = volume * self._share - self._consumed_quantities.get(
+            self._build_key(order), ZERO
+        )
         return (
             quantity
             if quantity <= remaining_quantity
-            else max(round_down_to_step(remaining_quantity, order.lot), ZERO)
+            else max(round_down_to_step(remaining_quantity, order.lot_size), ZERO)
         )
 
     def consume(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""
         key = self._build_key(order)
-        self._used[key] = self._used.get(key, ZERO) + quantity
+        self._consumed_quantities[key] = self._consumed_quantities.get(key, ZERO) + quantity
 
     def _build_key(self, order: BrokerOrder) -> tuple[int, Side]:
-        return order.portfolio_id, order.side if self._by_side else _EITHER
+        return order.portfolio_id, order.side if self._by_side else _SHARED_SIDE

@@ -9,7 +9,7 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 
-_ENDS = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+_END_STATUSES = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 MAX_NAME_LENGTH, MAX_REASON_LENGTH = 100, 500
 _ORDER_NUMBER = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _MAX_DIGITS = 16  # before the point, as in the database
@@ -33,7 +33,7 @@ class OrderReport(NamedTuple):
     order_id: str
     symbol: str
     side: Side
-    kind: OrderType
+    type: OrderType
     time_in_force: TimeInForce
     quantity: Decimal
     filled: Decimal
@@ -53,10 +53,10 @@ class OrderReport(NamedTuple):
     @property
     def is_open(self) -> bool:
         """Whether the order can still fill."""
-        return self.status not in _ENDS
+        return self.status not in _END_STATUSES
 
     @property
-    def is_waiting(self) -> bool:
+    def is_waiting_for_entry(self) -> bool:
         """Whether the broker holds the order until its entry has filled."""
         return self.status == "held"
 
@@ -67,13 +67,13 @@ class OrderReport(NamedTuple):
 
     def build_order(self, portfolio_id: int) -> BrokerOrder:
         """Return the order in our words."""
-        is_trail = self.kind is OrderType.TRAILING_STOP
+        is_trail = self.type is OrderType.TRAILING_STOP
         return BrokerOrder(
             id=self.order_id,
             portfolio_id=portfolio_id,
             symbol=self.symbol,
             side=self.side,
-            kind=self.kind,
+            type=self.type,
             quantity=self.quantity,
             leaves=max(self.quantity - self.filled, ZERO),
             accepted_at=self.submitted_at,

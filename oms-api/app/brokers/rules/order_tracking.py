@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.fill_matching import select_missing_fills
+from app.brokers.rules.fill_reconciliation import select_missing_fills
 from app.brokers.rules.order_reports import FillReport, OrderReport, OrderUpdate
 from app.brokers.rules.values import (
     Accepted,
@@ -25,15 +25,17 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO, multiply
 
-_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})
-_REFUSALS = {
+_UNACCEPTED_STATUSES = frozenset({"pending_new", "pending_review", "rejected", "held"})
+_REJECTION_REASONS = {
     "order_cancel_rejected": "The broker did not cancel the order.",
     "order_replace_rejected": "The broker did not replace the order.",
 }
-_CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # the unfilled quantity depends on them
+_CORRECTION_EVENTS = frozenset({"trade_bust", "trade_correct"})
+_STATUSES_AWAITING_FILLS = frozenset(
+    {"canceled", "expired", "rejected"}
+)  # the unfilled quantity depends on them
 MAX_READINGS_WITHOUT_FILLS = 5  # then the end of an order is reported without its missing fills
-_REJECTED, _ENDED_BY_BROKER = "The broker rejected the order.", "The broker canceled the order."
+_REJECTED_REASON, _CANCELED_REASON = "The broker rejected the order.", "The broker canceled the order."
 
 OrderEnd = Canceled | Expired | Rejected | Replaced
 
@@ -44,7 +46,7 @@ class TrackedOrder:
 
     `report` is the latest state. `assumed_filled` is the filled quantity that a replacement request assumed.
     If `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the
-    end. `held_end` is the end that is reported once all fills are known.
+    end. `final_report` is the end that is reported once all fills are known.
     """
 
     order_id: str
@@ -56,7 +58,7 @@ class TrackedOrder:
     assumed_filled: Decimal | None = None
     is_replaced_by_cancel: bool = False
     report: OrderReport | None = None
-    held_end: OrderReport | None = None
+    final_report: OrderReport | None = None
     incomplete_readings: int = 0
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
@@ -122,9 +124,9 @@ class OrderTracker:
         if tracked.is_closed or report.is_open:
             return events
         if self._must_wait(tracked, report):
-            tracked.held_end = report._replace(reason=reason or report.reason)
+            tracked.final_report = report._replace(reason=reason or report.reason)
             return events
-        tracked.is_closed, tracked.held_end = True, None
+        tracked.is_closed, tracked.final_report = True, None
         events += self._replace_predecessor(report, report.changed_at)
         if report.status == "filled" or tracked.is_replaced_by_cancel:
             return events
@@ -176,20 +178,20 @@ class OrderTracker:
     def apply_update(self, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the events of an event of the stream that are new."""
         tracked = self._track_report(update.order)
-        if update.event in _REFUSALS:
-            return self._refuse(tracked, update.reason or _REFUSALS[update.event], update.at)
-        if update.event in _CORRECTIONS:
+        if update.event in _REJECTION_REASONS:
+            return self._reject_request(tracked, update.reason or _REJECTION_REASONS[update.event], update.at)
+        if update.event in _CORRECTION_EVENTS:
             return self._correct(tracked, update)
         events = self._accept(tracked, update.order)
         tracked.reported_filled = max(tracked.reported_filled, update.order.filled)
         if update.fill is not None:
             events += self.apply_fill(update.fill)
         events += self.apply_report(update.order, update.reason)
-        return events if tracked.held_end is None else events + self.apply_report(tracked.held_end)
+        return events if tracked.final_report is None else events + self.apply_report(tracked.final_report)
 
     @staticmethod
     def _must_wait(tracked: TrackedOrder, report: OrderReport) -> bool:
-        is_incomplete = report.status in _NEED_ALL_FILLS and tracked.has_missing_fills
+        is_incomplete = report.status in _STATUSES_AWAITING_FILLS and tracked.has_missing_fills
         return is_incomplete and tracked.incomplete_readings < MAX_READINGS_WITHOUT_FILLS
 
     def _track_report(self, report: OrderReport) -> TrackedOrder:
@@ -200,7 +202,7 @@ class OrderTracker:
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
-        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or report.has_ended_while_held:
+        if tracked.is_accepted or report.status in _UNACCEPTED_STATUSES or report.has_ended_while_held:
             return []
         tracked.is_accepted = True
         if report.replaces is not None:
@@ -224,7 +226,7 @@ class OrderTracker:
         previous = self._by_broker_id.get(report.replaces or "")
         if previous is None or previous.is_closed or report.status == "rejected":
             return []
-        previous.is_closed, previous.held_end = True, None
+        previous.is_closed, previous.final_report = True, None
         return [Replaced(previous.order_id, previous.successor_id or report.order_id, at)]
 
     def _close(self, tracked: TrackedOrder, report: OrderReport, reason: str | None) -> list[BrokerEvent]:
@@ -235,23 +237,23 @@ class OrderTracker:
             case "replaced":
                 return [Replaced(order_id, tracked.successor_id or self._find_successor(report), at)]
             case "rejected" if report.replaces is not None:
-                return self._refuse_replacement(report, reason or _REJECTED)
+                return self._reject_replacement(report, reason or _REJECTED_REASON)
             case "rejected" if not report.filled:  # else the unfilled quantity lapses
-                return [Rejected(order_id, reason or _REJECTED, at)]
+                return [Rejected(order_id, reason or _REJECTED_REASON, at)]
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
             case _:
-                return [UnfilledCanceled(order_id, reason or _ENDED_BY_BROKER, at)]
+                return [UnfilledCanceled(order_id, reason or _CANCELED_REASON, at)]
 
     def _find_successor(self, report: OrderReport) -> str:
         successor = self._by_broker_id.get(report.replaced_by or "")
         return report.replaced_by or "" if successor is None else successor.order_id
 
-    def _refuse_replacement(self, report: OrderReport, reason: str) -> list[BrokerEvent]:
+    def _reject_replacement(self, report: OrderReport, reason: str) -> list[BrokerEvent]:
         previous = self._by_broker_id.get(report.replaces or "")
-        return [] if previous is None else self._refuse(previous, reason, report.changed_at)
+        return [] if previous is None else self._reject_request(previous, reason, report.changed_at)
 
-    def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _reject_request(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.successor_id is not None
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
@@ -292,7 +294,7 @@ def build_end(report: OrderReport, successor_id: str | None) -> OrderEnd | None:
         case "rejected" if report.filled:
             return Canceled(order_id, at)
         case "rejected":
-            return Rejected(order_id, report.reason or _REJECTED, at)
+            return Rejected(order_id, report.reason or _REJECTED_REASON, at)
         case "replaced":
             return Replaced(order_id, successor_id or report.replaced_by or "", at)
         case _:

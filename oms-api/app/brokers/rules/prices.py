@@ -10,7 +10,7 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO, round_down_to_step, round_up_to_step
 
 _HALF = Decimal("0.5")
-_BASIS = Decimal(10_000)
+_BASIS_POINTS_PER_UNIT = Decimal(10_000)
 _BUY = Side.BUY
 
 
@@ -55,20 +55,20 @@ def apply_slippage(
     price: Decimal,
     quantity: Decimal,
     settings: PaperSettings,
-    half: Decimal,
+    half_spread: Decimal,
     volume: Decimal | None,
 ) -> Decimal:
     """Return the price after slippage, rounded to a tick that is no better for the order.
 
-    `half` is half the spread. `volume` is the available volume in units.
+    `half_spread` is half the spread. `volume` is the available volume in units.
     """
-    how = settings.slippage
-    if how is Slippage.NONE:
+    model = settings.slippage
+    if model is Slippage.NONE:
         return price
-    if how is Slippage.HALF_SPREAD:
-        distance = half
-    elif how is Slippage.BASIS_POINTS:
-        distance = price * settings.basis_points / _BASIS
+    if model is Slippage.HALF_SPREAD:
+        distance = half_spread
+    elif model is Slippage.BASIS_POINTS:
+        distance = price * settings.basis_points / _BASIS_POINTS_PER_UNIT
     else:
         share = min(quantity / volume, Decimal(1)) if volume else ZERO
         distance = price * settings.impact * share * share
@@ -78,6 +78,8 @@ def apply_slippage(
 def round_to_worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
     """Return the nearest tick that is no better for the order: up for a BUY, down for a SELL, above zero."""
     ticked = (
-        round_up_to_step(price, order.tick) if order.side is _BUY else round_down_to_step(price, order.tick)
+        round_up_to_step(price, order.tick_size)
+        if order.side is _BUY
+        else round_down_to_step(price, order.tick_size)
     )
-    return max(ticked, order.tick)
+    return max(ticked, order.tick_size)

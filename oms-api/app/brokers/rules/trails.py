@@ -13,12 +13,12 @@ _HUNDRED = Decimal(100)
 def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
     """Return the new trailing level at `price`, rounded half up to the tick, or None if it does not move.
 
-    The level of a SELL only rises, that of a BUY only falls. A level that is not above zero is ignored.
+    The level of a SELL only rises, the level of a BUY only falls. A level that is not above zero is ignored.
     """
     distance = order.trail_amount
     if distance is None:
         distance = price * (order.trail_percent or ZERO) / _HUNDRED
-    level = round_to_nearest_step(price + order.side.sign * distance, order.tick)
+    level = round_to_nearest_step(price + order.side.sign * distance, order.tick_size)
     if level <= ZERO:
         return None
     if order.trail_level is None or (level - order.trail_level) * order.side.sign < ZERO:

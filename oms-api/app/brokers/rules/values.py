@@ -45,20 +45,20 @@ class BrokerOrder(NamedTuple):
     """A working order. Quantities are in units, prices per unit in the instrument's currency.
 
     `leaves` is the unfilled quantity. `trail_percent` is 5 for 5%. `trail_level` is the current stop of a
-    trailing stop, or None before its first price. `triggered` is true once a stop was reached. Orders of one
-    `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
-    ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
-    at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
-    Indian broker. Exchange and product may be empty. `expires_at` is the end of a GTD order. `extended_hours`
-    requests trading outside of the regular hours. `linked` are the orders that are sent in the same request:
-    the exits of an entry, or the stop of a pair whose limit this is.
+    trailing stop, or None before its first price. `is_triggered` is true once a stop was reached. Orders with
+    the same `group_id` share their quantity: a fill of one reduces its siblings. A fill of an order with a
+    `parent_id` ends the unfilled rest of that parent. An order that `is_reducing` a position fills even if
+    its value is zero at 8 decimals. `asset_class`, `currency` and `exchange` describe the instrument.
+    `product` is the product type of an Indian broker. `exchange` and `product` may be empty. `expires_at` is
+    the end of a GTD order. `extended_hours` requests trading outside of the regular hours. `linked_orders`
+    are sent in the same request: the exits of an entry, or the stop of a pair whose limit order this is.
     """
 
     id: str
     portfolio_id: int
     symbol: str
     side: Side
-    kind: OrderType
+    type: OrderType
     quantity: Decimal
     leaves: Decimal
     accepted_at: datetime
@@ -67,20 +67,20 @@ class BrokerOrder(NamedTuple):
     trail_amount: Decimal | None = None
     trail_percent: Decimal | None = None
     trail_level: Decimal | None = None
-    triggered: bool = False
+    is_triggered: bool = False
     time_in_force: TimeInForce = TimeInForce.DAY
-    tick: Decimal = SMALLEST
-    lot: Decimal = SMALLEST
-    group: str | None = None
+    tick_size: Decimal = SMALLEST
+    lot_size: Decimal = SMALLEST
+    group_id: str | None = None
     parent_id: str | None = None
-    reduces: bool = False
+    is_reducing: bool = False
     asset_class: str = "equity"
     currency: str = "USD"
     exchange: str = ""
     product: str = ""
     expires_at: datetime | None = None
     extended_hours: bool = False
-    linked: tuple["BrokerOrder", ...] = ()
+    linked_orders: tuple["BrokerOrder", ...] = ()
 
 
 class Accepted(NamedTuple):
@@ -102,7 +102,7 @@ class Executed(NamedTuple):
     """A fill: units, price per unit, and its value to 8 decimals. An `execution_id` is applied only once.
 
     `order_filled` is the order's filled quantity at the broker, where the fill was read from a list that may
-    name fills otherwise than the events; see `fill_matching`. None: the id alone identifies it.
+    name fills otherwise than the events; see `fill_reconciliation`. None: the id alone identifies it.
 
     The paper market derives the id from the order id and the quantity filled before, so that matching an
     order twice yields the same id.
@@ -185,7 +185,7 @@ class Replaced(NamedTuple):
 
 
 class CancelRejected(NamedTuple):
-    """The broker rejected a cancel or replace request. The order is unchanged."""
+    """The broker rejected a cancel or replace request (FIX: Order Cancel Reject). The order is unchanged."""
 
     order_id: str
     reason: str

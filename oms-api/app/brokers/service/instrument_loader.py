@@ -1,4 +1,4 @@
-"""Load the instruments of brokers into those of the tenants that have a connection: a job."""
+"""Load the instruments of brokers for the tenants that have a connection: a job."""
 
 import logging
 from collections.abc import Callable, Mapping

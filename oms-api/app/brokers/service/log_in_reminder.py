@@ -29,7 +29,7 @@ class LogInReminder:
     def check(self, _: Lease) -> None:
         """Publish the events that are due."""
         now = self._now()
-        clock = self._calendars.read_clock(MarketIdentifier.XNSE, MarketSegment.SHARES, now)
+        clock = self._calendars.compute_clock(MarketIdentifier.XNSE, MarketSegment.SHARES, now)
         opens_at = now if clock.is_open else clock.next_open
         with unit_of_work(self._engine) as connection:
             connections = list_connections(set_all_tenants_scope(connection))

@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
-from app.brokers.remote.request_budget import RequestBudget
+from app.brokers.remote.request_rate_limiter import RequestRateLimiter
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.order_reports import OrderReport, require_list
 from app.brokers.rules.order_tracking import TrackedOrder, build_execution
@@ -57,11 +57,11 @@ class ZerodhaBroker(RemoteBroker):
         portfolio_id: int = 0,
         *,
         now: Now = utc_now,
-        budget: RequestBudget | None = None,
-        query_budget: RequestBudget | None = None,
+        rate_limiter: RequestRateLimiter | None = None,
+        query_rate_limiter: RequestRateLimiter | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
-        self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
+        self._client = KiteClient(base_url, credentials, rate_limiter, timeouts, query_rate_limiter)
         self._reader = ZerodhaOrderReader(self._client)
         super().__init__(self._client, self._reader, portfolio_id, now)
         self.stream = KiteOrderStream(base_url, credentials, self)
@@ -132,8 +132,8 @@ class ZerodhaBroker(RemoteBroker):
             return state
         successor = self._state.track(tracked.successor_id or "")
         if successor.broker_id is None:  # it is unknown whether it was received
-            return state._replace(is_open=True, end=None)
-        return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
+            return state._replace(is_open=True, final_event=None)
+        return state._replace(final_event=Replaced(order_id, successor.order_id, self._now()))
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions: holdings of earlier days and the day's net positions."""

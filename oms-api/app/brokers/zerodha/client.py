@@ -8,7 +8,7 @@ import httpx
 from typing_extensions import override
 
 from app.brokers.errors import BrokerOutcomeUnknown, SessionNeeded
-from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, Priority, RequestRateLimiter
 from app.brokers.remote.rest_client import (
     FormFields,
     Request,
@@ -45,19 +45,19 @@ class KiteClient(RestClient):
         self,
         base_url: str,
         credentials: KiteCredentials,
-        budget: RequestBudget | None = None,
+        rate_limiter: RequestRateLimiter | None = None,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
-        query_budget: RequestBudget | None = None,
+        query_rate_limiter: RequestRateLimiter | None = None,
     ) -> None:
         self._has_session = credentials.access_token is not None
         headers = {"X-Kite-Version": VERSION}
         if self._has_session:
             headers["Authorization"] = f"token {credentials.api_key}:{credentials.access_token}"
-        budgets = (
-            budget or _create_budget(),
-            query_budget or _create_budget(),
+        rate_limiters = (
+            rate_limiter or _create_rate_limiter(),
+            query_rate_limiter or _create_rate_limiter(),
         )
-        super().__init__(LABEL, base_url, headers, budgets[0], timeouts, budgets[1])
+        super().__init__(LABEL, base_url, headers, rate_limiters[0], timeouts, rate_limiters[1])
 
     def post_order(self, form: FormFields) -> str:
         """Send an order and return Kite's id.
@@ -119,5 +119,5 @@ class KiteClient(RestClient):
             raise BrokerOutcomeUnknown("Kite's answer has no order id.") from None
 
 
-def _create_budget() -> RequestBudget:
-    return RequestBudget(LocalTokenBucket(BURST, window_seconds=BURST_SECONDS), label=LABEL)
+def _create_rate_limiter() -> RequestRateLimiter:
+    return RequestRateLimiter(LocalTokenBucket(BURST, window_seconds=BURST_SECONDS), label=LABEL)

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine
 
-from app.brokers.remote.budgets import get_budget
-from app.brokers.remote.request_budget import Priority
+from app.brokers.remote.rate_limiters import get_rate_limiter
+from app.brokers.remote.request_rate_limiter import Priority
 from app.brokers.rules.connections import ConnectionTerms
 from app.brokers.rules.rate_limits import RateLimit
 from app.brokers.zerodha.broker import ZerodhaBroker
@@ -26,8 +26,8 @@ def create_zerodha_broker(terms: ConnectionTerms, engine: Engine | None = None) 
     return ZerodhaBroker(
         terms.base_url,
         credentials,
-        budget=get_budget(LABEL, key, engine, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),
-        query_budget=get_budget(LABEL, key, engine, _PER_SECOND, _QUERIES),
+        rate_limiter=get_rate_limiter(LABEL, key, engine, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),
+        query_rate_limiter=get_rate_limiter(LABEL, key, engine, _PER_SECOND, _QUERIES),
     )
 
 

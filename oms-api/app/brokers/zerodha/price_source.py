@@ -19,7 +19,13 @@ from app.brokers.rules.connections import ConnectionTerms
 from app.brokers.zerodha.client import LABEL, KiteClient, KiteCredentials
 from app.brokers.zerodha.factory import get_credentials
 from app.brokers.zerodha.rules.sessions import build_stream_address
-from app.brokers.zerodha.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
+from app.brokers.zerodha.rules.ticks import (
+    MalformedFrame,
+    Tick,
+    index_tokens_by_symbol,
+    merge_tick,
+    parse_frame,
+)
 from app.clock import EPOCH, Now, monotonic_seconds, utc_now
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
@@ -50,16 +56,16 @@ class KiteSource:
         self._heard_at: datetime | None = None
         self._stream = _TickStream(self, find_terms, now)
 
-    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # declared by PriceSource
         """Return the latest quote, or None if none was received."""
         return self._quotes.get(symbol)
 
-    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # declared by PriceSource
         """Return when the socket sent a frame last, also an empty one. Before the first, return 1970."""
         return self._heard_at or EPOCH
 
     def get_bars(
-        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
+        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # declared by PriceSource
     ) -> Sequence[Bar] | None:  # fmt: skip
         """Return None: bars are built from the stored quotes."""
         return None
@@ -164,6 +170,6 @@ def _fetch_tokens(base_url: str) -> dict[str, int]:
         base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=DUMP_READ_TIMEOUT_SECONDS)
     )
     try:
-        return list_tokens(client.get_text("/instruments").splitlines(), EXCHANGES)
+        return index_tokens_by_symbol(client.get_text("/instruments").splitlines(), EXCHANGES)
     finally:
         client.close()

@@ -5,21 +5,21 @@ from zoneinfo import ZoneInfo
 
 from app.calendars.rules.values import CalendarKey, MarketIdentifier, MarketSegment
 
-_MARKETS = {
+_MARKETS_BY_EXCHANGE = {
     **dict.fromkeys(
         ("NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "XNYS", "XNAS", "ARCX"), MarketIdentifier.XNYS
     ),
     **dict.fromkeys(("NSE", "XNSE"), MarketIdentifier.XNSE),
     **dict.fromkeys(("BSE", "XBOM"), MarketIdentifier.XBOM),
 }
-_DERIVATIVES = frozenset({"future", "option"})
+_DERIVATIVE_ASSET_CLASSES = frozenset({"future", "option"})
 _INDIAN_TIME = ZoneInfo("Asia/Kolkata")
-_ZONES = {
+_ZONES_BY_MARKET = {
     MarketIdentifier.XNYS: ZoneInfo("America/New_York"),
     MarketIdentifier.XNSE: _INDIAN_TIME,
     MarketIdentifier.XBOM: _INDIAN_TIME,
 }
-_INDIA = frozenset({MarketIdentifier.XNSE, MarketIdentifier.XBOM})
+_INDIAN_MARKETS = frozenset({MarketIdentifier.XNSE, MarketIdentifier.XBOM})
 
 
 def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
@@ -30,10 +30,10 @@ def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
     """
     if asset_class == "crypto":
         return CalendarKey(MarketIdentifier.CRYPTO)
-    market = _MARKETS.get(exchange)
+    market = _MARKETS_BY_EXCHANGE.get(exchange)
     if market is None:
         return None
-    is_derivative = market in _INDIA and asset_class in _DERIVATIVES
+    is_derivative = market in _INDIAN_MARKETS and asset_class in _DERIVATIVE_ASSET_CLASSES
     return CalendarKey(market, MarketSegment.EQUITY_DERIVATIVES if is_derivative else MarketSegment.SHARES)
 
 
@@ -44,5 +44,5 @@ def compute_day_start(day: date, exchange: str, asset_class: str) -> datetime:
     effect at the beginning of its ex-date.
     """
     key = find_calendar_key(exchange, asset_class)
-    zone = UTC if key is None else _ZONES.get(key.market, UTC)
+    zone = UTC if key is None else _ZONES_BY_MARKET.get(key.market, UTC)
     return datetime.combine(day, time(), zone).astimezone(UTC)

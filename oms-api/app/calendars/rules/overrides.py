@@ -9,8 +9,8 @@ from app.calendars.rules.schedules import ONE_DAY, SATURDAY
 from app.calendars.rules.values import DayKind, ExceptionalDay, MarketIdentifier, MarketTerms
 
 MAX_EXTENSION = timedelta(days=800)  # how far past the end of its table a market can be extended
-_NOT_SET = "past the table; not set by the operator"
-WITH_HOURS = frozenset({DayKind.HALF_DAY, DayKind.SPECIAL})
+_UNSET_DAY_SOURCE = "past the table; not set by the operator"
+KINDS_WITH_HOURS = frozenset({DayKind.HALF_DAY, DayKind.SPECIAL})
 
 
 class LocalHours(NamedTuple):
@@ -40,8 +40,8 @@ class MarketTable(NamedTuple):
 
 def find_hours_error(kind: DayKind, sessions: Sequence[LocalHours]) -> str | None:
     """Return the error in the sessions of a date of that kind, or None."""
-    if (kind in WITH_HOURS) != bool(sessions):
-        has = "needs" if kind in WITH_HOURS else "has no"
+    if (kind in KINDS_WITH_HOURS) != bool(sessions):
+        has = "needs" if kind in KINDS_WITH_HOURS else "has no"
         return f"A date of the kind {kind} {has} sessions."
     edges = [edge for session in sessions for edge in session]
     if any(earlier >= later for earlier, later in pairwise(edges)):
@@ -84,4 +84,4 @@ def _build_gaps(
     for number in range(1, (until - known_until).days):
         day = known_until + number * ONE_DAY
         if day not in by_date and day.weekday() < SATURDAY:
-            yield ExceptionalDay(day, DayKind.UNKNOWN, None, None, "", _NOT_SET)
+            yield ExceptionalDay(day, DayKind.UNKNOWN, None, None, "", _UNSET_DAY_SOURCE)

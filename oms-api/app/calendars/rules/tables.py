@@ -15,7 +15,7 @@ from app.calendars.rules.values import (
     SquareOffRule,
 )
 
-_WITHOUT_HOURS = {DayKind.HOLIDAY, DayKind.UNKNOWN}
+_KINDS_WITHOUT_HOURS = {DayKind.HOLIDAY, DayKind.UNKNOWN}
 
 
 def parse_markets(text: str) -> list[MarketTerms]:
@@ -79,7 +79,7 @@ def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
     ]
     for day in days:
         has_hours = day.open is not None and day.close is not None and day.open < day.close
-        if has_hours == (day.kind in _WITHOUT_HOURS):
+        if has_hours == (day.kind in _KINDS_WITHOUT_HOURS):
             raise ValueError(f"{day.date}: the times do not fit the kind {day.kind}")
     if days != sorted(days, key=lambda day: (day.date, day.open or time.min)):
         raise ValueError("the rows are not in the order of time")

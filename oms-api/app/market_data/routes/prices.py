@@ -21,11 +21,17 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import MarketDep, PublisherDep
-from app.market_data.queries.marks import list_overrides
+from app.market_data.queries.mark_overrides import list_mark_overrides
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import MarkOverride
 from app.market_data.schemas import BarOut, MarkIn, MarkOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
-from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
+from app.market_data.service.mark_overrides import (
+    REMOVED,
+    SET,
+    remove_mark_override,
+    serialize_mark_override,
+    set_mark_override,
+)
 from app.timestamps import format_timestamp
 
 GiveQuoteCaller = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
@@ -114,8 +120,8 @@ async def list_marks(
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
     page = pages.open(tenant_id, _MARKS, query)
-    mark_overrides = await readers.read(tenant_id, list_overrides, at, page.count, page.start)
-    return page.build_response(mark_overrides, serialize_mark, lambda last: last.symbol)
+    mark_overrides = await readers.read(tenant_id, list_mark_overrides, at, page.count, page.start)
+    return page.build_response(mark_overrides, serialize_mark_override, lambda last: last.symbol)
 
 
 @router.put("/marks/{symbol:path}", summary="Set a mark", **document_responses(200, MarkOut, 404))
@@ -130,16 +136,21 @@ async def put_mark(
     the price collar uses quotes. The audit log records who set the mark and why.
     """
     tenant_id, at = caller.tenant_id, now()
-    override = body.build_override(symbol, caller.actor, at)
+    override = body.build_mark_override(symbol, caller.actor, at)
     request_info = get_request_info(request)
 
     def write(connection: Connection) -> MarkOverride:
-        previous, updated = set_mark(connection, tenant_id, override)
-        change = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
+        previous, updated = set_mark_override(connection, tenant_id, override)
+        change = (
+            SET,
+            updated.symbol,
+            previous and serialize_mark_override(previous),
+            serialize_mark_override(updated),
+        )
         record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
         return updated
 
-    return build_json_response(serialize_mark(await changes.run(write, tenant_id)))
+    return build_json_response(serialize_mark_override(await changes.run(write, tenant_id)))
 
 
 @router.delete(
@@ -159,8 +170,8 @@ async def delete_mark(
     request_info = get_request_info(request)
 
     def write(connection: Connection) -> None:
-        removed = remove_mark(connection, tenant_id, symbol, at)
-        change = (REMOVED, removed.symbol, serialize_mark(removed))
+        removed = remove_mark_override(connection, tenant_id, symbol, at)
+        change = (REMOVED, removed.symbol, serialize_mark_override(removed))
         record_entries(connection, [build_caller_entry(caller, request_info, at, *change)])
 
     await changes.run(write, tenant_id)

@@ -78,7 +78,7 @@ def get_base_symbol(symbol: str) -> str:
 
 
 def find_base_price(symbol: str, draw: int) -> BasePrice | None:
-    """Return the symbol's base price. `draw`, a number from the seed, determines that of an unknown symbol.
+    """Return the symbol's base price. `draw`, a number from the seed, determines it for an unknown symbol.
 
     Return None for an unknown currency pair: its rate values the books, and an invented one would falsify
     them.

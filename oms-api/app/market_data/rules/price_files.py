@@ -18,13 +18,13 @@ from app.money import ZERO, is_storable, parse_plain
 SOURCE = "file"
 _BAR_COLUMNS = ("symbol", "start", "open", "high", "low", "close", "volume")
 _TICK_COLUMNS = ("symbol", "at", "bid", "ask", "last")
-_SIZES = ("bid_size", "ask_size")
+_SIZE_COLUMNS = ("bid_size", "ask_size")
 _TICKS_SORTED = "the ticks must be sorted by `at`"
 # The errors of rows that are not in order, by header.
-_SORTED = {
+_SORT_ERRORS = {
     _BAR_COLUMNS: "the bars must be sorted by `start`, then `symbol`",
     _TICK_COLUMNS: _TICKS_SORTED,
-    _TICK_COLUMNS + _SIZES: _TICKS_SORTED,
+    _TICK_COLUMNS + _SIZE_COLUMNS: _TICKS_SORTED,
 }
 
 
@@ -53,7 +53,7 @@ def read_price_rows(lines: Iterable[str]) -> Iterator[PriceRow]:
             value = _parse_row(rows.line_num, header, cells)
             current = (value.start, value.symbol) if isinstance(value, Bar) else (value.at, "")
             if previous is not None and current < previous:
-                raise PriceFileError(rows.line_num, _SORTED[header])
+                raise PriceFileError(rows.line_num, _SORT_ERRORS[header])
             if current == previous and isinstance(value, Bar):
                 raise PriceFileError(rows.line_num, f"a second bar of {value.symbol} with this start")
             previous = current
@@ -85,8 +85,10 @@ def list_bar_quotes(bar: Bar, length: timedelta) -> list[Quote]:
 
 def _check_header(cells: list[str]) -> tuple[str, ...]:
     header = tuple(cells)
-    if header not in _SORTED:
-        raise PriceFileError(1, f"the header must be {' or '.join(','.join(columns) for columns in _SORTED)}")
+    if header not in _SORT_ERRORS:
+        raise PriceFileError(
+            1, f"the header must be {' or '.join(','.join(columns) for columns in _SORT_ERRORS)}"
+        )
     return header
 
 
@@ -112,7 +114,7 @@ def _parse_bar(line: int, cells: dict[str, str]) -> Bar:
 def _parse_tick(line: int, cells: dict[str, str]) -> Quote:
     symbol, at = _parse_symbol(line, cells["symbol"]), _parse_instant(line, "at", cells["at"])
     bid, ask, last = (_parse_optional(line, name, cells[name]) for name in _TICK_COLUMNS[2:])
-    sizes = [_parse_optional(line, name, cells.get(name, ""), may_be_zero=True) for name in _SIZES]
+    sizes = [_parse_optional(line, name, cells.get(name, ""), may_be_zero=True) for name in _SIZE_COLUMNS]
     if bid is None and ask is None and last is None:
         raise PriceFileError(line, "`bid`, `ask` or `last` is needed")
     if bid is not None and ask is not None and bid > ask:

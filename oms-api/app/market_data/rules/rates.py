@@ -54,11 +54,11 @@ def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> D
 
 
 def _find_fraction(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _RateFraction | None:
-    direct, inverse = (_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
+    direct, inverse = (_find_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
     if direct is not None:
         return _RateFraction(direct, _ONE)
     return None if inverse is None else _RateFraction(_ONE, inverse)
 
 
-def _mark(quote: Quote | None) -> Decimal | None:
+def _find_mark(quote: Quote | None) -> Decimal | None:
     return None if quote is None else compute_mark(quote)

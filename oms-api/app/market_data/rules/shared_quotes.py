@@ -32,7 +32,7 @@ def parse_quote(values: list[Any]) -> Quote:
     )
 
 
-def pick_newer(first: Quote | None, second: Quote | None) -> Quote | None:
+def choose_newer(first: Quote | None, second: Quote | None) -> Quote | None:
     """Return the later of two quotes of a symbol."""
     if first is None or second is None:
         return first or second

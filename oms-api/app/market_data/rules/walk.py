@@ -15,8 +15,8 @@ UNIT = 1_000_000_000  # deviations are in multiples of 1/UNIT
 SPAN_BITS = 17
 SPAN_SECONDS = 1 << SPAN_BITS
 _ANCHOR_SIZE = UNIT * 2 // 100  # the standard deviation of an anchor
-_MIDDLE_SIZE = UNIT // 100  # that of the first midpoint; each finer one is smaller by √2
-_DRAW_SIZE = 37_837  # that of `_draw`: √(4 × 65,536² / 12)
+_MIDDLE_SIZE = UNIT // 100  # the deviation of the first midpoint; each finer one is smaller by √2
+_DRAW_SIZE = 37_837  # the deviation of `_draw`: √(4 × 65,536² / 12)
 _SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SPAN_BITS))
 
 

@@ -1,4 +1,4 @@
-"""Quotes and bars as this process sees them: stored manual ones first, then those of the price source."""
+"""Quotes and bars as this process sees them: stored manual ones first, then the source's."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,12 +15,12 @@ from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries.bars import find_last_close, find_last_tick
-from app.market_data.queries.marks import load_overrides
+from app.market_data.queries.mark_overrides import load_mark_overrides
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service.bars import read_bars
-from app.market_data.service.marks import CurrentOverrides
+from app.market_data.service.mark_overrides import CurrentMarkOverrides
 from app.market_data.service.session_closes import load_session_closes
 from app.market_data.sources import PriceSource
 
@@ -47,7 +47,7 @@ class Market:
         self._source, self._calendars = source, calendars
         self.max_silence = max_silence
         self.max_silence_seconds = Decimal(str(max_silence.total_seconds()))
-        self.overrides = CurrentOverrides()
+        self.overrides = CurrentMarkOverrides()
         self._readers = readers
         self._last: dict[InstrumentKey, Quote] = {}
         self._lock = Lock()
@@ -105,7 +105,7 @@ class Market:
 
         Outside the session of a symbol, its last quote is the close.
         """
-        overrides = load_overrides(connection, keys, at)
+        overrides = load_mark_overrides(connection, keys, at)
         quotes = self.load_quotes(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
@@ -114,7 +114,7 @@ class Market:
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the prices that valued positions at a past time: as `load_marks`, with past quotes."""
-        overrides = load_overrides(connection, keys, at)
+        overrides = load_mark_overrides(connection, keys, at)
         quotes = self.load_past_quotes(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}

@@ -63,11 +63,11 @@ class BarRollup:
 
     def _roll_up_minutes(self, keys: list[InstrumentKey]) -> list[bool]:
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
-            return [_roll_up_minutes_of(connection, key) for key in keys]
+            return [_store_minutes(connection, key) for key in keys]
 
     def _roll_up_days(self, keys: list[InstrumentKey], until: datetime) -> list[bool]:
         with unit_of_work(self._engine, ALL_TENANTS) as connection:
-            return [_roll_up_days_of(connection, key, until) for key in keys]
+            return [_store_days(connection, key, until) for key in keys]
 
 
 class TickRetention:
@@ -92,7 +92,7 @@ class TickRetention:
             return delete_ticks(connection, key, min(before, last or EPOCH), MAX_TICKS)
 
 
-def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
+def _store_minutes(connection: Connection, key: InstrumentKey) -> bool:
     """Store the minutes of a symbol from its newest bar on. Return whether further ticks are left."""
     last, limit = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
     since = EPOCH if last is None else last - COMMIT_DELAY
@@ -107,7 +107,7 @@ def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
     return is_cut
 
 
-def _roll_up_days_of(connection: Connection, key: InstrumentKey, until: datetime) -> bool:
+def _store_days(connection: Connection, key: InstrumentKey, until: datetime) -> bool:
     """Store the days of a symbol that ended by `until` and follow its newest daily bar.
 
     Return whether further days may be left.

@@ -1,4 +1,4 @@
-"""Read the bars of manual quotes: the stored ones, and those of ticks that are not rolled up yet."""
+"""Read the bars of manual quotes: the stored bars, and bars of ticks that are not rolled up yet."""
 
 from datetime import datetime, timedelta
 

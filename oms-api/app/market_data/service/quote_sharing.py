@@ -79,7 +79,7 @@ class QuoteSharing:
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis.asyncio import Redis  # noqa: PLC0415  # as above
+        from redis.asyncio import Redis  # noqa: PLC0415  # loaded only if Redis is used
 
         return Redis.from_url(
             self._url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, protocol=2

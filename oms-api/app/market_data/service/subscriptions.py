@@ -66,10 +66,12 @@ class SubscribedQuotes:
         if instrument_keys == self._followed:
             return
         previous, self._followed = self._unsubscribe, instrument_keys
-        self._unsubscribe = self._market.subscribe(instrument_keys, _ignore) if instrument_keys else None
+        self._unsubscribe = (
+            self._market.subscribe(instrument_keys, _ignore_quote) if instrument_keys else None
+        )
         if previous is not None:
             previous()
 
 
-def _ignore(_tenant_id: int, _quote: Quote) -> None:
+def _ignore_quote(_tenant_id: int, _quote: Quote) -> None:
     """Do nothing: the market keeps the last quote."""

@@ -68,11 +68,11 @@ class AlpacaSource:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # declared by PriceSource
         """Return the latest quote, or None if none was read."""
         return self._quotes.get(symbol)
 
-    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # declared by PriceSource
         """Return when Alpaca answered last. Before the first answer, return 1970."""
         return self._heard_at or EPOCH
 

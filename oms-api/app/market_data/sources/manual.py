@@ -12,16 +12,16 @@ class ManualSource:
 
     name = "manual"
 
-    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # declared by PriceSource
         """Return None: manual quotes are stored in the table of quotes."""
         return None
 
-    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # declared by PriceSource
         """Return None: a manual quote holds until the next one."""
         return None
 
     def get_bars(
-        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
+        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # declared by PriceSource
     ) -> Sequence[Bar] | None:  # fmt: skip
         """Return None: bars of manual quotes are stored in the table of bars."""
         return None

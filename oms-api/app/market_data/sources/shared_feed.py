@@ -17,7 +17,7 @@ import orjson
 
 from app.clock import EPOCH, monotonic_seconds
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.shared_quotes import parse_quote, pick_newer, serialize_quote
+from app.market_data.rules.shared_quotes import choose_newer, parse_quote, serialize_quote
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources.protocol import PriceSource
 from app.timestamps import format_timestamp
@@ -77,7 +77,7 @@ class SharedFeed:
     def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the latest quote that the owner sent or this process read, or None."""
         self._start()
-        return pick_newer(self._quotes.get(symbol), self._source.get_quote(symbol, at))
+        return choose_newer(self._quotes.get(symbol), self._source.get_quote(symbol, at))
 
     def get_last_heartbeat(self, at: datetime) -> datetime | None:
         """Return when the feed sent something last, to the owner or to this process."""
@@ -114,7 +114,7 @@ class SharedFeed:
 
     def _run(self) -> None:
         # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis import Redis  # noqa: PLC0415  # as above
+        from redis import Redis  # noqa: PLC0415  # loaded only if Redis is used
 
         while not self._stop.is_set():
             redis = Redis.from_url(
@@ -208,7 +208,7 @@ class SharedFeed:
         self._heard_at = max(self._heard_at, datetime.fromisoformat(heartbeat))
         for values in serialized:
             quote = parse_quote(values)
-            self._quotes[quote.symbol] = pick_newer(self._quotes.get(quote.symbol), quote) or quote
+            self._quotes[quote.symbol] = choose_newer(self._quotes.get(quote.symbol), quote) or quote
 
     def _leave(self, reason: str) -> None:
         """Read the feed in this process, because Redis does not answer."""

@@ -53,7 +53,7 @@ class SimulatedSource:
         if walk is None:
             return None
         quote = self._compute_quote(symbol, *walk, second)
-        self._keep(self._last_quotes, symbol, (second, quote))
+        self._cache_value(self._last_quotes, symbol, (second, quote))
         return quote
 
     def _compute_quote(self, symbol: str, key: bytes, base: BasePrice, second: int) -> Quote:
@@ -62,7 +62,7 @@ class SimulatedSource:
         bid = max(last - half, base.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
-    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # declared by PriceSource
         """Return None: prices are computed for any instant."""
         return None
 
@@ -91,11 +91,11 @@ class SimulatedSource:
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
         base = find_base_price(form, draw_number(key, b"level"))
         walk = None if base is None else (key, base)
-        self._keep(self._walks, symbol, walk)
+        self._cache_value(self._walks, symbol, walk)
         return walk
 
     @staticmethod
-    def _keep(cached_values: dict[str, T], symbol: str, value: T) -> None:
+    def _cache_value(cached_values: dict[str, T], symbol: str, value: T) -> None:
         if symbol in cached_values or len(cached_values) < _MAX_CACHED_SYMBOLS:
             cached_values[symbol] = value
 

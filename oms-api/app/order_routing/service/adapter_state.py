@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from app.brokers.rules.linked_orders import OrderLink
+from app.brokers.rules.linked_orders import LegLink
 
 
 class AdapterState(Protocol):
@@ -36,8 +36,8 @@ class HasDailyOrders(Protocol):
 
 
 @runtime_checkable
-class HasLinks(Protocol):
+class HasLegLinks(Protocol):
     """An adapter whose broker chooses the ids of orders that are sent in the request of another one."""
 
-    def add_links(self, links: Iterable[OrderLink]) -> None:
+    def add_leg_links(self, links: Iterable[LegLink]) -> None:
         """Note the orders that an earlier process sent."""

@@ -22,9 +22,9 @@ from app.brokers.service.account_checks import (
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_snapshot, open_transaction, publish_status
 from app.order_routing.service.account_comparison import Reconcile, compare_nothing
-from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
+from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLegLinks
+from app.order_routing.service.leg_links import load_leg_links
 from app.order_routing.service.missed_reports import MissedReports
-from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.service.broker_request_notifier import SubmissionQueue
@@ -37,7 +37,7 @@ MAX_CONFIRMATIONS = 3  # in a row, because the figures of an account that trades
 REFUSED_INTERVAL = timedelta(seconds=60)  # until a refused connection is tried again
 MAX_REQUESTS_PER_STEP = 50
 MAX_ACCEPTANCE_WAIT_SECONDS = 0.005  # a fill often follows an acceptance within milliseconds
-_NO_ANSWER = "The broker does not answer."
+_NO_RESPONSE = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
 
@@ -86,11 +86,11 @@ class BrokerSession:
         self._sender = RequestSender(
             *connection_key,
             broker,
-            self._apply_answer,
+            self._apply_response_events,
             now,
             queue=queue,
             are_requests_announced=are_requests_announced,
-            count_missing_answer=self._count_missing_answer,
+            count_missing_response=self._count_missing_response,
         )
         self._cursor = stored.cursor
         self._is_connected = False
@@ -131,7 +131,7 @@ class BrokerSession:
         except RateLimitExceeded:
             return False  # the broker works, and the unsent requests are tried again
         except (BrokerUnavailable, BrokerOutcomeUnknown) as error:
-            self._record_failure(_get_failure_kind(error), str(error) or _NO_ANSWER)
+            self._record_failure(_get_failure_kind(error), str(error) or _NO_RESPONSE)
             return False
         return has_worked
 
@@ -157,7 +157,7 @@ class BrokerSession:
                 status=ConnectionStatus.REFUSED.value, error=str(error), connected_since=None, **changes
             )
             return False
-        self._add_links()
+        self._add_leg_links()
         self._broker.list_events(self._cursor)  # starts the stream of an adapter that has one
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
@@ -172,29 +172,29 @@ class BrokerSession:
         )  # fmt: skip
         return True
 
-    def _add_links(self) -> None:
+    def _add_leg_links(self) -> None:
         broker: object = self._broker
-        if isinstance(broker, HasLinks):
-            broker.add_links(load_links(self._engine, self._stored.tenant_id, self._stored.name))
+        if isinstance(broker, HasLegLinks):
+            broker.add_leg_links(load_leg_links(self._engine, self._stored.tenant_id, self._stored.name))
 
-    def _read_events(self, answer: Sequence[BrokerEvent] = ()) -> bool:
-        """Apply the broker's new events, and the events of an answer.
+    def _read_events(self, response_events: Sequence[BrokerEvent] = ()) -> bool:
+        """Apply the broker's new events, and the events of a response.
 
         Return whether the broker reported any.
         """
         records = self._broker.list_events(self._cursor)
-        if _has_only_acceptances(records, answer):
+        if _has_only_acceptances(records, response_events):
             self._wait_for_event(MAX_ACCEPTANCE_WAIT_SECONDS)
             records = self._broker.list_events(self._cursor)
-        self._reports.apply([*(record.event for record in records), *answer])
+        self._reports.apply([*(record.event for record in records), *response_events])
         if records:
             self._cursor, self._last_event_at = records[-1].cursor, self._now()
         return bool(records)
 
-    def _apply_answer(self, events: Sequence[BrokerEvent]) -> bool:
-        """Apply the events of an answer, together with events that the broker reported meanwhile.
+    def _apply_response_events(self, events: Sequence[BrokerEvent]) -> bool:
+        """Apply the events of a response, together with events that the broker reported meanwhile.
 
-        Return whether the events of the answer are applied. Raises NotApplied.
+        Return whether the events of the response are applied. Raises NotApplied.
         """
         try:
             self._read_events(events)
@@ -247,10 +247,10 @@ class BrokerSession:
         if self._circuit != previous:
             self._save()
 
-    def _count_missing_answer(self, is_missing: bool) -> None:  # a callback
-        """Count requests without an answer, in a row."""
+    def _count_missing_response(self, is_missing: bool) -> None:  # a callback
+        """Count consecutive requests without a response."""
         if is_missing:
-            self._record_failure(FailureKind.NO_ANSWER, _NO_ANSWER)
+            self._record_failure(FailureKind.NO_ANSWER, _NO_RESPONSE)
         elif self._circuit.failures and self._is_connected:
             self._circuit = Circuit()
 
@@ -296,7 +296,9 @@ def _build_circuit_columns(circuit: Circuit) -> dict[str, Any]:
     }
 
 
-def _has_only_acceptances(records: Sequence[BrokerEventRecord], answer: Sequence[BrokerEvent]) -> bool:
+def _has_only_acceptances(
+    records: Sequence[BrokerEventRecord], response_events: Sequence[BrokerEvent]
+) -> bool:
     """Return whether acceptances were reported and nothing else. They are less urgent than fills."""
-    events = [*(record.event for record in records), *answer]
+    events = [*(record.event for record in records), *response_events]
     return bool(events) and all(isinstance(event, Accepted) for event in events)

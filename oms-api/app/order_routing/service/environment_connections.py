@@ -45,7 +45,7 @@ class IbkrVariables(NamedTuple):
 
 
 def build_alpaca_connection(variables: AlpacaVariables) -> EnvironmentConnection:
-    """Return the connection to Alpaca. It is live if the address is that of the live environment."""
+    """Return the connection to Alpaca. It is live if the address is a live one."""
     base_url = (variables.base_url or _PAPER).rstrip("/")
     credentials = {"key_id": variables.key_id, "secret_key": variables.secret_key}
     terms = ConnectionTerms(BrokerName.ALPACA.value, base_url, base_url == _LIVE_HOST, None, credentials)
@@ -53,7 +53,7 @@ def build_alpaca_connection(variables: AlpacaVariables) -> EnvironmentConnection
 
 
 def build_ibkr_connection(variables: IbkrVariables) -> EnvironmentConnection:
-    """Return the connection to IBKR. It is live if the port or the account is that of a live environment."""
+    """Return the connection to IBKR. It is live if the port or the account is a live one."""
     base_url = f"{variables.host or _GATEWAY_HOST}:{variables.port or _GATEWAY_PORT}"
     is_live = is_live_gateway(base_url, variables.account)
     terms = ConnectionTerms(BrokerName.IBKR.value, base_url, is_live, variables.account, {})

@@ -28,7 +28,7 @@ class RequestResolver:
     def add_proven_events(
         self, request: BrokerRequest, events: Sequence[BrokerEvent]
     ) -> Sequence[BrokerEvent]:
-        """Return the events of an answer. If it is a refusal, return the order's proven events before them.
+        """Return the events of a response. Before a rejected cancel, return the order's proven events.
 
         A cancel is often refused because the order has filled.
         """

@@ -35,7 +35,7 @@ from app.orders.service.broker_request_notifier import SubmissionQueue
 POLL_INTERVAL = timedelta(seconds=0.1)  # between two queries for requests without a notification
 LONG_POLL_INTERVAL = timedelta(seconds=1)  # if other processes notify this one of their requests
 MAX_UNMARKED_REQUESTS = 20  # that are done, while the session is not idle
-ApplyAnswer = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
+ApplyResponseEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _REFUSED = "The outcome could not be recorded. It is read again."
 _EXITS_END = "The current exits of the position have not ended yet."
@@ -52,8 +52,8 @@ class _AppliedRequest(NamedTuple):
 class RequestSender:
     """Sends the requests of a connection. Only one process sends at a time, by a lease.
 
-    A request is marked before it is sent. A request that a crash or a lost answer left marked is never sent
-    again: the order is read at the broker by our id until its state is known. Applying an answer again after
+    A request is marked before it is sent. A request that a crash or a lost response left marked is never sent
+    again: the order is read at the broker by our id until its state is known. Applying a response again after
     a crash changes nothing.
     """
 
@@ -63,13 +63,15 @@ class RequestSender:
         tenant_id: int,
         name: str,
         broker: Broker,
-        apply: ApplyAnswer,
+        apply: ApplyResponseEvents,
         now: Now,
         queue: SubmissionQueue | None = None,
         are_requests_announced: Callable[[], bool] = lambda: False,
-        count_missing_answer: Callable[[bool], None] = lambda _: None,
+        count_missing_response: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        self._count_missing_answer = count_missing_answer  # gets whether the answer of a request is missing
+        self._count_missing_response = (
+            count_missing_response  # gets whether the response to a request is missing
+        )
         self._are_requests_announced = are_requests_announced  # by the processes that store them
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
@@ -200,12 +202,12 @@ class RequestSender:
             raise
         except BrokerOutcomeUnknown:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker did not answer.")
-            self._count_missing_answer(True)
+            self._count_missing_response(True)
         except Exception as failure:  # noqa: BLE001  # whatever an adapter raised, the broker may have the order
-            _LOG.exception("the answer of a broker was not understood")
+            _LOG.exception("the response of a broker was not understood")
             self._postpone(request, RequestStatus.UNKNOWN, f"Not understood: {type(failure).__name__}.")
         else:
-            self._count_missing_answer(False)
+            self._count_missing_response(False)
             self._apply_outcome(request, self._resolver.add_proven_events(request, events))
 
     def _call_broker(

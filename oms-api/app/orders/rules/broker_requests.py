@@ -5,9 +5,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing, is_emulated_limit
+from app.brokers.capabilities import (
+    CAPABILITIES_BY_BROKER,
+    choose_exit_time,
+    choose_oco_support,
+    is_emulated_limit,
+)
 from app.brokers.protocol import OrderState
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
@@ -167,20 +172,20 @@ def was_never_received(request: BrokerRequest, now: datetime) -> bool:
 
 def list_proven_events(state: OrderState, executions: Sequence[Executed], now: datetime) -> list[BrokerEvent]:
     """Return the events that the broker's state of an order proves, in an order that can be applied."""
-    if state.is_waiting:
+    if state.is_waiting_for_entry:
         return []
     order_id = state.order.id
     events: list[BrokerEvent] = [] if _was_rejected(state) else [Accepted(order_id, now)]
     events += executions
-    if state.end is not None:
-        events.append(state.end)
+    if state.final_event is not None:
+        events.append(state.final_event)
     elif not state.is_open and state.order.leaves > ZERO:
         events.append(Canceled(order_id, now))
     return events
 
 
 def _was_rejected(state: OrderState) -> bool:
-    return isinstance(state.end, Rejected)
+    return isinstance(state.final_event, Rejected)
 
 
 def build_broker_order(
@@ -192,12 +197,12 @@ def build_broker_order(
     """
     built = convert_order(order, instrument)
     built = built._replace(
-        linked=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
+        linked_orders=tuple(build_broker_order(linked_order, instrument) for linked_order in linked_orders)
     )
     if order.role not in OCO_ROLES or not is_remote(order):
         return built
-    is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
-    built = built._replace(group=find_oco_group_id(order) if is_linked else None)
+    is_linked = CAPABILITIES_BY_BROKER[order.broker].get_oco_support(built) is OcoSupport.NATIVE
+    built = built._replace(group_id=find_oco_group_id(order) if is_linked else None)
     if order.role in EXIT_ROLES:
         built = built._replace(time_in_force=choose_exit_time(order.broker, built))
     return built
@@ -214,9 +219,11 @@ def is_emulated_limit_order(order: Order, instrument: Instrument) -> bool:
     )
 
 
-def get_pairing(order: Order, instrument: Instrument) -> Pairing:
+def get_oco_support(order: Order, instrument: Instrument) -> OcoSupport:
     """Return how the broker of an order of a pair executes the pair."""
-    return choose_pairing(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
+    return choose_oco_support(
+        order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES
+    )
 
 
 def can_be_sent_with_exits(order: Order, instrument: Instrument) -> bool:
@@ -224,7 +231,7 @@ def can_be_sent_with_exits(order: Order, instrument: Instrument) -> bool:
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
     if not is_entry or not is_remote(order):
         return False
-    return TABLES[order.broker].can_carry_exits(convert_order(order, instrument))
+    return CAPABILITIES_BY_BROKER[order.broker].can_carry_exits(convert_order(order, instrument))
 
 
 def choose_orders_sent_together(
@@ -249,9 +256,9 @@ def choose_orders_sent_together(
         exit_order for exit_order in exits if exit_order.accepted_at is None and exit_order.id != order.id
     ]
     linked_orders = [order, *unsent] if not is_entry else unsent
-    possible_pairings = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
+    sufficient_support = {OcoSupport.ONE_REQUEST, OcoSupport.NATIVE} if is_entry else {OcoSupport.ONE_REQUEST}
     is_possible = all(
-        get_pairing(linked_order, instrument) in possible_pairings for linked_order in linked_orders
+        get_oco_support(linked_order, instrument) in sufficient_support for linked_order in linked_orders
     )
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
@@ -273,7 +280,7 @@ def convert_order(
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
         side=_SIDES[order.side],
-        kind=order.type,
+        type=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,
         accepted_at=datetime.fromisoformat(order.accepted_at or order.created_at),
@@ -282,10 +289,10 @@ def convert_order(
         trail_amount=order.trail_amount,
         trail_percent=order.trail_percent,
         trail_level=order.trail_level,
-        triggered=order.is_triggered,
+        is_triggered=order.is_triggered,
         time_in_force=time_in_force or order.time_in_force,
-        tick=instrument.tick_size,
-        lot=instrument.lot_size,
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
         asset_class=instrument.asset_class,
         currency=instrument.currency,
         exchange=instrument.exchange,

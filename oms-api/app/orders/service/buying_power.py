@@ -13,7 +13,7 @@ from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import FLAT, Position, choose_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
-from app.market_data.queries.marks import load_overrides
+from app.market_data.queries.mark_overrides import load_mark_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -68,7 +68,7 @@ class BuyingPowerReader:
             for key in {*positions, *orders}
         }
         quotes = self._find_quotes(connection, symbols, currencies, bases, at)
-        overrides = load_overrides(connection, symbols, at)
+        overrides = load_mark_overrides(connection, symbols, at)
         marks = {
             key: overrides[key].price if key in overrides else compute_optional_mark(quotes.get(key.symbol))
             for key in symbols

@@ -27,11 +27,11 @@ def select_unbooked_charges(
         for charged in reported
         if (execution := executions.get(charged.execution_id)) is not None
         and get_charge_key(execution.broker, execution.execution_id) not in keys
-        and not _is_estimate(charged, execution, currency)
+        and not _is_equal_to_estimate(charged, execution, currency)
     ]
 
 
-def _is_estimate(charged: Charged, execution: ExecutionRow, currency: str) -> bool:
-    """Return whether the charges that were booked with the execution are those of the broker."""
+def _is_equal_to_estimate(charged: Charged, execution: ExecutionRow, currency: str) -> bool:
+    """Return whether the broker's charge equals the estimate that was booked with the execution."""
     estimate = sum(parse_components(execution.charges).values(), ZERO)
     return charged.currency == currency and charged.amount == estimate

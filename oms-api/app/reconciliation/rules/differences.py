@@ -78,7 +78,7 @@ _POSSIBLE_ACTIONS: dict[IssueType, frozenset[str]] = {
 }
 _BOOKING_ACTIONS = frozenset({"adopt", "adjust_cash"})
 _ACCEPTING_ACTIONS = frozenset({"ignore", "watch"})
-_ALWAYS_POSSIBLE = frozenset({"assign", "ignore", "watch"})
+_UNIVERSAL_ACTIONS = frozenset({"assign", "ignore", "watch"})
 
 
 def compare_positions(
@@ -128,7 +128,7 @@ def get_proposed_action(kind: IssueType) -> str:
 
 def is_possible_action(kind: IssueType, action: str) -> bool:
     """Return whether an action fits an issue of that type."""
-    return action in _ALWAYS_POSSIBLE | _POSSIBLE_ACTIONS.get(kind, frozenset())
+    return action in _UNIVERSAL_ACTIONS | _POSSIBLE_ACTIONS.get(kind, frozenset())
 
 
 def needs_person(action: str, severity: str) -> bool:

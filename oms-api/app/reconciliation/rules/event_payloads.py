@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import orjson
 
-_FIELDS = {
+_PAYLOAD_FIELDS = {
     "issue_id": "id",
     "issue_type": "type",
     "severity": "severity",
@@ -31,5 +31,5 @@ class SerializableIssue(Protocol):
 def build_issue_payload(issue: SerializableIssue, proposed_action: str) -> str:
     """Return the data of an event as JSON. Fields that do not apply are left out."""
     values = issue._asdict()
-    payload = {name: values[column] for name, column in _FIELDS.items() if values[column] is not None}
+    payload = {name: values[column] for name, column in _PAYLOAD_FIELDS.items() if values[column] is not None}
     return orjson.dumps(payload | {"proposed_action": proposed_action}).decode()

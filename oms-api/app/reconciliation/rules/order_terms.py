@@ -9,15 +9,15 @@ from app.orders.rules.values import OrderType, Ticket, TimeInForce
 from app.timestamps import format_timestamp
 
 MAX_ID_LENGTH = 32  # of an order's id here
-_AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
+_AMOUNT_FIELDS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
 
 
 def format_terms(order: BrokerOrder) -> str:
     """Return the terms of an order as JSON. Amounts are texts."""
-    amounts = {name: getattr(order, name) for name in _AMOUNTS}
+    amounts = {name: getattr(order, name) for name in _AMOUNT_FIELDS}
     terms = {name: format_plain_amount(amount) for name, amount in amounts.items() if amount is not None}
     expires_at = {} if order.expires_at is None else {"expires_at": format_timestamp(order.expires_at)}
-    names = {"side": order.side.value, "type": order.kind.value, "time_in_force": order.time_in_force.value}
+    names = {"side": order.side.value, "type": order.type.value, "time_in_force": order.time_in_force.value}
     return json.dumps(terms | names | expires_at | {"product": order.product})
 
 
@@ -31,14 +31,14 @@ def describe_order(order: BrokerOrder) -> str:
         f"{name} {format_plain_amount(amount)}" for name, amount in amounts.items() if amount is not None
     ]
     return " ".join(
-        [order.side, format_plain_amount(order.quantity), order.kind, *prices, order.time_in_force]
+        [order.side, format_plain_amount(order.quantity), order.type, *prices, order.time_in_force]
     )
 
 
 def parse_ticket(symbol: str, details: str, reason: str) -> Ticket:
     """Return the ticket of an order that is adopted for `reason`."""
     terms = json.loads(details)
-    amounts = {name: Decimal(terms[name]) for name in _AMOUNTS if name in terms}
+    amounts = {name: Decimal(terms[name]) for name in _AMOUNT_FIELDS if name in terms}
     ticket = Ticket(
         symbol=symbol,
         side=terms["side"],

@@ -113,8 +113,8 @@ def _get_subject(issue: Issue | Difference) -> Figures:
     return get_subject(issue.type, issue.symbol, issue.order_id, issue.theirs)
 
 
-def _build_changes(again: Difference | None, now: datetime) -> dict[str, Any]:
+def _build_changes(current: Difference | None, now: datetime) -> dict[str, Any]:
     """Return the changes of an open issue: its present figures, or its resolution if both sides agree."""
-    if again is None:
+    if current is None:
         return build_resolution(now, RECONCILIATION_ACTOR, "gone", "Both sides agree again.")
-    return {"seen_at": now, "ours": again.ours, "theirs": again.theirs, "details": again.details}
+    return {"seen_at": now, "ours": current.ours, "theirs": current.theirs, "details": current.details}

@@ -40,9 +40,11 @@ class MissingCharges:
         )
         keys = queries.load_charge_keys(connection, stored.tenant_id, portfolio.id, executions)
         missing = select_unbooked_charges(reported, executions, keys, portfolio.base_currency)
-        return [charged for charged in missing if self._begin_if_due(stored.id, charged.execution_id)]
+        return [
+            charged for charged in missing if self._record_attempt_if_due(stored.id, charged.execution_id)
+        ]
 
-    def _begin_if_due(self, connection_id: str, execution_id: str) -> bool:
+    def _record_attempt_if_due(self, connection_id: str, execution_id: str) -> bool:
         """Return whether the booking of a charge is due, and record this attempt."""
         now, key = self._now(), (connection_id, execution_id)
         if key in self._attempted_at and now - self._attempted_at[key] < _RETRY_INTERVAL:

@@ -152,7 +152,7 @@ class Reconciler:
         tenant_id = stored.tenant_id
         current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
         known_orders = queries.load_known_order_ids(connection, tenant_id, portfolio.id, broker_books.orders)
-        held_amounts = queries.list_held_amounts(connection, tenant_id, portfolio.id)
+        held_amounts = queries.load_held_amounts_by_symbol(connection, tenant_id, portfolio.id)
         return [
             *compare_positions(held_amounts, broker_books.positions),
             *compare_orders(known_orders, broker_books.orders),
@@ -181,7 +181,7 @@ def _read_broker_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks
     )
     if problem is not None:
         raise BrokerUnavailable(problem)
-    orders = {order.id: order for order in broker.open_orders()}
+    orders = {order.id: order for order in broker.list_open_orders()}
     positions = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
         for holding in broker.list_positions()

@@ -48,11 +48,11 @@ def test_adapters_of_an_account_share_the_rate_limit(alpaca):
     assert isinstance(first, AlpacaBroker)
     assert isinstance(second, AlpacaBroker)
     assert isinstance(other, AlpacaBroker)
-    assert first._client.budget is second._client.budget
-    assert first._client.budget is not other._client.budget
+    assert first._client.rate_limiter is second._client.rate_limiter
+    assert first._client.rate_limiter is not other._client.rate_limiter
     stranger = create_adapter(build_connection_terms(alpaca.url, secret_key="guessed"))
     assert isinstance(stranger, AlpacaBroker)
-    assert stranger._client.budget is not first._client.budget
+    assert stranger._client.rate_limiter is not first._client.rate_limiter
     for broker in (first, second, other, stranger):
         broker.close()
 

@@ -199,7 +199,7 @@ def test_cancel_that_comes_after_the_last_fill_changes_nothing(alpaca, broker):
     alpaca.faults.orders.crossing = "10"
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 95")
-    assert broker.find("A").end is None
+    assert broker.find("A").final_event is None
 
 
 def test_refused_cancel_is_reported(alpaca, broker):
@@ -215,7 +215,7 @@ def test_replacement_keeps_the_filled_quantity(alpaca, broker):
     broker.replace("A", build_limit_order("B", "96", 12), NOW)
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A replaced")
     assert alpaca.exchange.get_order_by_client_order_id("B").qty == 8
-    assert broker.find("A").end == Replaced("A", "B", broker.find("A").end.at)
+    assert broker.find("A").final_event == Replaced("A", "B", broker.find("A").final_event.at)
 
 
 def test_replacement_that_a_fill_made_too_large_is_cancelled(alpaca, broker):

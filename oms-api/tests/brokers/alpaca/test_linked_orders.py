@@ -6,7 +6,7 @@ import pytest
 
 from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.rules.links import build_links
+from app.brokers.alpaca.rules.leg_registry import build_leg_links
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.rules.values import Canceled, CancelRejected, Rejected
 from tests.brokers.market import format_events, parse_order_text
@@ -21,7 +21,7 @@ def build_bracket(name="A"):
         parse_order_text("SELL 10 LIMIT limit 120", f"{name}T", symbol="AAPL"),
         parse_order_text("SELL 10 STOP stop 80", f"{name}S", symbol="AAPL"),
     )
-    return parse_order_text("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked=exits)
+    return parse_order_text("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked_orders=exits)
 
 
 def list_events(broker):
@@ -29,20 +29,20 @@ def list_events(broker):
 
 
 def list_open_orders(broker):
-    return sorted(order.id for order in broker.open_orders())
+    return sorted(order.id for order in broker.list_open_orders())
 
 
 def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
     assert format_events(broker.submit(build_bracket(), NOW)) == []
     wait_until(lambda: list_events(broker) == ["A accepted"])
     assert list_open_orders(broker) == ["A"]
-    assert broker.find("AS").is_waiting
+    assert broker.find("AS").is_waiting_for_entry
     alpaca.exchange.quote("AAPL", "94", "95")
     wait_until(lambda: "AT accepted" in list_events(broker))
     assert list_events(broker) == ["A accepted", "A 10 @ 95", "AS accepted", "AT accepted"]
     assert list_open_orders(broker) == ["AS", "AT"]
     state = broker.find("AS")
-    assert (state.is_open, state.is_waiting, state.order.stop_price) == (True, False, 80)
+    assert (state.is_open, state.is_waiting_for_entry, state.order.stop_price) == (True, False, 80)
 
 
 def test_events_before_the_answer_are_applied_after_it(alpaca, broker):
@@ -60,7 +60,9 @@ def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypat
         broker.submit(bracket, NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
     other = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
-    other.add_links([link._replace(created_at=NOW) for order in brackets for link in build_links(order)])
+    other.add_leg_links(
+        [link._replace(created_at=NOW) for order in brackets for link in build_leg_links(order)]
+    )
     try:
         other.stream.start()
         wait_until(other.stream.is_ready.is_set)
@@ -76,7 +78,7 @@ def test_lost_answer_is_found_with_the_legs(alpaca, broker):
     with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_bracket(), NOW)
     assert broker.find("A").is_open
-    assert broker.find("AT").is_waiting
+    assert broker.find("AT").is_waiting_for_entry
     alpaca.faults.add("cut_before", method="POST")
     with pytest.raises(BrokerOutcomeUnknown):
         broker.submit(build_bracket("B"), NOW)
@@ -92,8 +94,8 @@ def test_bracket_that_was_not_sent_leaves_no_legs(alpaca, broker):
 
 def test_refused_bracket_is_rejected_and_a_repeat_is_read(alpaca, broker):
     wrong = build_bracket()
-    target, stop = wrong.linked
-    wrong = wrong._replace(linked=(target._replace(limit_price=stop.stop_price), stop))
+    target, stop = wrong.linked_orders
+    wrong = wrong._replace(linked_orders=(target._replace(limit_price=stop.stop_price), stop))
     (event,) = broker.submit(wrong, NOW)
     assert isinstance(event, Rejected)
     broker.submit(build_bracket("B"), NOW)
@@ -112,5 +114,5 @@ def test_leg_is_replaced_under_its_successor_and_canceled_with_its_group(alpaca,
     assert isinstance(refused, CancelRejected)
     broker.cancel("AT", NOW)
     wait_until(lambda: {"AT canceled", "AS2 unfilled canceled"} <= set(list_events(broker)))
-    assert isinstance(broker.find("AT").end, Canceled)
+    assert isinstance(broker.find("AT").final_event, Canceled)
     assert list_open_orders(broker) == []

@@ -6,8 +6,8 @@ import pytest
 
 from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import AlpacaOrderReader
+from app.brokers.alpaca.shared_leg_registry import SharedLegRegistry
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
 from tests.brokers.alpaca.messages import ALPACA_ORDER
@@ -18,7 +18,7 @@ SPREAD = ALPACA_ORDER | {"id": "s1", "client_order_id": "c1", "symbol": "", "sid
 
 
 def create_reader(**paths: Any) -> AlpacaOrderReader:
-    return AlpacaOrderReader(create_client(**paths), LinkedOrders())
+    return AlpacaOrderReader(create_client(**paths), SharedLegRegistry())
 
 
 def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):

@@ -10,7 +10,7 @@ from tests.brokers.wrong_answers import BODIES, get_error
 from tests.support.conditions import wait_until
 
 NOW = datetime.now(UTC)
-QUERIES = ("open_orders", "list_executions", "list_positions", "get_account")
+QUERIES = ("list_open_orders", "list_executions", "list_positions", "get_account")
 
 
 def build_order(name="A", price="95"):

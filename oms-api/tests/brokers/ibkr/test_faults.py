@@ -243,12 +243,12 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
     tws.faults.add("refuse", text="The price is wrong", code=110)
     (event,) = broker.replace("A", build_limit_order("B", "96"), NOW)
     assert event == CancelRejected("A", "The price is wrong", event.at)
-    assert [order.id for order in broker.open_orders()] == ["A"]
+    assert [order.id for order in broker.list_open_orders()] == ["A"]
 
 
 def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.ibkr.order_log.MAX_ABSENCE", timedelta(0))
-    monkeypatch.setattr("app.brokers.ibkr.order_readings.READING_INTERVAL", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.order_report_processor.MAX_ABSENCE", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.order_poller.READING_INTERVAL", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.1)
     broker = create_broker()
     broker.submit(build_limit_order(), NOW)

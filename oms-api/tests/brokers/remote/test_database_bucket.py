@@ -6,7 +6,12 @@ import pytest
 
 from app.brokers.errors import RateLimitExceeded
 from app.brokers.remote.database_bucket import PORTION_LIFETIME_SECONDS, DatabaseTokenBucket
-from app.brokers.remote.request_budget import FurtherLimit, LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import (
+    FurtherLimit,
+    LocalTokenBucket,
+    Priority,
+    RequestRateLimiter,
+)
 from app.brokers.rules.rate_limits import RateLimit
 from app.database import connect_engine
 
@@ -103,25 +108,25 @@ def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
 
 def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
     day, minute = create_bucket("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
-    budget = RequestBudget(minute, further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))])
-    assert budget.requests_left == 2
-    budget.wait_for_token(Priority.ORDER, 0.01)
+    rate_limiter = RequestRateLimiter(minute, further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    assert rate_limiter.requests_left == 2
+    rate_limiter.wait_for_token(Priority.ORDER, 0.01)
     minute.set_level(0)
     with pytest.raises(RateLimitExceeded):
-        budget.wait_for_token(Priority.ORDER, 0.01)
+        rate_limiter.wait_for_token(Priority.ORDER, 0.01)
     assert day.get_level() == 1
     assert LocalTokenBucket(1).get_level() == 1
 
 
 def test_cancels_do_not_count_towards_the_orders_of_a_day(create_bucket):
     day = create_bucket("day", RateLimit(1, 86_400, "Asia/Kolkata"))
-    budget = RequestBudget(
+    rate_limiter = RequestRateLimiter(
         LocalTokenBucket(10), further_limits=[FurtherLimit(day, frozenset({Priority.ORDER}))]
     )
-    budget.wait_for_token(Priority.ORDER, 0.01)
+    rate_limiter.wait_for_token(Priority.ORDER, 0.01)
     with pytest.raises(RateLimitExceeded):
-        budget.wait_for_token(Priority.ORDER, 0.01)
-    budget.wait_for_token(Priority.CANCEL, 0.01)
+        rate_limiter.wait_for_token(Priority.ORDER, 0.01)
+    rate_limiter.wait_for_token(Priority.CANCEL, 0.01)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -8,7 +8,7 @@ import pytest
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote import rest_client
-from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, Priority, RequestRateLimiter
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 from tests.brokers.remote.rest_servers import FakeBrokerServer, run_http_server
 from tests.support.conditions import WAIT_SECONDS
@@ -23,7 +23,7 @@ def broker_server() -> FakeBrokerServer:
 def run_client(broker_server: FakeBrokerServer, timeouts: RestTimeouts) -> Iterator[RestClient]:
     """Run the server, and yield a client of it."""
     with run_http_server(broker_server) as url:
-        client = RestClient("Broker", url, {}, RequestBudget(LocalTokenBucket()), timeouts)
+        client = RestClient("Broker", url, {}, RequestRateLimiter(LocalTokenBucket()), timeouts)
         yield client
         client.close()
 
@@ -93,7 +93,7 @@ def test_broker_does_not_stop_the_requests_for_days(client, broker_server, monke
         blocked.append(seconds)
         broker_server.status = 200
 
-    monkeypatch.setattr(client.budget, "block", block)
+    monkeypatch.setattr(client.rate_limiter, "block", block)
     broker_server.status, broker_server.headers = 429, {"Retry-After": "999999"}
     assert client.get("/orders") == {}
     assert blocked == [60]

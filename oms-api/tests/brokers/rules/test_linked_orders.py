@@ -2,8 +2,13 @@
 
 import pytest
 
-from app.brokers.capabilities import TABLES, choose_exit_time, find_linked_refusal, is_emulated_limit
-from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_stop_order
+from app.brokers.capabilities import (
+    CAPABILITIES_BY_BROKER,
+    choose_exit_time,
+    find_linked_refusal,
+    is_emulated_limit,
+)
+from app.brokers.rules.linked_orders import OcoSupport, find_pair_refusal, is_stop_order
 from tests.brokers.market import parse_order_text
 
 TARGET, STOP = (
@@ -44,25 +49,25 @@ def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
 
 
 @pytest.mark.parametrize(
-    ("order_text", "pairing", "carries"),
+    ("order_text", "oco_support", "carries"),
     [
-        ("SELL 10 LIMIT limit 120 GTC", Pairing.TOGETHER, True),
-        ("SELL 10 STOP stop 80 DAY", Pairing.TOGETHER, False),
-        ("SELL 10 STOP_LIMIT stop 80 limit 79 DAY", Pairing.TOGETHER, False),
-        ("SELL 10 MARKET DAY", Pairing.EMULATED, True),
-        ("SELL 10 TRAILING_STOP trail 1 DAY", Pairing.EMULATED, False),
-        ("SELL 1.5 LIMIT limit 120 DAY", Pairing.EMULATED, False),
-        ("SELL 10 LIMIT limit 120 IOC", Pairing.EMULATED, False),
+        ("SELL 10 LIMIT limit 120 GTC", OcoSupport.ONE_REQUEST, True),
+        ("SELL 10 STOP stop 80 DAY", OcoSupport.ONE_REQUEST, False),
+        ("SELL 10 STOP_LIMIT stop 80 limit 79 DAY", OcoSupport.ONE_REQUEST, False),
+        ("SELL 10 MARKET DAY", OcoSupport.EMULATED, True),
+        ("SELL 10 TRAILING_STOP trail 1 DAY", OcoSupport.EMULATED, False),
+        ("SELL 1.5 LIMIT limit 120 DAY", OcoSupport.EMULATED, False),
+        ("SELL 10 LIMIT limit 120 IOC", OcoSupport.EMULATED, False),
     ],
 )
-def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, pairing, carries):
+def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, oco_support, carries):
     share = parse_order_text(order_text)
-    table = TABLES["alpaca"]
-    assert (table.get_pairing(share), table.can_carry_exits(share)) == (pairing, carries)
+    table = CAPABILITIES_BY_BROKER["alpaca"]
+    assert (table.get_oco_support(share), table.can_carry_exits(share)) == (oco_support, carries)
     for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
-        assert (table.get_pairing(other), table.can_carry_exits(other)) == (Pairing.EMULATED, False)
+        assert (table.get_oco_support(other), table.can_carry_exits(other)) == (OcoSupport.EMULATED, False)
     assert is_emulated_limit("alpaca", TARGET, is_exit=True) is False
-    assert not TABLES["zerodha"].can_carry_exits(share)
+    assert not CAPABILITIES_BY_BROKER["zerodha"].can_carry_exits(share)
 
 
 @pytest.mark.parametrize(

@@ -172,14 +172,21 @@ def test_each_portfolio_and_side_has_its_own_size_budget():
 
 
 def test_size_consumed_earlier_at_a_quote_is_not_available():
-    used = {(1, Side.BUY): Decimal(25)}
+    consumed_quantities = {(1, Side.BUY): Decimal(25)}
     sized = build_quote("99", "101", ask_size="30")
-    assert format_events(compute_fills([parse_order_text("BUY 40 MARKET")], sized, NOON, used=used)) == [
-        "A 5 @ 101"
-    ]
+    assert format_events(
+        compute_fills(
+            [parse_order_text("BUY 40 MARKET")], sized, NOON, consumed_quantities=consumed_quantities
+        )
+    ) == ["A 5 @ 101"]
     assert (
         format_events(
-            compute_fills([parse_order_text("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)})
+            compute_fills(
+                [parse_order_text("BUY 40 MARKET")],
+                sized,
+                NOON,
+                consumed_quantities={(1, Side.BUY): Decimal(30)},
+            )
         )
         == []
     )
@@ -191,15 +198,15 @@ def test_participation_share_of_the_size_is_rounded_down_to_the_lot():
     assert format_events(compute_fills([parse_order_text("BUY 100 MARKET")], sized, NOON, settings)) == [
         "A 32 @ 101"
     ]
-    lots = parse_order_text("BUY 100 MARKET", lot=Decimal(5))
+    lots = parse_order_text("BUY 100 MARKET", lot_size=Decimal(5))
     assert format_events(compute_fills([lots], sized, NOON, settings)) == ["A 30 @ 101"]
 
 
 def test_legs_of_a_group_share_quantity_and_the_worse_price_fills_first():
     """The last price is past the target while the bid is at the stop."""
     legs = [
-        parse_order_text("SELL 60 LIMIT limit 48", "target", group="G"),
-        parse_order_text("SELL 60 STOP stop 50", "stop", group="G"),
+        parse_order_text("SELL 60 LIMIT limit 48", "target", group_id="G"),
+        parse_order_text("SELL 60 STOP stop 50", "stop", group_id="G"),
     ]
     assert format_events(compute_fills(legs, build_quote("48", "49", "50"), NOON)) == [
         "stop triggered",
@@ -209,8 +216,8 @@ def test_legs_of_a_group_share_quantity_and_the_worse_price_fills_first():
 
 def test_quantity_left_by_one_leg_may_fill_the_other():
     legs = [
-        parse_order_text("SELL 60 LIMIT limit 48", "target", group="G"),
-        parse_order_text("SELL 20 LIMIT limit 47", "other", group="G"),
+        parse_order_text("SELL 60 LIMIT limit 48", "target", group_id="G"),
+        parse_order_text("SELL 20 LIMIT limit 47", "other", group_id="G"),
     ]
     assert format_events(compute_fills(legs, build_quote("48", "49"), NOON)) == [
         "other 20 @ 48",

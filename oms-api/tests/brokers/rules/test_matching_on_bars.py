@@ -73,8 +73,8 @@ def test_trailing_stop_is_tested_at_its_previous_level_then_moved(ticket, prices
 
 def test_stop_fills_before_the_target_within_one_bar():
     legs = [
-        parse_order_text("SELL 100 LIMIT limit 104", "target", group="G"),
-        parse_order_text("SELL 100 STOP stop 96", "stop", group="G"),
+        parse_order_text("SELL 100 LIMIT limit 104", "target", group_id="G"),
+        parse_order_text("SELL 100 STOP stop 96", "stop", group_id="G"),
     ]
     assert format_events(match_bar(legs, parse_bar_text("100/105/95/102"))) == [
         "stop triggered",
@@ -85,8 +85,8 @@ def test_stop_fills_before_the_target_within_one_bar():
 def test_stop_partially_filled_by_volume_leaves_the_rest_to_the_target():
     settings = PaperSettings(participation=Decimal("0.1"))
     legs = [
-        parse_order_text("SELL 100 LIMIT limit 104", "target", group="G"),
-        parse_order_text("SELL 100 STOP stop 96", "stop", group="G"),
+        parse_order_text("SELL 100 LIMIT limit 104", "target", group_id="G"),
+        parse_order_text("SELL 100 STOP stop 96", "stop", group_id="G"),
     ]
     events = match_bar(legs, parse_bar_text("100/105/95/102", volume="500"), settings)
     assert format_events(events) == ["stop triggered", "stop 50 @ 96"]

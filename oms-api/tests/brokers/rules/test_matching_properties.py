@@ -37,11 +37,11 @@ def draw_order(draw):
         stop_price=draw(prices) if order_type in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
         trail_amount=draw(st.integers(1, 500).map(lambda cents: cents * CENT)) if trails else None,
         trail_level=draw(st.none() | prices) if trails else None,
-        triggered=draw(st.booleans()) if order_type not in {OrderType.MARKET, OrderType.LIMIT} else False,
+        is_triggered=draw(st.booleans()) if order_type not in {OrderType.MARKET, OrderType.LIMIT} else False,
         time_in_force=draw(st.sampled_from(TimeInForce)),
-        tick=CENT,
-        lot=Decimal(1),
-        group=draw(st.none() | st.just("G")),
+        tick_size=CENT,
+        lot_size=Decimal(1),
+        group_id=draw(st.none() | st.just("G")),
     )
 
 
@@ -88,7 +88,7 @@ def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, settings):
 def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, settings):
     filled = list_fills(compute_fills(book, quote, NOON, settings))
     assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
-    members = {order.id: order for order in book if order.group}
+    members = {order.id: order for order in book if order.group_id}
     shared = sum((fill.quantity for fill in filled if fill.order_id in members), Decimal(0))
     assert shared <= max((order.leaves for order in members.values()), default=Decimal(0))
 
@@ -146,10 +146,10 @@ def test_slippage_never_improves_the_price(book, quote, settings):
 
 @given(books, quotes)
 def test_ioc_and_fok_never_outlive_the_quote(book, quote):
-    events = compute_fills([order._replace(group=None) for order in book], quote, NOON)
+    events = compute_fills([order._replace(group_id=None) for order in book], quote, NOON)
     events_by_order = {(type(event).__name__, event.order_id): event for event in events}
     for order in book:
-        active = order.triggered or order.kind in {OrderType.MARKET, OrderType.LIMIT}
+        active = order.is_triggered or order.type in {OrderType.MARKET, OrderType.LIMIT}
         if not active or order.time_in_force not in {TimeInForce.IOC, TimeInForce.FOK}:
             continue
         fill = events_by_order.get(("Executed", order.id))

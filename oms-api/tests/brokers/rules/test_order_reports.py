@@ -104,10 +104,12 @@ def test_reported_order_has_leaves_quantity_and_trail_level():
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)
     stop = Decimal(90)
-    trail = build_report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
+    trail = build_report(type=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
     assert (trail.stop_price, trail.trail_level) == (None, stop)
 
 
-@pytest.mark.parametrize(("status", "is_waiting"), [("held", True), ("new", False), ("filled", False)])
-def test_held_exit_waits_for_its_entry(status, is_waiting):
-    assert build_report(status).is_waiting is is_waiting
+@pytest.mark.parametrize(
+    ("status", "is_waiting_for_entry"), [("held", True), ("new", False), ("filled", False)]
+)
+def test_held_exit_waits_for_its_entry(status, is_waiting_for_entry):
+    assert build_report(status).is_waiting_for_entry is is_waiting_for_entry

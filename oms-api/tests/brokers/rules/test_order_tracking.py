@@ -163,7 +163,7 @@ def test_fill_of_a_successor_follows_its_replacement(status, reported, is_listed
     assert format_events(events) == reported
     assert events[0].successor_id == "B"
     assert tracker.apply_report(build_report("replaced", replaced_by="broker-B")) == []
-    assert not tracker.find("A").held_end
+    assert not tracker.find("A").final_report
 
 
 def test_end_of_a_successor_follows_its_replacement():

@@ -17,11 +17,11 @@ class UpToDateBroker:
         self._broker, self._kite, self._received = broker, kite, 0
         receive = broker.receive_order
 
-        def count(json):
+        def receive_and_count(json):
             receive(json)
             self._received += 1
 
-        broker.receive_order = count
+        broker.receive_order = receive_and_count
 
     def __getattr__(self, name):
         wait_until(lambda: self._received >= self._kite.ticker.sent)

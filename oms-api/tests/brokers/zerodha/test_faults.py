@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, RateLimitExceeded, SessionNeeded
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, RequestRateLimiter
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import CancelRejected, Rejected, Replaced
 from app.brokers.zerodha.broker import ZerodhaBroker
@@ -120,8 +120,8 @@ def test_at_most_ten_orders_a_second_are_sent():
 
 
 def test_order_waits_for_the_rate_limit(kite):
-    budget = RequestBudget(LocalTokenBucket(1, window_seconds=86_400))
-    with closing(ZerodhaBroker(kite.url, CREDENTIALS, 1, budget=budget)) as broker:
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(1, window_seconds=86_400))
+    with closing(ZerodhaBroker(kite.url, CREDENTIALS, 1, rate_limiter=rate_limiter)) as broker:
         broker.submit(build_limit_order(), NOW)
         with pytest.raises(RateLimitExceeded):
             broker.submit(build_limit_order("B"), NOW)
@@ -245,7 +245,7 @@ def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, bro
     wait_until(lambda: len(broker.list_events()) >= 4)
     assert list_events(broker)[:2] == ["A accepted", "A 4 @ 95"]
     assert sorted(list_events(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
-    end = broker.find("A").end
+    end = broker.find("A").final_event
     assert isinstance(end, Replaced)
     assert end.successor_id == "B"
 
@@ -267,7 +267,7 @@ def test_replacement_with_an_unknown_outcome_is_found_by_its_tag(kite, broker):
     with pytest.raises(BrokerOutcomeUnknown):
         broker.replace("A", build_limit_order("B", "94"), NOW)
     assert broker.find("B") is not None
-    assert isinstance(broker.find("A").end, Replaced)
+    assert isinstance(broker.find("A").final_event, Replaced)
     assert len(kite.exchange.orders) == 2
 
 
@@ -287,7 +287,7 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
             "quantity": "1", "product": "CNC", "price": "90", "tag": "mine",
         }
     )  # fmt: skip
-    (order,) = broker.open_orders()
+    (order,) = broker.list_open_orders()
     assert order.id.startswith("kite:")
 
 

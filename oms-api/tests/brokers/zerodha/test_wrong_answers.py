@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, RequestRateLimiter
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.zerodha.broker import ZerodhaBroker
 from tests.brokers.market import format_events, parse_order_text
@@ -15,7 +15,7 @@ from tests.brokers.zerodha.conftest import CREDENTIALS
 from tests.support.conditions import WAIT_SECONDS, wait_until
 
 NOW = datetime.now(UTC)
-QUERIES = ("open_orders", "list_executions", "list_positions", "get_account")
+QUERIES = ("list_open_orders", "list_executions", "list_positions", "get_account")
 EMPTY = {b'{"status":"success","data":null}', b'{"status":"success","data":[]}'}
 
 
@@ -26,9 +26,18 @@ def list_events(broker):
 @pytest.fixture
 def broker(kite):
     """Connect without the rate limit of Kite, which would make these tests slow."""
-    budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
+    rate_limiter, timeouts = (
+        RequestRateLimiter(LocalTokenBucket(100_000)),
+        RestTimeouts(response=WAIT_SECONDS),
+    )
     with closing(
-        ZerodhaBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+        ZerodhaBroker(
+            kite.url,
+            CREDENTIALS,
+            rate_limiter=rate_limiter,
+            query_rate_limiter=rate_limiter,
+            timeouts=timeouts,
+        )
     ) as created:
         created.stream.start()
         yield created

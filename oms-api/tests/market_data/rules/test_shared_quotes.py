@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.market_data.rules.shared_quotes import parse_quote, pick_newer, serialize_quote
+from app.market_data.rules.shared_quotes import choose_newer, parse_quote, serialize_quote
 from app.market_data.rules.values import Quote
 
 AT = datetime(2026, 11, 30, 15, 0, 0, 123456, tzinfo=UTC)
@@ -18,11 +18,11 @@ def test_quote_round_trips():
 
 @pytest.mark.parametrize(("first", "second"), [(QUOTE, None), (None, QUOTE)])
 def test_only_quote_is_the_newer(first, second):
-    assert pick_newer(first, second) is QUOTE
+    assert choose_newer(first, second) is QUOTE
 
 
 def test_newer_quote_is_picked_in_any_order():
     later = QUOTE._replace(at=AT + timedelta(microseconds=1))
-    assert pick_newer(None, None) is None
-    assert pick_newer(QUOTE, later) is later
-    assert pick_newer(later, QUOTE) is later
+    assert choose_newer(None, None) is None
+    assert choose_newer(QUOTE, later) is later
+    assert choose_newer(later, QUOTE) is later

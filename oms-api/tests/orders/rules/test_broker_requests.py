@@ -149,7 +149,7 @@ def test_exit_is_grouped_if_the_broker_links_orders_and_is_a_day_order_without_g
 ):
     order, share = build_exit_order(broker), Instrument("AAPL")
     built = build_broker_order(order, share)
-    assert (built.group, built.time_in_force) == (group, time_in_force)
+    assert (built.group_id, built.time_in_force) == (group, time_in_force)
     assert not is_emulated_limit_order(order, share)
 
 
@@ -206,7 +206,7 @@ def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms,
     linked = choose_orders_sent_together(entry, exits, Instrument("AAPL"))
     assert [order.id for order in linked] == expected
     built = build_broker_order(entry, Instrument("AAPL"), linked)
-    assert [order.id for order in built.linked] == expected
+    assert [order.id for order in built.linked_orders] == expected
 
 
 def test_no_exit_is_sent_with_its_entry_if_one_cannot_be_linked():
@@ -238,4 +238,4 @@ def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, exp
 
 def test_waiting_exit_has_no_events():
     order = BrokerOrder("O1", 1, "AAPL", Side.SELL, OrderType.STOP, Decimal(10), Decimal(10), NOW)
-    assert list_proven_events(OrderState(order, is_open=True, is_waiting=True), [], NOW) == []
+    assert list_proven_events(OrderState(order, is_open=True, is_waiting_for_entry=True), [], NOW) == []

@@ -26,7 +26,7 @@ def test_terms_are_read_as_they_were_written(order_text, changes):
     ticket = parse_ticket("AAPL", format_terms(parsed_order), "Placed by telephone")
     assert (ticket.side, ticket.type, ticket.quantity) == (
         parsed_order.side,
-        parsed_order.kind,
+        parsed_order.type,
         parsed_order.quantity,
     )
     assert (ticket.limit_price, ticket.stop_price) == (parsed_order.limit_price, parsed_order.stop_price)

@@ -6,15 +6,15 @@ Source: docs.alpaca.markets, "Placing orders", "Crypto orders" and "Fractional t
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
-_AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
-_WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
-_EXTENDED_HOURS = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_AUCTION_TIMES_IN_FORCE = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_TYPES_WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_EXTENDED_HOURS_TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 _LINKED_TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.GTC})
-_LINKED_EXITS = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT})
+_LINKED_EXIT_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 class AlpacaAssetClass(StrEnum):
@@ -27,18 +27,18 @@ class AlpacaAssetClass(StrEnum):
 class AlpacaCapabilities(NamedTuple):
     """The order types and times in force that are possible for an asset class.
 
-    `pairing` is how a pair is executed.
+    `oco_support` is how a pair is executed.
     """
 
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]
     fraction_types: frozenset[OrderType]
     fraction_times_in_force: frozenset[TimeInForce]
-    pairing: Pairing
+    oco_support: OcoSupport
 
 
 _EQUITY_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.GTD}
-_CRYPTO_TYPES = _WITHOUT_STOP | {OrderType.STOP_LIMIT}
+_CRYPTO_TYPES = _TYPES_WITHOUT_STOP | {OrderType.STOP_LIMIT}
 _CRYPTO_TIMES_IN_FORCE = frozenset({TimeInForce.GTC, TimeInForce.IOC})
 
 CAPABILITIES = {
@@ -47,14 +47,14 @@ CAPABILITIES = {
         times_in_force=_EQUITY_TIMES_IN_FORCE,
         fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
-        pairing=Pairing.TOGETHER,
+        oco_support=OcoSupport.ONE_REQUEST,
     ),
     AlpacaAssetClass.CRYPTO: AlpacaCapabilities(
         order_types=_CRYPTO_TYPES,
         times_in_force=_CRYPTO_TIMES_IN_FORCE,
         fraction_types=_CRYPTO_TYPES,
         fraction_times_in_force=_CRYPTO_TIMES_IN_FORCE,
-        pairing=Pairing.EMULATED,
+        oco_support=OcoSupport.EMULATED,
     ),
 }
 
@@ -64,16 +64,16 @@ def get_asset_class(symbol: str) -> AlpacaAssetClass:
     return AlpacaAssetClass.CRYPTO if "/" in symbol else AlpacaAssetClass.EQUITY
 
 
-def get_pairing(order: BrokerOrder) -> Pairing:
+def get_oco_support(order: BrokerOrder) -> OcoSupport:
     """Return how a pair with this order is executed: fractions and orders of extended hours are emulated."""
-    pairing = CAPABILITIES[get_asset_class(order.symbol)].pairing
-    return pairing if order.kind in _LINKED_EXITS and _is_linkable(order) else Pairing.EMULATED
+    oco_support = CAPABILITIES[get_asset_class(order.symbol)].oco_support
+    return oco_support if order.type in _LINKED_EXIT_TYPES and _is_linkable(order) else OcoSupport.EMULATED
 
 
 def can_carry_exits(order: BrokerOrder) -> bool:
     """Return whether Alpaca takes the exits of an entry in the entry's request."""
-    is_linked = CAPABILITIES[get_asset_class(order.symbol)].pairing is Pairing.TOGETHER
-    return is_linked and order.kind in _WITHOUT_STOP and _is_linkable(order)
+    is_linked = CAPABILITIES[get_asset_class(order.symbol)].oco_support is OcoSupport.ONE_REQUEST
+    return is_linked and order.type in _TYPES_WITHOUT_STOP and _is_linkable(order)
 
 
 def _is_linkable(order: BrokerOrder) -> bool:
@@ -85,25 +85,25 @@ def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Alpaca cannot execute an order and what to do, or None if it can."""
     asset_class = get_asset_class(order.symbol)
     capabilities = CAPABILITIES[asset_class]
-    if order.kind not in capabilities.order_types:
+    if order.type not in capabilities.order_types:
         names = list_options(capabilities.order_types)
-        return f"Alpaca has no {order.kind} orders for {asset_class}: use {names}."
+        return f"Alpaca has no {order.type} orders for {asset_class}: use {names}."
     if order.time_in_force not in capabilities.times_in_force:
         names = list_options(capabilities.times_in_force)
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
-    if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
-        return f"Alpaca's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
+    if order.time_in_force in _AUCTION_TIMES_IN_FORCE and order.type not in _TYPES_WITHOUT_STOP:
+        return f"Alpaca's {order.time_in_force} orders must be {list_options(_TYPES_WITHOUT_STOP)}."
     if asset_class is AlpacaAssetClass.EQUITY and order.extended_hours:
-        is_possible = order.kind is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS
+        is_possible = order.type is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS_TIMES_IN_FORCE
         if not is_possible:
-            names = list_options(_EXTENDED_HOURS)
+            names = list_options(_EXTENDED_HOURS_TIMES_IN_FORCE)
             return f"Outside of regular hours Alpaca takes LIMIT orders that are {names}."
     return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
 
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
     """Return why Alpaca cannot replace an order by `successor`, or None if it can."""
-    if (order.symbol, order.side, order.kind) != (successor.symbol, successor.side, successor.kind):
+    if (order.symbol, order.side, order.type) != (successor.symbol, successor.side, successor.type):
         return "Alpaca cannot change the symbol, side or type of an order: cancel it and send another one."
     if order.quantity % 1 and successor.quantity != order.quantity:
         return "Alpaca cannot change the quantity of a fractional order: cancel it and send another one."
@@ -120,7 +120,7 @@ def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) 
 
 
 def _find_fraction_refusal(order: BrokerOrder, capabilities: AlpacaCapabilities) -> str | None:
-    if order.kind not in capabilities.fraction_types:
+    if order.type not in capabilities.fraction_types:
         names = list_options(capabilities.fraction_types)
         return f"Alpaca takes fractions in {names} orders only: use a whole quantity."
     if order.time_in_force not in capabilities.fraction_times_in_force:

@@ -29,7 +29,7 @@ def build_order(order: BrokerOrder) -> OrderBody:
         "symbol": order.symbol,
         "qty": format_plain_amount(order.quantity),
         "side": order.side.lower(),
-        "type": order.kind.lower(),
+        "type": order.type.lower(),
         "time_in_force": order.time_in_force.lower(),
     }
     if order.extended_hours and get_asset_class(order.symbol) is AlpacaAssetClass.EQUITY:
@@ -61,14 +61,14 @@ def _build_links(order: BrokerOrder) -> OrderBody:
 
     Linked orders have no ids of their own. They have the order's time in force.
     """
-    if not order.linked:
+    if not order.linked_orders:
         return {}
-    is_pair = any(linked_order.side == order.side for linked_order in order.linked)
-    legs = (order, *order.linked) if is_pair else order.linked
+    is_pair = any(linked_order.side == order.side for linked_order in order.linked_orders)
+    legs = (order, *order.linked_orders) if is_pair else order.linked_orders
     both = OrderClass.OCO if is_pair else OrderClass.BRACKET
     links: OrderBody = {"order_class": both.value if len(legs) > 1 else OrderClass.OTO.value}
     for leg in legs:
-        name = "take_profit" if leg.kind is OrderType.LIMIT else "stop_loss"
+        name = "take_profit" if leg.type is OrderType.LIMIT else "stop_loss"
         prices = {"limit_price": leg.limit_price, "stop_price": leg.stop_price}
         links[name] = {key: format_plain_amount(price) for key, price in prices.items() if price is not None}
     return links

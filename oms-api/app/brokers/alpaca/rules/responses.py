@@ -40,7 +40,7 @@ def parse_order(json: Json) -> OrderReport:
             order_id=_parse_order_name(json),
             symbol=parse_name(json["symbol"]),
             side=Side(json["side"].upper()),
-            kind=OrderType(json["type"].upper()),
+            type=OrderType(json["type"].upper()),
             time_in_force=TimeInForce(json["time_in_force"].upper()),
             quantity=parse_quantity(json.get("qty") or ZERO),
             filled=parse_quantity(json["filled_qty"]),
@@ -61,7 +61,7 @@ def parse_order(json: Json) -> OrderReport:
 
 
 def _parse_order_name(json: Json) -> str:
-    """Return our id of an order: that of Alpaca, if another program chose an id that is too long."""
+    """Return our id of an order: Alpaca's id if another program chose an id that is too long."""
     name = str(json["client_order_id"])
     return parse_order_id(name if len(name) <= MAX_NAME_LENGTH else parse_name(json["id"]))
 
@@ -94,7 +94,7 @@ def parse_activity(json: Json) -> FillReport:
     """Parse a fill of the activities.
 
     The second part of its id is the execution id of the stream as far as known. Nothing relies on that: see
-    `fill_matching`.
+    `fill_reconciliation`.
     """
     try:
         return FillReport(

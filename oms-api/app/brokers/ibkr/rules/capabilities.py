@@ -8,7 +8,7 @@ Source: the TWS API documentation, "Order Types" and "Time in Force".
 from typing import NamedTuple
 
 from app.brokers.ibkr.rules.contracts import FOREX, STOCK, find_contract
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -42,9 +42,9 @@ CAPABILITIES = {
 }
 
 
-def get_pairing(_: BrokerOrder) -> Pairing:
+def get_oco_support(_: BrokerOrder) -> OcoSupport:
     """Return how a pair of orders is executed: in an OCA group of IBKR."""
-    return Pairing.NATIVE
+    return OcoSupport.NATIVE
 
 
 def can_carry_exits(order: BrokerOrder) -> bool:
@@ -61,16 +61,16 @@ def find_refusal(order: BrokerOrder) -> str | None:
     if order.time_in_force not in capabilities.times_in_force:
         names = list_options(capabilities.times_in_force)
         return f"Over IBKR there are no {order.time_in_force} orders for it: use {names}."
-    if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
+    if order.time_in_force in _AUCTIONS and order.type not in _WITHOUT_STOP:
         return f"IBKR's {order.time_in_force} orders must be {list_options(_WITHOUT_STOP)}."
-    if order.extended_hours and (order.kind is not OrderType.LIMIT or order.time_in_force not in _LASTING):
+    if order.extended_hours and (order.type is not OrderType.LIMIT or order.time_in_force not in _LASTING):
         return f"Outside of regular hours IBKR takes LIMIT orders that are {list_options(_LASTING)}."
     return _find_fraction_refusal(order, capabilities) if order.quantity % 1 else None
 
 
 def _find_fraction_refusal(order: BrokerOrder, capabilities: IbkrCapabilities) -> str | None:
     if (
-        order.kind in capabilities.fraction_types
+        order.type in capabilities.fraction_types
         and order.time_in_force in capabilities.fraction_times_in_force
     ):
         return None
@@ -85,6 +85,6 @@ def _find_fraction_refusal(order: BrokerOrder, capabilities: IbkrCapabilities) -
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
     """Return why IBKR cannot change an order to `successor`, or None if it can."""
-    if (order.symbol, order.side, order.kind) != (successor.symbol, successor.side, successor.kind):
+    if (order.symbol, order.side, order.type) != (successor.symbol, successor.side, successor.type):
         return "IBKR cannot change the symbol, side or type of an order: cancel it and send another one."
     return find_refusal(successor)

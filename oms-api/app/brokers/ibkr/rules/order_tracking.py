@@ -56,7 +56,7 @@ class IbkrOrderTracker:
         self._by_execution: dict[str, IbkrTrackedOrder] = {}
         self._charges_without_execution: dict[str, ChargeReport] = {}  # by execution id
         self._chains: dict[str, ReplacementChain] = {}
-        self._orders_with_held_end: dict[str, IbkrTrackedOrder] = {}  # by their first id
+        self._orders_awaiting_fills: dict[str, IbkrTrackedOrder] = {}  # by their first id
 
     @property
     def orders(self) -> list[IbkrTrackedOrder]:
@@ -75,7 +75,7 @@ class IbkrOrderTracker:
     def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> IbkrTrackedOrder:
         """Note an order that is about to be sent, for an exit with TWS's id of its entry."""
         tracked = IbkrTrackedOrder([order_id], venue_id, parent_venue_id=parent_venue_id)
-        tracked.is_waiting = parent_venue_id > 0
+        tracked.is_waiting_for_entry = parent_venue_id > 0
         self._by_id[order_id] = self._by_venue_id[venue_id] = tracked
         return tracked
 
@@ -95,7 +95,10 @@ class IbkrOrderTracker:
         """Return the new events of a report."""
         tracked = self._identify(report.ref, report.venue_id, report.client_id, report.perm_id)
         if tracked.report is None and report.parent_venue_id and not tracked.is_accepted:
-            tracked.parent_venue_id, tracked.is_waiting = report.parent_venue_id, report.status in OPEN
+            tracked.parent_venue_id, tracked.is_waiting_for_entry = (
+                report.parent_venue_id,
+                report.status in OPEN,
+            )
         previous, tracked.report = tracked.report, report
         status = StatusReport(report.venue_id, report.client_id, report.perm_id, report.status, report.filled)
         events: list[BrokerEvent] = []
@@ -152,13 +155,13 @@ class IbkrOrderTracker:
         if effect is MessageEffect.CANCELS:
             tracked.reason = ENDED_BY_BROKER if reason == text.strip() else reason
             return self._cancel(tracked, at, is_filled_known=False)
-        if tracked.held_end is not None:
+        if tracked.final_report is not None:
             return []  # the refusal of a request that arrived after its end
         if effect is MessageEffect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
             return self._reject(tracked, reason, at)
-        return self._refuse(tracked, reason, at)
+        return self._reject_request(tracked, reason, at)
 
-    def lapse_order(self, order_id: str, at: datetime) -> list[BrokerEvent]:
+    def close_absent_order(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
@@ -170,7 +173,9 @@ class IbkrOrderTracker:
     def accept_waiting_exits(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of open exits whose entry is not open, after all orders were read."""
         read = set(open_venue_ids)
-        waiting_orders = [order for order in self.orders if order.is_waiting and order.venue_id in read]
+        waiting_orders = [
+            order for order in self.orders if order.is_waiting_for_entry and order.venue_id in read
+        ]
         return [
             event
             for order in waiting_orders
@@ -179,23 +184,23 @@ class IbkrOrderTracker:
         ]
 
     @property
-    def orders_with_held_end(self) -> list[IbkrTrackedOrder]:
+    def orders_awaiting_fills(self) -> list[IbkrTrackedOrder]:
         """The orders whose end waits for fills."""
-        return list(self._orders_with_held_end.values())
+        return list(self._orders_awaiting_fills.values())
 
     def note_reading(self, held_orders: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
         """Return the ends that no longer wait, because all executions were read since they were held."""
         events: list[BrokerEvent] = []
         for tracked in held_orders:
-            if tracked.held_end is not None:
-                tracked.held_end = tracked.held_end.count_reading()
+            if tracked.final_report is not None:
+                tracked.final_report = tracked.final_report.add_reading()
                 events += self._report_end(tracked, at)
         return events
 
     @property
     def has_undecided_exits(self) -> bool:
         """Whether the entry of waiting exits has ended: they work for the part that filled, or end too."""
-        return any(order.is_waiting and self._has_ended_entry(order) for order in self.orders)
+        return any(order.is_waiting_for_entry and self._has_ended_entry(order) for order in self.orders)
 
     def has_exits(self, tracked: IbkrTrackedOrder) -> bool:
         """Return whether open exits were sent with an order."""
@@ -246,9 +251,9 @@ class IbkrOrderTracker:
             self._close(tracked)
             if tracked.report is not None:
                 tracked.reported_filled = tracked.report.quantity
-            events = self._accept(tracked, at) + self._refuse(tracked, _ENDED, at)
+            events = self._accept(tracked, at) + self._reject_request(tracked, _ENDED, at)
             return events + self._accept_exits(tracked, at)
-        is_held = tracked.is_waiting and not self._has_ended_entry(tracked)
+        is_held = tracked.is_waiting_for_entry and not self._has_ended_entry(tracked)
         return self._accept(tracked, at) if report.status in ACCEPTED and not is_held else []
 
     def _has_ended_entry(self, tracked: IbkrTrackedOrder) -> bool:
@@ -257,7 +262,7 @@ class IbkrOrderTracker:
 
     def _accept_exits(self, entry: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of the exits that waited for an entry."""
-        exits = [order for order in self.orders if order.is_waiting and not order.is_closed]
+        exits = [order for order in self.orders if order.is_waiting_for_entry and not order.is_closed]
         exits_of_entry = [
             order for order in exits if entry.venue_id and order.parent_venue_id == entry.venue_id
         ]
@@ -266,7 +271,7 @@ class IbkrOrderTracker:
     def _accept(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         if tracked.is_accepted:
             return []
-        tracked.is_accepted, tracked.is_waiting = True, False
+        tracked.is_accepted, tracked.is_waiting_for_entry = True, False
         return [Accepted(tracked.order_id, at)]
 
     def _cancel(self, tracked: IbkrTrackedOrder, at: datetime, *, is_filled_known: bool) -> list[BrokerEvent]:
@@ -275,24 +280,24 @@ class IbkrOrderTracker:
         TWS does not guarantee the order of its messages: an execution may be reported after the cancel that
         followed it.
         """
-        tracked.hold_end(at, is_filled_known=is_filled_known)
-        self._orders_with_held_end[tracked.ids[0]] = tracked
+        tracked.hold_final_report(at, is_filled_known=is_filled_known)
+        self._orders_awaiting_fills[tracked.ids[0]] = tracked
         return self._report_end(tracked, at)
 
     def _report_end(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that waits for no fill any more."""
-        held_end = tracked.held_end
-        if held_end is None or tracked.must_wait:
+        final_report = tracked.final_report
+        if final_report is None or tracked.must_wait:
             return []
         self._close(tracked, Canceled(tracked.order_id, at))
         tracked.is_cancel_requested = False
-        return [held_end.event, *self._refuse(tracked, _ENDED, at)]
+        return [final_report.event, *self._reject_request(tracked, _ENDED, at)]
 
     def _close(
         self, tracked: IbkrTrackedOrder, end: Canceled | UnfilledCanceled | Rejected | None = None
     ) -> None:
         tracked.close(end)
-        self._orders_with_held_end.pop(tracked.ids[0], None)
+        self._orders_awaiting_fills.pop(tracked.ids[0], None)
 
     def _reject(
         self, tracked: IbkrTrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False
@@ -304,7 +309,7 @@ class IbkrOrderTracker:
         self._close(tracked, end)
         return [end]
 
-    def _refuse(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _reject_request(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.pending is not None
         tracked.is_cancel_requested, tracked.pending = False, None

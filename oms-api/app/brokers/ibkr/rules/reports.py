@@ -15,16 +15,18 @@ OPEN = frozenset({"ApiPending", "PendingSubmit", "PreSubmitted", "Submitted", "P
 ACCEPTED = frozenset({"PreSubmitted", "Submitted", "Filled"})
 CANCELED = frozenset({"Cancelled", "ApiCancelled"})
 INACTIVE, FILLED, PENDING_CANCEL = "Inactive", "Filled", "PendingCancel"
-_KINDS = {
+_TYPE_NAMES = {
     OrderType.MARKET: "MKT",
     OrderType.LIMIT: "LMT",
     OrderType.STOP: "STP",
     OrderType.STOP_LIMIT: "STP LMT",
     OrderType.TRAILING_STOP: "TRAIL",
 }
-_AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
-_TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
-_FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
+_CLOSING_TYPE_NAMES = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
+_TYPES_BY_NAME = {
+    name: order_type for order_type, name in (*_TYPE_NAMES.items(), *_CLOSING_TYPE_NAMES.items())
+}
+_ACCOUNT_FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
 _END_FORMAT = "%Y%m%d-%H:%M:%S"  # the dash means UTC
 # A fill reduces the other orders of the group, of which only one is at an exchange at a time.
 REDUCE_WITH_BLOCK = "2"
@@ -44,7 +46,7 @@ class IbkrOrderReport(NamedTuple):
     ref: str
     symbol: str
     side: Side
-    kind: OrderType
+    type: OrderType
     time_in_force: TimeInForce
     quantity: Decimal
     limit_price: Decimal | None
@@ -69,7 +71,7 @@ class IbkrOrderReport(NamedTuple):
             portfolio_id=portfolio_id,
             symbol=self.symbol,
             side=self.side,
-            kind=self.kind,
+            type=self.type,
             quantity=self.quantity,
             leaves=max(self.quantity - filled_quantity, ZERO),
             accepted_at=at,
@@ -110,7 +112,7 @@ class IbkrOrderReport(NamedTuple):
         """
         if self.has_terms_of(order):
             return True
-        if order.group is None or self.quantity >= order.quantity:
+        if order.group_id is None or self.quantity >= order.quantity:
             return False
         was_changed = previous is not None and previous._replace(quantity=order.quantity).has_terms_of(order)
         return self._replace(quantity=order.quantity).has_terms_of(order) and not was_changed
@@ -180,7 +182,7 @@ def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Acc
     ValueError if a figure is no amount.
     """
     figures = {(tag, currency): parse_amount(value) for account, tag, value, currency in rows
-               if account == number and tag in _FIGURES}  # fmt: skip
+               if account == number and tag in _ACCOUNT_FIGURES}  # fmt: skip
     currency = next((currency for tag, currency in figures if tag == "TotalCashValue"), "USD")
     total = figures.get(("TotalCashValue", currency), ZERO)
     return Account(
@@ -211,14 +213,14 @@ def parse_optional(value: Any) -> Decimal | None:
     return None if not amount or not amount.is_finite() or amount >= _UNSET else amount
 
 
-def parse_kind(name: str) -> OrderType | None:
+def parse_order_type(name: str) -> OrderType | None:
     """Return our order type, None for a type that we do not send."""
-    return _TYPES.get(name)
+    return _TYPES_BY_NAME.get(name)
 
 
-def parse_time_in_force(tif: str, kind_name: str) -> TimeInForce:
+def parse_time_in_force(tif: str, type_name: str) -> TimeInForce:
     """Return our time in force. Orders for the close have separate order types."""
-    if kind_name in _AT_CLOSE.values():
+    if type_name in _CLOSING_TYPE_NAMES.values():
         return TimeInForce.CLS
     return TimeInForce(tif) if tif in TimeInForce.__members__ else TimeInForce.DAY
 
@@ -246,11 +248,11 @@ def build_terms(
 ) -> dict[str, str | bool | int]:
     """Return the fields of an order of the API. Amounts are texts, so that they arrive exactly."""
     is_at_close = order.time_in_force is TimeInForce.CLS
-    aux = order.trail_amount if order.kind is OrderType.TRAILING_STOP else order.stop_price
+    aux = order.trail_amount if order.type is OrderType.TRAILING_STOP else order.stop_price
     terms: dict[str, str | bool | int] = {
         "action": order.side.value,
         "totalQuantity": format_plain_amount(order.quantity),
-        "orderType": (_AT_CLOSE if is_at_close else _KINDS)[order.kind],
+        "orderType": (_CLOSING_TYPE_NAMES if is_at_close else _TYPE_NAMES)[order.type],
         "tif": "DAY" if is_at_close else order.time_in_force.value,
         "orderRef": ref,
         "account": account,
@@ -260,7 +262,7 @@ def build_terms(
         "lmtPrice": order.limit_price,
         "auxPrice": aux,
         "trailingPercent": order.trail_percent,
-        "trailStopPrice": order.trail_level if order.kind is OrderType.TRAILING_STOP else None,
+        "trailStopPrice": order.trail_level if order.type is OrderType.TRAILING_STOP else None,
     }
     if order.expires_at is not None and order.time_in_force is TimeInForce.GTD:
         terms["goodTillDate"] = order.expires_at.astimezone(UTC).strftime(_END_FORMAT)
@@ -268,6 +270,6 @@ def build_terms(
         terms["outsideRth"] = True
     if attachment.parent_venue_id:
         terms["parentId"] = attachment.parent_venue_id
-    if attachment.oca_group or order.group is not None:
-        terms |= {"ocaGroup": attachment.oca_group or order.group or "", "ocaType": attachment.oca_type}
+    if attachment.oca_group or order.group_id is not None:
+        terms |= {"ocaGroup": attachment.oca_group or order.group_id or "", "ocaType": attachment.oca_type}
     return terms | {name: format_plain_amount(price) for name, price in prices.items() if price is not None}

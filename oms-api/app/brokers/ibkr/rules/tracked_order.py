@@ -35,7 +35,7 @@ class ReplacementChain(NamedTuple):
     pending: BrokerOrder | None = None
 
 
-class HeldEnd(NamedTuple):
+class PendingFinalReport(NamedTuple):
     """The end of an order, which is reported after its fills: the order that replaces it depends on them.
 
     `is_filled_known` is False until TWS reported the filled quantity, or the executions were read since.
@@ -46,7 +46,7 @@ class HeldEnd(NamedTuple):
     is_filled_known: bool
     readings: int = 0
 
-    def count_reading(self) -> "HeldEnd":
+    def add_reading(self) -> "PendingFinalReport":
         """Return the end after the executions were read once more."""
         return self._replace(is_filled_known=True, readings=self.readings + 1)
 
@@ -56,14 +56,14 @@ class IbkrTrackedOrder:
     """The reported state of an order. `ids` are ours; `reason` is its last remark.
 
     `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is the id of the
-    entry if the order is an exit, and `is_waiting` is true until that entry has filled.
+    entry if the order is an exit, and `is_waiting_for_entry` is true until that entry has filled.
     """
 
     ids: list[str]
     venue_id: int = 0
     perm_id: int = 0
     parent_venue_id: int = 0
-    is_waiting: bool = False
+    is_waiting_for_entry: bool = False
     report: IbkrOrderReport | None = None
     is_accepted: bool = False
     is_closed: bool = False
@@ -76,8 +76,8 @@ class IbkrTrackedOrder:
         default_factory=dict
     )  # the order that a fill was reported for
     charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
-    held_end: HeldEnd | None = None
-    end: Canceled | Rejected | None = None
+    final_report: PendingFinalReport | None = None
+    final_event: Canceled | Rejected | None = None
     reason: str | None = None
 
     @property
@@ -98,27 +98,27 @@ class IbkrTrackedOrder:
     @property
     def is_ending(self) -> bool:
         """Whether the order has ended, even if its end waits for fills."""
-        return self.is_closed or self.held_end is not None
+        return self.is_closed or self.final_report is not None
 
     @property
     def must_wait(self) -> bool:
         """Whether the end of the order waits for fills."""
-        held_end = self.held_end
-        if held_end is None or held_end.readings >= MAX_READINGS_WITHOUT_FILLS:
+        final_report = self.final_report
+        if final_report is None or final_report.readings >= MAX_READINGS_WITHOUT_FILLS:
             return False
-        return not held_end.is_filled_known or self.has_missing_fills
+        return not final_report.is_filled_known or self.has_missing_fills
 
-    def hold_end(self, at: datetime, *, is_filled_known: bool) -> None:
+    def hold_final_report(self, at: datetime, *, is_filled_known: bool) -> None:
         """Note that the order ends: canceled on request, at the time it was good for, or by IBKR."""
-        previous, event = self.held_end, self._build_end(at)
+        previous, event = self.final_report, self._build_end(at)
         is_known = is_filled_known or (previous is not None and previous.is_filled_known)
-        self.held_end = HeldEnd(event, is_known, 0 if previous is None else previous.readings)
+        self.final_report = PendingFinalReport(event, is_known, 0 if previous is None else previous.readings)
         self.is_cancel_confirmed = True
 
     def close(self, end: Canceled | UnfilledCanceled | Rejected | None) -> None:
         """Note the end of the order, None if it has filled."""
-        self.is_closed, self.is_waiting, self.held_end = True, False, None
-        self.end = Canceled(end.order_id, end.at) if isinstance(end, UnfilledCanceled) else end
+        self.is_closed, self.is_waiting_for_entry, self.final_report = True, False, None
+        self.final_event = Canceled(end.order_id, end.at) if isinstance(end, UnfilledCanceled) else end
 
     def build_rejection(self, reason: str, at: datetime) -> UnfilledCanceled | Rejected:
         """Return the end of an order that TWS did not take. A pair that has filled needs it no more."""
@@ -143,7 +143,7 @@ class IbkrTrackedOrder:
         ]
 
     def list_charges(self) -> list[Charged]:
-        """Return the charges of the executions, without those of corrected ones."""
+        """Return the charges of the executions that were not corrected."""
         charges = (self.charges.get(fill.execution_id) for fill in self.fills.values() if fill.quantity)
         return [charged for charged in charges if charged is not None]
 
@@ -155,9 +155,11 @@ class IbkrTrackedOrder:
         if order_id != self.order_id:
             successor = self.ids[self.ids.index(order_id) + 1]
             return OrderState(
-                order, is_open=False, end=Replaced(order_id, successor, at, self.report.quantity)
+                order, is_open=False, final_event=Replaced(order_id, successor, at, self.report.quantity)
             )
-        return OrderState(order, not self.is_closed, self.end, is_waiting=self.is_waiting)
+        return OrderState(
+            order, not self.is_closed, self.final_event, is_waiting_for_entry=self.is_waiting_for_entry
+        )
 
 
 def build_execution(order_id: str, fill: IbkrFillReport) -> Executed:

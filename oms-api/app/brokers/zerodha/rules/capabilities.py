@@ -6,7 +6,7 @@ Source: kite.trade/docs/connect/v3/orders. A replacement is emulated: see `Zerod
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce, list_options
 from app.ledger.rules.accounting import Side
 
@@ -60,9 +60,9 @@ def needs_holding(order: BrokerOrder) -> bool:
     return order.side is Side.SELL and choose_product(order) not in products_to_short
 
 
-def get_pairing(_: BrokerOrder) -> Pairing:
+def get_oco_support(_: BrokerOrder) -> OcoSupport:
     """Return how a pair of orders is executed: Kite links no orders."""
-    return Pairing.EMULATED
+    return OcoSupport.EMULATED
 
 
 def find_refusal(order: BrokerOrder) -> str | None:
@@ -79,11 +79,11 @@ def find_refusal(order: BrokerOrder) -> str | None:
 
 
 def _find_terms_refusal(order: BrokerOrder) -> str | None:
-    if order.kind not in _ORDER_TYPES:
-        return f"Zerodha has no {order.kind} orders: use {list_options(_ORDER_TYPES)}."
+    if order.type not in _ORDER_TYPES:
+        return f"Zerodha has no {order.type} orders: use {list_options(_ORDER_TYPES)}."
     if order.time_in_force not in _TIMES_IN_FORCE:
         return f"Zerodha has no {order.time_in_force} orders: use {list_options(_TIMES_IN_FORCE)}."
-    if order.time_in_force is TimeInForce.IOC and order.kind not in _WITHOUT_STOP:
+    if order.time_in_force is TimeInForce.IOC and order.type not in _WITHOUT_STOP:
         return f"Zerodha's IOC orders must be {list_options(_WITHOUT_STOP)}."
     if order.extended_hours:
         return "Zerodha has no extended hours: send the order without `extended_hours`."

@@ -24,7 +24,7 @@ def build_order(order: BrokerOrder, quantity: Decimal, tag: str) -> OrderForm:
         "exchange": choose_exchange(order),
         "tradingsymbol": order.symbol,
         "transaction_type": order.side.value,
-        "order_type": ORDER_TYPES[order.kind],
+        "order_type": ORDER_TYPES[order.type],
         "quantity": format_plain_amount(quantity),
         "product": choose_product(order),
         "validity": order.time_in_force.value,

@@ -29,7 +29,7 @@ Json = Mapping[str, Any]
 ResolveId = Callable[[Json], str]  # returns our id of an order
 INDIA = timezone(timedelta(hours=5, minutes=30))
 PAPER_USER_TYPE = "paper"  # of stand-ins; Kite itself has no paper accounts
-_KINDS = {name: kind for kind, name in ORDER_TYPES.items()}
+_TYPES_BY_NAME = {name: kind for kind, name in ORDER_TYPES.items()}
 _ENDS = {"COMPLETE": "filled", "CANCELLED": "canceled", "REJECTED": "rejected"}
 _WORKING = {"OPEN", "TRIGGER PENDING", "UPDATE", "MODIFIED"}
 _CHANGES = {
@@ -50,7 +50,7 @@ def parse_order(json: Json, resolve_order_id: ResolveId) -> OrderReport:
             order_id=parse_name(resolve_order_id(json)),
             symbol=parse_name(json["tradingsymbol"]),
             side=Side(json["transaction_type"]),
-            kind=_KINDS[json["order_type"]],
+            type=_TYPES_BY_NAME[json["order_type"]],
             time_in_force=TimeInForce.IOC if json.get("validity") == "IOC" else TimeInForce.DAY,
             quantity=parse_quantity(json["quantity"]),
             filled=filled_quantity,

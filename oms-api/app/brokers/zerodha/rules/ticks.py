@@ -15,8 +15,8 @@ from app.instruments.rules import normalize_symbol
 
 LTP_LENGTH, QUOTE_LENGTH, FULL_LENGTH = 8, 44, 184
 INDEX_QUOTE_LENGTH, INDEX_FULL_LENGTH = 28, 32
-# Prices are whole numbers of the smallest unit: 10^-7 in the currency segment of the NSE, 10^-4 in that of
-# the BSE, paise everywhere else. The last byte of a token is its segment.
+# Prices are whole numbers of the smallest unit: 10^-7 in the currency segment of the NSE, 10^-4 in the
+# segment of the BSE, paise everywhere else. The last byte of a token is its segment.
 _SEGMENT_MASK = 0xFF
 _DECIMALS = {3: 7, 6: 4}
 _USUAL_DECIMALS = 2
@@ -45,7 +45,7 @@ def parse_frame(frame: bytes) -> list[Tick]:
     return [_parse_packet(packet) for packet in _split(frame)] if len(frame) > 1 else []
 
 
-def list_tokens(lines: Iterable[str], exchanges: Iterable[str]) -> dict[str, int]:
+def index_tokens_by_symbol(lines: Iterable[str], exchanges: Iterable[str]) -> dict[str, int]:
     """Return the tokens of the instruments of a dump by symbol. Of several, the first exchange counts."""
     ranks = {exchange: rank for rank, exchange in enumerate(exchanges)}
     ranked_tokens: dict[str, tuple[int, int]] = {}

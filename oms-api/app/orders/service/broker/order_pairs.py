@@ -1,4 +1,4 @@
-"""Pairs of orders at a broker. `Pairing` has the three ways in which a broker can execute a pair.
+"""Pairs of orders at a broker. `OcoSupport` has the three ways in which a broker can execute a pair.
 
 Native pair: both orders work at the broker, which reduces one when the other fills.
 
@@ -18,12 +18,12 @@ Emulated pair: one order of the pair works at the broker at a time, and a swap e
 
 from collections.abc import Sequence
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.orders.rules.broker_requests import (
     SENT_WITH_ENTRY,
     can_be_sent_with_exits,
     choose_orders_sent_together,
-    get_pairing,
+    get_oco_support,
     is_emulated_limit_order,
     is_remote,
 )
@@ -66,7 +66,7 @@ def is_sent_together(context: BatchContext, order: Order) -> bool:
     if not is_remote(order) or order.role not in EXIT_ROLES:
         return False
     instrument = context.find_instrument(order.tenant_id, order.symbol)
-    return get_pairing(order, instrument) is Pairing.TOGETHER
+    return get_oco_support(order, instrument) is OcoSupport.ONE_REQUEST
 
 
 def mark_sent_with_entry(context: BatchContext, exits: Sequence[Order], at: Timestamp, actor: str) -> None:

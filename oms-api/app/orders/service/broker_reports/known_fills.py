@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeGuard, TypeVar
 
 from sqlalchemy import Connection
 
-from app.brokers.rules.fill_matching import select_missing_fills
+from app.brokers.rules.fill_reconciliation import select_missing_fills
 from app.brokers.rules.values import BrokerEvent, Executed
 from app.orders.queries.executions import list_executions_of_orders
 from app.orders.rules.execution_ids import list_unbusted

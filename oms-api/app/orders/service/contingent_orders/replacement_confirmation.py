@@ -4,10 +4,10 @@ from datetime import datetime
 
 import orjson
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
-from app.orders.rules.broker_requests import get_pairing, is_remote
+from app.orders.rules.broker_requests import get_oco_support, is_remote
 from app.orders.rules.contingency import OCO_ROLES, list_siblings, reduce_successor
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.rows import parse_order_row
@@ -98,7 +98,7 @@ def confirm_reductions(
     if not is_remote(filled_order) or filled_order.role not in OCO_ROLES:
         return
     instrument = context.find_instrument(filled_order.tenant_id, filled_order.symbol)
-    if get_pairing(filled_order, instrument) is not Pairing.NATIVE:
+    if get_oco_support(filled_order, instrument) is not OcoSupport.NATIVE:
         return
     for sibling in list_siblings(
         filled_order,

@@ -147,11 +147,11 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     return convert_order(
         order,
         context.find_instrument(order.tenant_id, order.symbol),
-        # An auction order is matched once, at its price; the unfilled quantity then lapses.
+        # An auction order is matched once, at its price; the unfilled quantity is then canceled.
         TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
-        group=find_oco_group_id(order),
+        group_id=find_oco_group_id(order),
         parent_id=order.parent_id if order.role in EXIT_ROLES else None,
-        reduces=order.leaves_quantity <= get_closable_quantity(context, order),
+        is_reducing=order.leaves_quantity <= get_closable_quantity(context, order),
     )
 
 

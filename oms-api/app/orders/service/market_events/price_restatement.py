@@ -5,9 +5,9 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.service.reversals import restate_price
 from app.market_data.queries import build_quote_restatement, load_quotes
-from app.market_data.queries.marks import build_override_upsert, load_overrides
+from app.market_data.queries.mark_overrides import build_mark_override_upsert, load_mark_overrides
 from app.market_data.rules.values import Quote
-from app.market_data.service.marks import SET, serialize_mark
+from app.market_data.service.mark_overrides import SET, serialize_mark_override
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.commands import ApplyCorporateAction
 from app.timestamps import format_timestamp
@@ -24,9 +24,9 @@ def load_stored_prices(context: BatchContext, command: ApplyCorporateAction) -> 
     if command.action.kind is ActionKind.SPLIT and key not in loaded.stored_quotes:
         context.find_quote(*key)
         loaded.stored_quotes[key] = load_quotes(context.connection, [key]).get(key)
-        loaded.stored_mark_overrides[key] = load_overrides(context.connection, [key], command.origin.at).get(
-            key
-        )
+        loaded.stored_mark_overrides[key] = load_mark_overrides(
+            context.connection, [key], command.origin.at
+        ).get(key)
 
 
 def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
@@ -89,7 +89,7 @@ def _restate_mark_override(
         set_at=at,
     )
     context.loaded.stored_mark_overrides[key] = updated
-    context.extra_writes.append(build_override_upsert(key.tenant_id, updated))
+    context.extra_writes.append(build_mark_override_upsert(key.tenant_id, updated))
     entry = AuditEntry(
         key.tenant_id,
         at=at,
@@ -98,8 +98,8 @@ def _restate_mark_override(
         action=SET,
         target=key.symbol,
         request_id=context.request_id,
-        before=serialize_mark(previous),
-        after=serialize_mark(updated),
+        before=serialize_mark_override(previous),
+        after=serialize_mark_override(updated),
     )
     context.audit_entries.append(entry)
 

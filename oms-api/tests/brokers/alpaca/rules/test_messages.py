@@ -26,7 +26,7 @@ def test_broker_order_is_parsed_to_our_terms():
     report = parse_order(ALPACA_ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
-    assert not report.is_waiting
+    assert not report.is_waiting_for_entry
     assert broker_order.id == "O1"
     assert broker_order.portfolio_id == 7
     assert broker_order.quantity == Decimal(10)
@@ -184,7 +184,7 @@ _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_p
     ],
 )
 def test_linked_orders_are_sent_in_one_request(first, linked, fields):
-    body = build_order(parse_order_text(first, linked=linked))
+    body = build_order(parse_order_text(first, linked_orders=linked))
     assert tuple(body.get(name) for name in ("order_class", "take_profit", "stop_loss")) == fields
     assert ("limit_price" in body) is (body["type"] == "limit" and fields[0] != "oco")
 

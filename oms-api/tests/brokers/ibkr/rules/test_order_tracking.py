@@ -76,14 +76,14 @@ def test_message_of_a_cancellation_ends_the_order_with_its_reason(tracker, worki
     assert tracker.apply_message(1, 202, "Order Canceled - reason:No margin", NOON) == []
     (event,) = tracker.apply_status(report_status("Cancelled"), NOON)
     assert event.reason == "No margin"
-    assert working_order.build_state("A", 1, NOON).end is not None
+    assert working_order.build_state("A", 1, NOON).final_event is not None
 
 
 def test_message_without_a_status_ends_the_order_after_its_executions_were_read(tracker, working_order):
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
     assert working_order.build_state("A", 1, NOON).is_open
-    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A unfilled canceled"]
-    assert tracker.orders_with_held_end == tracker.note_reading([working_order], NOON) == []
+    assert format_events(tracker.note_reading(tracker.orders_awaiting_fills, NOON)) == ["A unfilled canceled"]
+    assert tracker.orders_awaiting_fills == tracker.note_reading([working_order], NOON) == []
 
 
 def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
@@ -92,16 +92,16 @@ def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
     assert tracker.apply_message(1, 10148, "It cannot be cancelled, state: Cancelled.", NOON) == []
     assert working_order.is_cancel_confirmed
-    assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
+    assert tracker.note_reading(tracker.orders_awaiting_fills, NOON) == []
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95", "A canceled"]
-    assert tracker.orders_with_held_end == []
+    assert tracker.orders_awaiting_fills == []
 
 
 def test_end_does_not_wait_for_executions_that_tws_does_not_list(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
     for _ in range(MAX_READINGS_WITHOUT_FILLS - 1):
-        assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
-    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A unfilled canceled"]
+        assert tracker.note_reading(tracker.orders_awaiting_fills, NOON) == []
+    assert format_events(tracker.note_reading(tracker.orders_awaiting_fills, NOON)) == ["A unfilled canceled"]
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95"]
 
 
@@ -115,13 +115,17 @@ def test_end_that_waits_refuses_the_pending_replacement_afterwards(tracker, work
 def test_order_that_fills_although_its_cancel_was_reported_has_filled(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
     assert tracker.apply_status(report_status("Filled", "10"), NOON) == []
-    assert (working_order.is_closed, tracker.orders_with_held_end, working_order.end) == (True, [], None)
+    assert (working_order.is_closed, tracker.orders_awaiting_fills, working_order.final_event) == (
+        True,
+        [],
+        None,
+    )
 
 
 def test_end_that_waits_for_fills_is_forgotten_with_its_order(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
-    assert format_events(tracker.lapse_order("A", NOON)) == ["A unfilled canceled"]
-    assert tracker.orders_with_held_end == []
+    assert format_events(tracker.close_absent_order("A", NOON)) == ["A unfilled canceled"]
+    assert tracker.orders_awaiting_fills == []
 
 
 def test_pending_cancel_confirms_the_request(tracker, working_order):
@@ -142,7 +146,7 @@ def test_inactive_order_is_rejected(tracker):
     assert event.reason == "IBKR rejected the order."
 
 
-def test_inactive_order_that_was_accepted_has_lapsed(tracker, working_order):
+def test_inactive_order_that_was_accepted_is_canceled_by_the_broker(tracker, working_order):
     assert format_events(tracker.apply_status(report_status("Inactive"), NOON)) == ["A unfilled canceled"]
 
 
@@ -154,12 +158,12 @@ def test_message_rejects_an_order_that_was_not_accepted(tracker):
     assert tracker.apply_message(2, 201, "unknown order", NOON) == []
 
 
-def test_order_that_arrives_after_its_pair_has_filled_has_lapsed(tracker):
+def test_order_that_arrives_after_its_pair_has_filled_is_canceled_by_the_broker(tracker):
     tracker.register("A", 1)
     (event,) = tracker.apply_message(1, 201, "Order rejected - reason:OCA group is already filled.", NOON)
     assert event == UnfilledCanceled("A", "The other order of the pair has filled.", NOON)
     assert tracker.apply_order(report_open_order("Inactive"), NOON) == []
-    assert tracker.find("A").build_state("A", 1, NOON).end == Canceled("A", NOON)
+    assert tracker.find("A").build_state("A", 1, NOON).final_event == Canceled("A", NOON)
 
 
 def test_order_that_is_not_sent_is_rejected_once(tracker, working_order):
@@ -178,7 +182,7 @@ def test_replacement_is_confirmed_by_its_terms(tracker, working_order):
     changed = report_open_order(limit_price=Decimal(96))
     assert format_events(tracker.apply_order(changed, NOON)) == ["A replaced"]
     state = working_order.build_state("A", 1, NOON)
-    assert (state.is_open, state.end.successor_id) == (False, "B")
+    assert (state.is_open, state.final_event.successor_id) == (False, "B")
     assert format_events(tracker.apply_fill(report_fill(), NOON)) == ["B 10 @ 95"]
     assert tracker.find("B") is working_order
 
@@ -195,14 +199,14 @@ def test_replacement_is_confirmed_by_its_terms(tracker, working_order):
 def test_replacement_of_a_group_is_confirmed_with_a_reduced_quantity(
     tracker, working_order, group, changes, expected
 ):
-    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group=group)
+    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group_id=group)
     events = tracker.apply_order(report_open_order(**changes), NOON)
     assert format_events(events) == expected
     assert [event.quantity for event in events] == [Decimal(6) for _ in expected]
 
 
 def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(tracker):
-    successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group="G")
+    successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group_id="G")
     tracker.add_chains([ReplacementChain(("A",), successor)])
     changed = report_open_order(quantity=Decimal(6), limit_price=Decimal(96))
     assert format_events(tracker.apply_order(changed, NOON))[0] == "A replaced"
@@ -270,9 +274,11 @@ def test_charges_of_corrected_executions_are_not_listed(tracker, working_order):
 def test_order_that_is_absent_lapses(tracker, working_order):
     assert tracker.list_absent([100]) == []
     assert tracker.list_absent([]) == ["A"]
-    assert format_events(tracker.lapse_order("A", NOON)) == ["A unfilled canceled"]
-    assert tracker.lapse_order("A", NOON + timedelta(seconds=1)) == []
-    assert format_events(tracker.lapse_order("never reported", NOON)) == ["never reported unfilled canceled"]
+    assert format_events(tracker.close_absent_order("A", NOON)) == ["A unfilled canceled"]
+    assert tracker.close_absent_order("A", NOON + timedelta(seconds=1)) == []
+    assert format_events(tracker.close_absent_order("never reported", NOON)) == [
+        "never reported unfilled canceled"
+    ]
     assert tracker.list_absent([]) == []
 
 
@@ -296,11 +302,11 @@ def report_exit(name="PreSubmitted", **changes):
 
 
 def test_exit_is_accepted_when_its_entry_has_filled(tracker, attached_exit):
-    assert attached_exit.build_state("X", 1, NOON).is_waiting
+    assert attached_exit.build_state("X", 1, NOON).is_waiting_for_entry
     assert tracker.apply_status(report_status("PreSubmitted", perm_id=101, venue_id=2), NOON) == []
     tracker.apply_fill(report_fill(), NOON)
     assert format_events(tracker.apply_status(report_status("Filled", "10"), NOON)) == ["X accepted"]
-    assert not attached_exit.build_state("X", 1, NOON).is_waiting
+    assert not attached_exit.build_state("X", 1, NOON).is_waiting_for_entry
 
 
 def test_exit_whose_entry_ended_after_a_part_is_decided_by_its_next_report(tracker, attached_exit):

@@ -15,8 +15,8 @@ from app.brokers.ibkr.rules.reports import (
     get_attachment,
     parse_end,
     parse_fill,
-    parse_kind,
     parse_optional,
+    parse_order_type,
     parse_time_in_force,
 )
 from app.brokers.rules.connections import is_live_gateway
@@ -139,7 +139,7 @@ def test_order_is_sent_in_the_terms_of_the_api(order_text, terms):
 
 
 def test_terms_of_the_api_are_parsed_to_ours():
-    assert (parse_kind("LOC"), parse_kind("PEG MID")) == (OrderType.LIMIT, None)
+    assert (parse_order_type("LOC"), parse_order_type("PEG MID")) == (OrderType.LIMIT, None)
     assert parse_time_in_force("DAY", "MOC") is TimeInForce.CLS
     assert parse_time_in_force("GTC", "LMT") is TimeInForce.GTC
     assert parse_time_in_force("DTC", "LMT") is TimeInForce.DAY
@@ -210,7 +210,7 @@ def test_gateway_is_live_by_its_port_or_account(address, account, is_live):
 
 
 def test_exit_is_attached_to_its_entry_and_the_last_order_transmits_all():
-    exit_order = parse_order_text("SELL 10 STOP stop 80 GTC", group="G")
+    exit_order = parse_order_text("SELL 10 STOP stop 80 GTC", group_id="G")
     first = build_terms(parse_order_text("BUY 10 LIMIT limit 95"), "DU1", "A", Attachment(is_last=False))
     last = build_terms(exit_order, "DU1", "B", Attachment(41))
     assert ("parentId" in first, first["transmit"]) == (False, False)
@@ -218,7 +218,7 @@ def test_exit_is_attached_to_its_entry_and_the_last_order_transmits_all():
 
 
 def test_change_of_an_exit_names_the_group_that_tws_gave_it_and_not_its_entry():
-    exit_order = parse_order_text("SELL 10 STOP stop 85 GTC", group="G")
+    exit_order = parse_order_text("SELL 10 STOP stop 85 GTC", group_id="G")
     reported = report_open_order(parent_venue_id=41, oca_group="900000001", oca_type="3")
     terms = build_terms(exit_order, "DU1", "B", get_attachment(reported))
     assert (terms["ocaGroup"], terms["ocaType"], "parentId" in terms) == ("900000001", "3", False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.linked_orders import OcoSupport
 from app.brokers.zerodha.rules.capabilities import (
     PRODUCTS,
     ZerodhaSegment,
@@ -10,7 +10,7 @@ from app.brokers.zerodha.rules.capabilities import (
     choose_product,
     find_refusal,
     find_replacement_refusal,
-    get_pairing,
+    get_oco_support,
     needs_holding,
 )
 from tests.brokers.market import parse_order_text
@@ -76,4 +76,4 @@ def test_replacement_keeps_symbol_and_side():
 
 def test_each_segment_has_products_and_emulated_pairs():
     assert set(PRODUCTS) == set(ZerodhaSegment)
-    assert get_pairing(build_order("SELL 10 LIMIT limit 95")) is Pairing.EMULATED
+    assert get_oco_support(build_order("SELL 10 LIMIT limit 95")) is OcoSupport.EMULATED

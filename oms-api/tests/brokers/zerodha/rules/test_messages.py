@@ -39,7 +39,7 @@ def parse_message(**changes):
 def test_order_is_parsed():
     report = parse_message()
     assert (report.broker_id, report.order_id, report.symbol) == ("261127000000001", "our T", "RELIANCE")
-    assert (report.side, report.kind, report.time_in_force) == (
+    assert (report.side, report.type, report.time_in_force) == (
         Side.BUY,
         OrderType.STOP_LIMIT,
         TimeInForce.DAY,

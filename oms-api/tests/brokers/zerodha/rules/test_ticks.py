@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kiteconnect import KiteTicker  # type: ignore[import-untyped]
 
-from app.brokers.zerodha.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
+from app.brokers.zerodha.rules.ticks import (
+    MalformedFrame,
+    Tick,
+    index_tokens_by_symbol,
+    merge_tick,
+    parse_frame,
+)
 from tests.brokers.standins.kite.exchange import LISTINGS
 from tests.brokers.standins.kite.ticks import build_frame, build_packet
 from tests.brokers.standins.kite.values import Quote
@@ -98,4 +104,4 @@ def test_first_exchange_of_a_symbol_counts():
         "instrument_token,exchange_token,tradingsymbol,exchange", "2,1,RELIANCE,BSE", "1,1,RELIANCE,NSE",
         "3,1,RELIANCE,BSE", "4,1,GOLD,MCX", "x,1,BAD,NSE", "5,1,OTHER,NYSE", "6,1,,NSE",
     ]  # fmt: skip
-    assert list_tokens(dump, ("NSE", "BSE", "MCX")) == {"RELIANCE": 1, "GOLD": 4}
+    assert index_tokens_by_symbol(dump, ("NSE", "BSE", "MCX")) == {"RELIANCE": 1, "GOLD": 4}

@@ -1,4 +1,4 @@
-"""Set and remove marks by hand, and verify them."""
+"""Set, remove and verify the marks of persons, which override the computed marks."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,8 +13,8 @@ from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import load_symbol
 from app.instruments.rules import InstrumentKey
-from app.market_data.errors import NoOverride, PairNotMarkable
-from app.market_data.queries import marks
+from app.market_data.errors import NoMarkOverride, PairNotMarkable
+from app.market_data.queries import mark_overrides
 from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
 from app.money import format_money
@@ -23,7 +23,7 @@ from app.timestamps import format_timestamp
 SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
 
 
-class CurrentOverrides:
+class CurrentMarkOverrides:
     """The overrides of all tenants as this process last read them, for the writer. Thread-safe."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class CurrentOverrides:
         """Read the overrides that are in force. `connection` sees every tenant."""
         overrides = {
             InstrumentKey(tenant_id, mark_override.symbol): mark_override
-            for tenant_id, mark_override in marks.list_all_overrides(connection)
+            for tenant_id, mark_override in mark_overrides.list_all_mark_overrides(connection)
             if mark_override.set_at <= at < mark_override.expires_at
         }
         with self._lock:
@@ -48,15 +48,15 @@ class CurrentOverrides:
         return override if override is not None and override.set_at <= at < override.expires_at else None
 
 
-class MarkChange(NamedTuple):
-    """The mark that was in force, None if there was none, and the new one."""
+class MarkOverrideChange(NamedTuple):
+    """The override that was in force, None if there was none, and the new one."""
 
     previous: MarkOverride | None
     updated: MarkOverride
 
 
-def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> MarkChange:
-    """Set the mark of a symbol or alias.
+def set_mark_override(connection: Connection, tenant_id: int, override: MarkOverride) -> MarkOverrideChange:
+    """Set the mark override of a symbol or alias.
 
     Raises PairNotMarkable for a currency pair.
     """
@@ -64,35 +64,35 @@ def set_mark(connection: Connection, tenant_id: int, override: MarkOverride) -> 
     key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, override.symbol))
     if is_currency_pair(key.symbol):
         raise PairNotMarkable(key.symbol)
-    previous = marks.load_overrides(connection, [key], override.set_at).get(key)
+    previous = mark_overrides.load_mark_overrides(connection, [key], override.set_at).get(key)
     updated = override._replace(symbol=key.symbol)
-    execute_writes(connection, marks.build_override_upsert(tenant_id, updated))
-    return MarkChange(previous, updated)
+    execute_writes(connection, mark_overrides.build_mark_override_upsert(tenant_id, updated))
+    return MarkOverrideChange(previous, updated)
 
 
-def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
-    """Remove the mark of a symbol or alias and return it. Raises NoOverride."""
+def remove_mark_override(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
+    """Remove the mark override of a symbol or alias and return it. Raises NoMarkOverride."""
     lock_tenant(connection, tenant_id)
     key = InstrumentKey(tenant_id, load_symbol(connection, tenant_id, symbol))
-    previous = marks.load_overrides(connection, [key], at).get(key)
+    previous = mark_overrides.load_mark_overrides(connection, [key], at).get(key)
     if previous is None:
-        raise NoOverride(key.symbol)
-    marks.delete_override(connection, key)
+        raise NoMarkOverride(key.symbol)
+    mark_overrides.delete_mark_override(connection, key)
     return previous
 
 
-def serialize_mark(override: MarkOverride) -> dict[str, Any]:
-    """Return the mark as the API and the audit log show it."""
+def serialize_mark_override(override: MarkOverride) -> dict[str, Any]:
+    """Return the override as the API and the audit log show it."""
     fields = override._asdict()
     instants = {name: format_timestamp(fields[name]) for name in ("set_at", "expires_at")}
     return fields | {"price": format_money(override.price)} | instants
 
 
-def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
-    """Yield each mark that differs from the last one in the audit log."""
+def verify_mark_overrides(connection: Connection) -> Iterator[ActionDifference]:
+    """Yield each override that differs from the last one in the audit log."""
     stored = {
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
-        for tenant_id, mark_override in marks.list_all_overrides(connection)
+        for tenant_id, mark_override in mark_overrides.list_all_mark_overrides(connection)
     }
     expected = {
         InstrumentKey(entry.tenant_id, entry.target): entry.after for entry in list_actions(connection, SET)
@@ -112,4 +112,4 @@ def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
                 location, "row", *(("a row", "none") if key in stored else ("none", "a row"))
             )
         else:
-            yield from find_differences(location, serialize_mark(stored[key]), expected[key])
+            yield from find_differences(location, serialize_mark_override(stored[key]), expected[key])

@@ -1,4 +1,4 @@
-"""The paper broker fulfils the contract, and handles groups, parents and trailing stops."""
+"""The broker in memory fulfils the contract, and handles groups, parents and trailing stops."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from typing_extensions import override
 
-from app.brokers.paper.book import PaperOrderBook
-from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.environment import load_paper_settings
-from app.brokers.paper.replay import replay
+from app.brokers.in_memory.book import InMemoryOrderBook
+from app.brokers.in_memory.broker import InMemoryBroker
+from app.brokers.in_memory.replay import replay
+from app.brokers.paper_settings import load_paper_settings
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
@@ -18,11 +18,11 @@ from tests.brokers.market import LATER, NOON, build_quote, format_events, parse_
 from tests.support.service import build_settings
 
 
-class TestPaperBrokerKeepsTheContract(BrokerContract):
+class TestInMemoryBrokerKeepsTheContract(BrokerContract):
     @pytest.fixture
     @override
     def scenario(self):
-        broker = PaperBroker()
+        broker = InMemoryBroker()
         broker.apply_quote(build_quote("99", "101"), NOON)
 
         def fill(resting):
@@ -37,7 +37,7 @@ class TestPaperBrokerKeepsTheContract(BrokerContract):
 
 @pytest.fixture
 def broker():
-    broker = PaperBroker()
+    broker = InMemoryBroker()
     broker.apply_quote(build_quote("49", "50"), NOON)
     return broker
 
@@ -67,19 +67,19 @@ def test_quoted_size_is_shared_by_all_orders_at_the_same_quote(broker):
 
 def test_documented_bracket_example_is_matched():
     """100 @ 50, target 55, stop 48: fills 40, 20; the target fills 25; the stop has 35 left, and fills."""
-    broker = PaperBroker()
+    broker = InMemoryBroker()
     broker.apply_quote(build_quote("49", "50", ask_size="40"), NOON)
     broker.submit(parse_order_text("BUY 100 LIMIT limit 50", "parent"), NOON)
     broker.apply_quote(build_quote("49", "49.90", ask_size="20"), NOON)
     for kind, name in (("LIMIT limit 55", "target"), ("STOP stop 48", "stop")):
-        broker.submit(parse_order_text(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
+        broker.submit(parse_order_text(f"SELL 60 {kind}", name, group_id="G", parent_id="parent"), NOON)
     assert format_events(broker.apply_quote(build_quote("55", "56", bid_size="25"), LATER)) == [
         "target 25 @ 55",
         "parent canceled",
     ]
     remaining = {
         (broker_order.id, int(broker_order.quantity), int(broker_order.leaves))
-        for broker_order in broker.open_orders()
+        for broker_order in broker.list_open_orders()
     }
     assert remaining == {("stop", 35, 35), ("target", 60, 35)}
     assert format_events(broker.apply_quote(build_quote("47.50", "48", "48"), LATER)) == [
@@ -96,11 +96,11 @@ def test_replacement_keeps_the_filled_quantity(broker):
     broker.submit(parse_order_text("BUY 10 LIMIT limit 50"), NOON)
     larger = parse_order_text("BUY 12 LIMIT limit 50", "B")
     assert format_events(broker.replace("A", larger, NOON)) == ["A replaced"]
-    assert broker.open_orders()[0].leaves == 8
+    assert broker.list_open_orders()[0].leaves == 8
     assert format_events(broker.replace("B", parse_order_text("BUY 4 LIMIT limit 50", "C"), NOON)) == [
         "B replaced"
     ]
-    assert broker.open_orders() == []
+    assert broker.list_open_orders() == []
     assert broker.find("C").order.leaves == 0
 
 
@@ -122,7 +122,7 @@ def test_ioc_without_a_match_lapses(broker):
 
 
 def test_working_orders_survive_a_restart():
-    broker = PaperBroker(orders=[parse_order_text("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
+    broker = InMemoryBroker(orders=[parse_order_text("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
     assert format_events(broker.apply_quote(build_quote("49", "50"), LATER)) == ["A 6 @ 50"]
 
 
@@ -135,7 +135,7 @@ def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, re
 
 
 def test_rejected_order_never_becomes_working():
-    broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
+    broker = InMemoryBroker(PaperSettings(reject_share=Decimal(1)))
     broker.apply_quote(build_quote("49", "50"), NOON)
     assert format_events(broker.submit(parse_order_text("BUY 10 MARKET"), NOON)) == ["A rejected"]
     order_state = broker.find("A")
@@ -145,12 +145,12 @@ def test_rejected_order_never_becomes_working():
 
 
 def test_paper_book_rejects_events_that_the_market_does_not_create():
-    with pytest.raises(ValueError, match="Accepted is not the market's to say"):
-        PaperOrderBook([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
+    with pytest.raises(ValueError, match="Accepted is not an event of the market"):
+        InMemoryOrderBook([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 
 
 def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
-    broker = PaperBroker()
+    broker = InMemoryBroker()
     minute = timedelta(minutes=1)
     bars = [
         parse_bar_text("100/105/95/102", start=LATER),

@@ -1,11 +1,15 @@
-"""A broker in memory. The service stores its orders in the database and matches them by the same rules."""
+"""A broker in memory, for tests and benchmarks.
+
+The service does not send orders to it. It stores the orders of paper portfolios in the database, and
+`orders.service.execution.matching` matches them by the same rules (`brokers.rules.matching`).
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.paper.book import PaperOrderBook
-from app.brokers.paper.holdings import Holdings
+from app.brokers.in_memory.book import InMemoryOrderBook
+from app.brokers.in_memory.positions import InMemoryPositions
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import compute_fills, match_bar
 from app.brokers.rules.rejections import simulate_rejection
@@ -36,7 +40,7 @@ _NOT_WORKING = "There is no such working order."
 _CURRENCY = "USD"
 
 
-class PaperBroker:
+class InMemoryBroker:
     """Implements `Broker`. It fills orders only against the prices of `apply_quote` and `apply_bar`."""
 
     name = NAME
@@ -48,13 +52,13 @@ class PaperBroker:
         orders: Iterable[BrokerOrder] = (),
         cash: Decimal = OPENING_CASH,
     ) -> None:
-        self.holdings = Holdings(cash)
+        self.positions = InMemoryPositions(cash)
         self._settings = settings
-        self._book = PaperOrderBook(orders)
+        self._book = InMemoryOrderBook(orders)
         self._events: list[BrokerEvent] = []
         self._quotes: dict[str, Quote] = {}
         self._bars: dict[str, Bar] = {}
-        self._used: dict[str, dict[tuple[int, Side], Decimal]] = {}
+        self._consumed_quantities: dict[str, dict[tuple[int, Side], Decimal]] = {}
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
         """Accept an order, and fill it against the rest of the last quote."""
@@ -105,13 +109,13 @@ class PaperBroker:
         ended_order = self._book.ended.get(order_id)
         return None if ended_order is None else OrderState(ended_order, is_open=False)
 
-    def open_orders(self) -> Sequence[BrokerOrder]:
+    def list_open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
         return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
 
     def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the positions that result from its own fills."""
-        return self.holdings.list_open()
+        return self.positions.list_open()
 
     def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order or of all."""
@@ -120,7 +124,7 @@ class PaperBroker:
 
     def get_account(self) -> Account:
         """Return the cash. There is no credit."""
-        return Account(_CURRENCY, self.holdings.cash, max(self.holdings.cash, ZERO))
+        return Account(_CURRENCY, self.positions.cash, max(self.positions.cash, ZERO))
 
     def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
@@ -134,7 +138,7 @@ class PaperBroker:
     def apply_quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         """Match orders against a new quote."""
         self._quotes[quote.symbol] = quote
-        self._used.pop(quote.symbol, None)
+        self._consumed_quantities.pop(quote.symbol, None)
         return self._match(self._book.list_orders(quote.symbol), quote, at)
 
     def apply_bar(self, bar: Bar) -> Sequence[BrokerEvent]:
@@ -150,13 +154,13 @@ class PaperBroker:
         quote, bar = self._quotes.get(order.symbol), self._bars.get(order.symbol)
         if quote is not None:
             self._match([order], quote, at)
-        elif bar is not None and order.kind is OrderType.TRAILING_STOP:
+        elif bar is not None and order.type is OrderType.TRAILING_STOP:
             level = advance_trail(order, bar.close)  # a trailing stop starts at the current price
             self._apply([order], [] if level is None else [TrailMoved(order.id, level)], at)
 
     def _match(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
-        used = self._used.setdefault(quote.symbol, {})
-        return self._apply(orders, compute_fills(orders, quote, at, self._settings, used), at)
+        consumed_quantities = self._consumed_quantities.setdefault(quote.symbol, {})
+        return self._apply(orders, compute_fills(orders, quote, at, self._settings, consumed_quantities), at)
 
     def _apply(
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime
@@ -172,7 +176,7 @@ class PaperBroker:
         return self._events[since:]
 
     def _record_fill(self, order: BrokerOrder, fill: Executed) -> None:
-        self.holdings.add_fill(order, fill)
-        used = self._used.setdefault(order.symbol, {})
+        self.positions.add_fill(order, fill)
+        consumed_quantities = self._consumed_quantities.setdefault(order.symbol, {})
         key = (order.portfolio_id, order.side)
-        used[key] = used.get(key, ZERO) + fill.quantity
+        consumed_quantities[key] = consumed_quantities.get(key, ZERO) + fill.quantity

@@ -27,7 +27,7 @@ class Priority(IntEnum):
     QUERY = 2
 
 
-# The tenths of all tokens that requests of a priority leave for those of a higher one.
+# The tenths of all tokens that requests of a priority leave for requests of a higher one.
 _RESERVED_TENTHS = {Priority.CANCEL: 0, Priority.ORDER: 1, Priority.QUERY: 2}
 
 
@@ -96,7 +96,7 @@ class FurtherLimit(NamedTuple):
     priorities: frozenset[Priority]
 
 
-class RequestBudget:
+class RequestRateLimiter:
     """Admits requests as the buckets allow, by priority. Thread-safe.
 
     The first bucket keeps a reserve for requests of a higher priority; the further ones do not.

@@ -17,7 +17,7 @@ MAX_ABSENCE = timedelta(seconds=90)  # an order that TWS does not show for longe
 MIN_READINGS = 3  # before an order counts as ended; after its restart TWS shows orders late
 
 
-class OrderLog:
+class OrderReportProcessor:
     """Applies reports from any source, each once. Thread-safe."""
 
     def __init__(self, client_id: int, log: EventLog, now: Now) -> None:
@@ -28,7 +28,7 @@ class OrderLog:
         self._now = now
         self._changed = threading.Condition(threading.RLock())
         self.losses = 0  # how often the connection was lost
-        self.on_held_end: Callable[[], None] = lambda: None  # called in the thread of the connection
+        self.on_pending_report: Callable[[], None] = lambda: None  # called in the thread of the connection
         self._is_reading_requested = False
         self._absences: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
 
@@ -49,7 +49,7 @@ class OrderLog:
                 case ChargeReport():
                     events = self.tracker.apply_charge(report, at)
             self._record(events)
-        self._notify_held_end()
+        self._notify_pending_report()
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Record the new events of a message about an order."""
@@ -57,7 +57,7 @@ class OrderLog:
             if find_effect(code) is MessageEffect.IS_UNKNOWN:
                 self._paced_venue_ids.add(venue_id)
             self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
-        self._notify_held_end()
+        self._notify_pending_report()
 
     def request_reading(self) -> None:
         """Let orders and executions be read again, because a report could not be read."""
@@ -80,12 +80,12 @@ class OrderLog:
             for order_id, (since, number) in list(self._absences.items()):
                 if number >= MIN_READINGS and at - since >= MAX_ABSENCE:
                     del self._absences[order_id]
-                    self._record(self.tracker.lapse_order(order_id, at))
+                    self._record(self.tracker.close_absent_order(order_id, at))
 
-    def list_orders_with_held_end(self) -> list[IbkrTrackedOrder]:
+    def list_orders_awaiting_fills(self) -> list[IbkrTrackedOrder]:
         """Return the orders whose end waits for fills."""
         with self._changed:
-            return self.tracker.orders_with_held_end
+            return self.tracker.orders_awaiting_fills
 
     def note_reading(self, held_orders: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
@@ -184,9 +184,9 @@ class OrderLog:
         with self._changed:
             return [charged for order in self.tracker.orders for charged in order.list_charges()]
 
-    def _notify_held_end(self) -> None:
-        if self.list_orders_with_held_end():
-            self.on_held_end()
+    def _notify_pending_report(self) -> None:
+        if self.list_orders_awaiting_fills():
+            self.on_pending_report()
 
     def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         self.log.append(events)

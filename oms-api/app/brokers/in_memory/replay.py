@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from app.brokers.paper.broker import PaperBroker
+from app.brokers.in_memory.broker import InMemoryBroker
 from app.brokers.rules.values import BrokerOrder
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar
 
-DecideOrders = Callable[[Bar, PaperBroker], Iterable[BrokerOrder]]
+DecideOrders = Callable[[Bar, InMemoryBroker], Iterable[BrokerOrder]]
 
 
 def replay(
-    bars: Iterable[Bar], broker: PaperBroker, decide: DecideOrders, length: timedelta = Interval.MINUTE.length
+    bars: Iterable[Bar],
+    broker: InMemoryBroker,
+    decide: DecideOrders,
+    length: timedelta = Interval.MINUTE.length,
 ) -> None:
     """Match `broker` against `bars` in time order. After each bar, submit the orders that `decide` returns.
 

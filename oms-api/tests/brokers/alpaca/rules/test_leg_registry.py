@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.brokers.alpaca.rules.links import Links, build_links
+from app.brokers.alpaca.rules.leg_registry import LegRegistry, build_leg_links
 from app.brokers.alpaca.rules.responses import parse_order
-from app.brokers.rules.linked_orders import OrderLink
+from app.brokers.rules.linked_orders import LegLink
 from tests.brokers.alpaca.messages import ALPACA_ORDER
 from tests.brokers.market import NOON, parse_order_text
 
@@ -28,9 +28,9 @@ def describe_orders(reports):
 
 @pytest.fixture
 def links():
-    links = Links()
+    links = LegRegistry()
     exits = (parse_order_text("SELL 10 LIMIT limit 120", "T"), parse_order_text("SELL 10 STOP stop 80", "S"))
-    links.add(build_links(parse_order_text("BUY 10 LIMIT limit 95", "E", linked=exits)))
+    links.add(build_leg_links(parse_order_text("BUY 10 LIMIT limit 95", "E", linked_orders=exits)))
     return links
 
 
@@ -58,8 +58,8 @@ def test_legs_of_a_filled_entry_and_of_a_pair_do_not_wait(links):
         ("T", "new"),
         ("S", "new"),
     ]
-    pair_links = Links()
-    pair_links.add([OrderLink("E", "S", is_stop=True, created_at=NOON)])
+    pair_links = LegRegistry()
+    pair_links.add([LegLink("E", "S", is_stop=True, created_at=NOON)])
     assert describe_orders(pair_links.assign_order_ids(build_order("oco", [build_leg(STOP)]))) == [
         ("E", "new"),
         ("S", "new"),
@@ -89,7 +89,7 @@ def test_replaced_leg_is_known_by_our_id_and_its_predecessor_is_not_taken_for_it
 
 
 def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
-    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    links.add([LegLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
     assert [link.leg_id for link in links.list_unreported()] == ["T", "S", "S1"]
     successor = build_leg(STOP, "new", id="b3", client_order_id="S")
     legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
@@ -97,13 +97,13 @@ def test_leg_that_has_ended_here_is_known_beside_its_replacement(links):
     assert [report.order_id for report in reports] == ["E", "T", "S1", "S"]
     assert (links.find_broker_id("S1"), links.find_broker_id("S")) == ("b2", "b3")
     assert links.list_group("S1") == ["E", "T", "S", "S1"]
-    links.forget_unreported_ended()
+    links.remove_unreported_ended_legs()
     assert links.find_primary("S1") == "E"
 
 
 def test_ended_leg_that_was_read_in_vain_is_not_read_again(links):
-    links.add([OrderLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
-    links.forget_unreported_ended()
+    links.add([LegLink("E", "S1", is_stop=True, created_at=NOON, has_ended=True)])
+    links.remove_unreported_ended_legs()
     assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
     assert links.find_primary("S1") is None
 

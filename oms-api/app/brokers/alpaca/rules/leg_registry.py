@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from app.brokers.alpaca.rules.requests import OrderClass
-from app.brokers.rules.linked_orders import STOPS, OrderLink
+from app.brokers.rules.linked_orders import STOPS, LegLink
 from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.values import BrokerOrder
 
@@ -17,20 +17,20 @@ _WORKING = "new"
 _CHOSEN_BY_ALPACA = re.compile(r"[0-9a-f]{32}")
 
 
-class Links:
+class LegRegistry:
     """The links of all orders, and Alpaca's ids of the legs. Not thread-safe."""
 
     def __init__(self) -> None:
         self._legs: dict[str, dict[bool, str]] = {}  # by primary and `is_stop`
         self._ended_legs: dict[str, dict[bool, str]] = {}  # the legs that ended before this process began
-        self._links_by_leg: dict[str, OrderLink] = {}
+        self._links_by_leg: dict[str, LegLink] = {}
         self._broker_ids: dict[str, str] = {}
         self._leg_ids_by_broker_id: dict[str, str] = {}
         self._waiting_broker_ids: set[str] = set()  # of the legs whose entries have not filled
         self._filled_entries: set[str] = set()  # before the ids of their legs were known
         self._held_reports_by_leg: dict[str, OrderReport] = {}
 
-    def add(self, links: Iterable[OrderLink]) -> None:
+    def add(self, links: Iterable[LegLink]) -> None:
         """Note legs that were, or are about to be, sent."""
         for link in links:
             legs = self._ended_legs if link.has_ended else self._legs
@@ -80,12 +80,12 @@ class Links:
             if leg in self._held_reports_by_leg
         ]
 
-    def list_unreported(self) -> list[OrderLink]:
+    def list_unreported(self) -> list[LegLink]:
         """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
         unreported = [link for link in self._links_by_leg.values() if link.leg_id not in self._broker_ids]
         return sorted(unreported, key=lambda link: link.created_at)
 
-    def forget_unreported_ended(self) -> None:
+    def remove_unreported_ended_legs(self) -> None:
         """Forget the legs that have ended here and that Alpaca did not report when they were read."""
         for link in self.list_unreported():
             if link.has_ended:
@@ -98,7 +98,7 @@ class Links:
         return bool(report.order_class) and is_chosen and report.broker_id not in self._leg_ids_by_broker_id
 
     def assign_order_ids(self, report: OrderReport) -> list[OrderReport]:
-        """Return a report and those of its legs, each under our id."""
+        """Return a report and the reports of its legs, each under our id."""
         self._record_legs(report)
         named_legs = [self.assign_order_id(leg) for leg in report.legs]
         return [self.assign_order_id(report._replace(legs=())), *named_legs]
@@ -124,7 +124,7 @@ class Links:
     def _is_replaced_by_stop(self, report: OrderReport) -> bool:
         successor = self._links_by_leg.get(self._leg_ids_by_broker_id.get(report.replaced_by or "", ""))
         is_stop = successor is not None and successor.is_stop
-        return report.replaced_by is None or (is_stop and report.kind not in STOPS)
+        return report.replaced_by is None or (is_stop and report.type not in STOPS)
 
     def _translate_hold(self, report: OrderReport) -> OrderReport:
         return report if report.broker_id in self._waiting_broker_ids else report._replace(status=_WORKING)
@@ -134,9 +134,9 @@ class Links:
         primary_id = self._leg_ids_by_broker_id.get(report.broker_id, report.order_id)
         legs, ended = self._legs.get(primary_id, {}), self._ended_legs.get(primary_id, {})
         is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
-        renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
+        renamed = {leg.type in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
         for leg in report.legs:
-            is_stop = leg.kind in STOPS
+            is_stop = leg.type in STOPS
             if _CHOSEN_BY_ALPACA.fullmatch(leg.order_id) is None:
                 self._note(leg.order_id, leg.broker_id)  # its replacement has our id
             elif is_stop in ended:
@@ -157,6 +157,6 @@ class Links:
         self._broker_ids[leg_id] = broker_id
 
 
-def build_links(order: BrokerOrder) -> list[OrderLink]:
+def build_leg_links(order: BrokerOrder) -> list[LegLink]:
     """Return the links of the orders that are sent with an order."""
-    return [OrderLink(order.id, leg.id, leg.kind in STOPS, leg.accepted_at) for leg in order.linked]
+    return [LegLink(order.id, leg.id, leg.type in STOPS, leg.accepted_at) for leg in order.linked_orders]

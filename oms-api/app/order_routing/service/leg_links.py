@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from app.brokers.rules.linked_orders import STOPS, OrderLink
+from app.brokers.rules.linked_orders import STOPS, LegLink
 from app.order_routing.queries import find_assigned_portfolio, list_recently_ended_orders, open_snapshot
 from app.orders.queries.broker_requests import list_orders_at_broker, load_ids_sent_with_entry
 from app.orders.queries.orders import OrderColumnValue, load_orders_by_column
@@ -13,7 +13,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import FINAL_STATUSES, Order, Role, Status
 
 
-def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
+def load_leg_links(engine: Engine, tenant_id: int, name: str) -> list[LegLink]:
     """Return the links of the exits that a broker works or holds, and of exits that ended recently.
 
     A replaced exit has our id at the broker, so it needs no link after its end.
@@ -28,7 +28,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
         exits += [order for order in ended if order.role in EXIT_ROLES and order.replaces is None]
         primaries = _load_primary_ids(connection, exits)
     return [
-        OrderLink(
+        LegLink(
             primaries[exit_order.id],
             exit_order.id,
             exit_order.type in STOPS,

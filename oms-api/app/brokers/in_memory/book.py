@@ -18,8 +18,8 @@ from app.money import ZERO
 OrdersById = dict[str, BrokerOrder]
 
 
-class PaperOrderBook:
-    """The working orders of a paper market. Closed orders keep their last state."""
+class InMemoryOrderBook:
+    """The working orders of a simulated market. Closed orders keep their last state."""
 
     def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:
         self.ended: OrdersById = {}
@@ -59,22 +59,22 @@ class PaperOrderBook:
             case Executed():
                 return self._apply_fill(order, event.quantity, at)
             case Triggered():
-                self.add(order._replace(triggered=True))
+                self.add(order._replace(is_triggered=True))
             case TrailMoved():
                 self.add(order._replace(trail_level=event.level))
             case UnfilledCanceled():
                 self.remove(order)
             case _:
-                raise ValueError(f"{type(event).__name__} is not the market's to say")
+                raise ValueError(f"{type(event).__name__} is not an event of the market")
         return []
 
     def _apply_fill(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._set_leaves(order, order.quantity, order.leaves - quantity)
-        symbol_orders = self.list_orders(order.symbol) if order.group or order.parent_id else []
+        symbol_orders = self.list_orders(order.symbol) if order.group_id or order.parent_id else []
         canceled_orders = [other for other in symbol_orders if other.id == order.parent_id]
         for sibling in symbol_orders:
-            if order.group and sibling.group == order.group and sibling.id != order.id:
+            if order.group_id and sibling.group_id == order.group_id and sibling.id != order.id:
                 reduction = min(quantity, sibling.leaves)
                 if reduction == sibling.leaves:
                     canceled_orders.append(sibling)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.rules.fill_matching import select_missing_fills
+from app.brokers.rules.fill_reconciliation import select_missing_fills
 from app.money import ZERO
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from app.brokers.errors import BrokerUnavailable
-from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.request_rate_limiter import LocalTokenBucket, Priority, RequestRateLimiter
 from tests.support.conditions import wait_until
 
 
@@ -23,67 +23,67 @@ def clock():
     return Clock()
 
 
-def count_admitted(budget, priority):
+def count_admitted(rate_limiter, priority):
     admitted = 0
     while True:
         try:
-            budget.wait_for_token(priority, 0.001)
+            rate_limiter.wait_for_token(priority, 0.001)
         except BrokerUnavailable:
             return admitted
         admitted += 1
 
 
 def test_queries_leave_requests_for_orders_and_orders_for_cancels(clock):
-    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
-    assert count_admitted(budget, Priority.QUERY) == 160
-    assert count_admitted(budget, Priority.ORDER) == 20
-    assert count_admitted(budget, Priority.CANCEL) == 20
-    assert budget.requests_left == 0
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(200, clock), clock)
+    assert count_admitted(rate_limiter, Priority.QUERY) == 160
+    assert count_admitted(rate_limiter, Priority.ORDER) == 20
+    assert count_admitted(rate_limiter, Priority.CANCEL) == 20
+    assert rate_limiter.requests_left == 0
 
 
 def test_tokens_refill_evenly_up_to_the_limit(clock):
-    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
-    assert count_admitted(budget, Priority.CANCEL) == 200
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(200, clock), clock)
+    assert count_admitted(rate_limiter, Priority.CANCEL) == 200
     clock.now += 3
-    assert count_admitted(budget, Priority.CANCEL) == 10
+    assert count_admitted(rate_limiter, Priority.CANCEL) == 10
     clock.now += 600
-    assert budget.requests_left == 200
+    assert rate_limiter.requests_left == 200
 
 
 def test_tokens_that_a_process_holds_do_not_exceed_the_limit_that_is_shown(clock, monkeypatch):
     bucket = LocalTokenBucket(200, clock)
     monkeypatch.setattr(bucket, "get_level", lambda: 210.0)
-    assert RequestBudget(bucket, clock).requests_left == 200
+    assert RequestRateLimiter(bucket, clock).requests_left == 200
 
 
 def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
-    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
-    budget.report_level(5)
-    assert budget.requests_left == 5
-    budget.report_level(150)
-    assert budget.requests_left == 5
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(200, clock), clock)
+    rate_limiter.report_level(5)
+    assert rate_limiter.requests_left == 5
+    rate_limiter.report_level(150)
+    assert rate_limiter.requests_left == 5
 
 
 def test_blocked_budget_sends_no_request(clock):
-    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
-    budget.block(30)
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(200, clock), clock)
+    rate_limiter.block(30)
     with pytest.raises(BrokerUnavailable, match="Nothing was sent"):
-        budget.wait_for_token(Priority.CANCEL, 29)
+        rate_limiter.wait_for_token(Priority.CANCEL, 29)
     clock.now += 30
-    budget.wait_for_token(Priority.CANCEL, 1)
+    rate_limiter.wait_for_token(Priority.CANCEL, 1)
 
 
 def test_waiting_cancel_is_sent_before_waiting_orders(clock):
-    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
-    budget.block(30)
+    rate_limiter = RequestRateLimiter(LocalTokenBucket(200, clock), clock)
+    rate_limiter.block(30)
     sent = []
 
     def send(priority):
-        budget.wait_for_token(priority, 60)
+        rate_limiter.wait_for_token(priority, 60)
         sent.append(priority)
 
     def has_waiting(number):
-        return len(budget._queue) == number
+        return len(rate_limiter._queue) == number
 
     threads = []
     for number, priority in enumerate((Priority.QUERY, Priority.ORDER, Priority.CANCEL), 1):

@@ -1,4 +1,4 @@
-"""Statements about marks that people set. Each one filters by tenant."""
+"""Statements about mark overrides, the marks that persons set. Each one filters by tenant."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ _VALUE_COLUMNS = ("price", "reason", "set_by", "set_at", "expires_at")
 _COLUMNS = [_OVERRIDES.c[name] for name in MarkOverride._fields]
 
 
-def load_overrides(
+def load_mark_overrides(
     connection: Connection, keys: Sequence[InstrumentKey], at: datetime
 ) -> dict[InstrumentKey, MarkOverride]:
     """Return the overrides in force at an instant, by instrument."""
@@ -35,7 +35,7 @@ def load_overrides(
     return overrides
 
 
-def list_overrides(
+def list_mark_overrides(
     connection: Connection, tenant_id: int, at: datetime, limit: int, after: str | None
 ) -> list[MarkOverride]:
     """Return the overrides of a tenant that are in force, by symbol after `after`."""
@@ -46,14 +46,14 @@ def list_overrides(
     return [MarkOverride._make(row) for row in rows]
 
 
-def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:
+def list_all_mark_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:
     """Yield the overrides of every tenant that `connection` sees, with its id, expired ones too."""
     for tenant_id, *values in connection.execute(select(_OVERRIDES.c.tenant_id, *_COLUMNS)):
         yield tenant_id, MarkOverride._make(values)
 
 
-def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
-    """Return the statement that stores an override. It replaces the symbol's earlier mark."""
+def build_mark_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
+    """Return the statement that stores an override. It replaces the earlier override of the symbol."""
     price, reason, set_by = format_fixed(override.price), override.reason, override.set_by
     row = (
         tenant_id,
@@ -67,7 +67,7 @@ def build_override_upsert(tenant_id: int, override: MarkOverride) -> BulkWrite:
     return build_upsert(_OVERRIDES, _KEY + _VALUE_COLUMNS, _KEY, [row])
 
 
-def delete_override(connection: Connection, key: InstrumentKey) -> None:
+def delete_mark_override(connection: Connection, key: InstrumentKey) -> None:
     """Delete the override of a symbol."""
     is_own = (_OVERRIDES.c.tenant_id == key.tenant_id, _OVERRIDES.c.symbol == key.symbol)
     connection.execute(delete(_OVERRIDES).where(*is_own))

@@ -6,8 +6,8 @@ from app.brokers.rules.values import BrokerOrder, BrokerPosition, Executed
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
 
 
-class Holdings:
-    """Cash, in one currency, and positions in memory."""
+class InMemoryPositions:
+    """The cash, in one currency, and the positions that result from fills."""
 
     def __init__(self, cash: Decimal) -> None:
         self.cash = cash

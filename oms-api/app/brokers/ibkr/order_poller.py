@@ -10,7 +10,7 @@ from ib_async.objects import ExecutionFilter
 
 from app.brokers.ibkr.gateway import Gateway
 from app.brokers.ibkr.messages import MessageReceiver, RequestFailed
-from app.brokers.ibkr.order_log import OrderLog
+from app.brokers.ibkr.order_report_processor import OrderReportProcessor
 from app.brokers.ibkr.rules.reports import IbkrOrderReport
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.clock import Now
@@ -21,18 +21,18 @@ _LOG = logging.getLogger(__name__)
 LoadChains = Callable[[], Sequence[ReplacementChain]]  # reads the replacements of earlier processes
 
 
-class OrderReadings:
+class OrderPoller:
     """Reads orders and executions. The connection calls it in its thread."""
 
     gateway: Gateway
 
     def __init__(
-        self, orders: OrderLog, receiver: MessageReceiver, now: Now, load_chains: LoadChains
+        self, orders: OrderReportProcessor, receiver: MessageReceiver, now: Now, load_chains: LoadChains
     ) -> None:
         self._orders, self._receiver, self._now, self._load_chains = orders, receiver, now, load_chains
         self._next_reading = now()
         self._fill_reading: asyncio.Task[None] | None = None
-        orders.on_held_end = self._begin_reading_fills
+        orders.on_pending_report = self._begin_reading_fills
 
     async def prepare_for_reports(self) -> None:
         """Read which orders were replaced."""
@@ -52,7 +52,7 @@ class OrderReadings:
         """Read again while something is missing, and repeat cancels that TWS dropped."""
         for venue_id in self._orders.pop_paced_cancels():
             self.gateway.send("cancelOrder", venue_id)
-        if self._orders.list_orders_with_held_end():
+        if self._orders.list_orders_awaiting_fills():
             self._begin_reading_fills()
         now = self._now()
         if self._orders.is_reading_due and now >= self._next_reading:
@@ -65,7 +65,7 @@ class OrderReadings:
 
     async def read_executions(self) -> None:
         """Read the executions since midnight."""
-        held_orders = self._orders.list_orders_with_held_end()
+        held_orders = self._orders.list_orders_awaiting_fills()
         await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
         self._orders.note_reading(held_orders)
 
@@ -95,6 +95,6 @@ class OrderReadings:
         If the connection is lost, `read_missing_reports` begins again.
         """
         with suppress(OSError, TimeoutError, RequestFailed):
-            while self._orders.list_orders_with_held_end():
+            while self._orders.list_orders_awaiting_fills():
                 await self.read_executions()
                 await asyncio.sleep(FILL_READING_SECONDS)

@@ -1,1 +1,0 @@
-"""The paper broker: orders are matched in memory against quotes or bars."""
