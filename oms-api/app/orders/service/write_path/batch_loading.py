@@ -141,8 +141,9 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[WriterComman
 
 
 def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
-    """Return the orders that expire, and the open orders of portfolios in which commands cancel orders."""
-    keys, overdue = set(), []
+    """Return the orders that expire, and the open orders that commands may cancel: of a portfolio or symbol."""
+    keys: set[PortfolioKey] = set()
+    orders: list[Order] = []
     for command in commands:
         if isinstance(command, CancelInPortfolio):
             keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
@@ -155,8 +156,12 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]
             keys.update(context.loaded.portfolios_with_intraday_positions[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.portfolios_with_overdue_orders[command]:
-                overdue += context.order_store.open_orders[key].list_overdue(command.at)
-    return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
+                orders += context.order_store.open_orders[key].list_overdue(command.at)
+        elif isinstance(command, ClosePosition):
+            name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
+            for key in context.ledger.list_portfolio_keys([name]):
+                orders += context.order_store.list_open_orders_of_symbol(key, command.symbol)
+    return orders + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
 
 
 def _find_changed_quote(command: WriterCommand) -> InstrumentKey | None:
