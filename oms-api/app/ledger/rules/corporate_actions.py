@@ -16,7 +16,7 @@ from app.timestamps import BEFORE_ALL, Timestamp
 
 KEY_PREFIX = "§corporate-action:"  # no request can send a key that is not ASCII
 SPLIT, TRANSFER = "split", "transfer"
-ACTION_ROWS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
+ACTION_ROW_KINDS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
 _HUNDRED = Decimal(100)
 _ONE = Decimal(1)
 _SMALLEST = Decimal("0.00000001")

@@ -40,7 +40,7 @@ RateLookup = Callable[[Connection, int, str, str, datetime], Decimal | None]
 _NO_PORTFOLIO = 0  # of a look-up of an instrument alone
 
 
-def find_no_rate(*_: object) -> None:
+def get_no_rate(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
@@ -60,7 +60,7 @@ class LedgerBatch:
         connection: Connection,
         ids: SortableIds,
         guard: Guard = UNGUARDED,
-        rates: RateLookup = find_no_rate,
+        rates: RateLookup = get_no_rate,
         cache: LedgerCache | None = None,
     ) -> None:
         self.connection = connection

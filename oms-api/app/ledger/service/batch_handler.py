@@ -30,7 +30,7 @@ from app.ledger.rules.accounting import Position, apply_fill, build_fill, comput
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import LedgerBatch, RateLookup, find_no_rate
+from app.ledger.service.batch import LedgerBatch, RateLookup, get_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
@@ -48,7 +48,7 @@ class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
-        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = find_no_rate
+        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = get_no_rate
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates

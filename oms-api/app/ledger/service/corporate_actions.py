@@ -228,8 +228,8 @@ def _book_symbol_change(booking: ActionBooking, key: PositionKey) -> list[TradeR
     incoming = _build_cashless_entry(action, new_key, position, price, cost, fx_rate)
     previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING),
-        _append_row(booking, new_key, incoming, new_position, queries.INCOMING),
+        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING_SUFFIX),
+        _append_row(booking, new_key, incoming, new_position, queries.INCOMING_SUFFIX),
     ]
 
 
