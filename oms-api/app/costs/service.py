@@ -1,4 +1,4 @@
-"""Loads the rates of this release, and estimates the charges of orders."""
+"""Load the rates of this release, and estimate the charges of orders."""
 
 from decimal import Decimal
 from functools import cache

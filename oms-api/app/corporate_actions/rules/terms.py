@@ -27,7 +27,7 @@ _TERMS = (
 
 
 class ActionDraft(NamedTuple):
-    """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
+    """The requested terms of an action, without its id. The fields are as in `CorporateActionTerms`."""
 
     kind: ActionKind
     symbol: str

@@ -125,7 +125,7 @@ async def reverse_trade(
 def build_record_trade_endpoint(
     service: TradeService,
 ) -> WriteEndpoint[Operation, Caller, RecordTrade, RecordedTrade]:
-    """Build the endpoint that reports a trade."""
+    """Return the endpoint that reports a trade."""
     return WriteEndpoint(
         Operation.REPORT_TRADE, partial(_parse_command, service), service.submit, _build_response
     )

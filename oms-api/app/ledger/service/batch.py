@@ -167,7 +167,7 @@ class LedgerBatch:
         return self._complete_positions.get(portfolio_key, {})
 
     def get_portfolio(self, key: PortfolioKey) -> PortfolioState:
-        """Return a locked portfolio."""
+        """Return a loaded portfolio: locked, read without a lock, or new."""
         return self.portfolios[key]
 
     def list_locked_portfolios(self) -> list[PortfolioState]:

@@ -59,7 +59,7 @@ class LedgerBatchHandler:
     def handle(
         self, connection: Connection, commands: Sequence[LedgerCommand], _: RetainedState | None = None
     ) -> BatchResult[RecordedTrade]:
-        """Record and reverse trades in order; see `group_commit.Handler`."""
+        """Record and reverse trades in order; see `group_commit.BatchHandler`."""
         try:
             batch = self.load(connection, commands)
             return record_commands(batch, commands)
@@ -238,7 +238,7 @@ def _build_charged_trade(
 def _compute_charges(
     command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade | None
 ) -> BookedCharges:
-    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
+    """Return the reported charges, else the charges by the portfolio's schedule. Raises RateUnknown."""
     if command.charges is not None:
         return BookedCharges(command.charges)
     if trade is None:

@@ -143,7 +143,7 @@ def _check_name(
 
 
 def _find_odd_events(connection: Connection, result: VerificationResult, odd: list[int]) -> None:
-    """Read a few of the odd buckets again, to find the events that only the ledger or the outbox has."""
+    """Read some of the different buckets again, to find the events that only the ledger or the outbox has."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     expected = Counter(
         event_key

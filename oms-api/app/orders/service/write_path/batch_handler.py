@@ -42,7 +42,7 @@ class OrderBatchHandler:
     def handle(
         self, connection: Connection, commands: Sequence[WriterCommand], retained: RetainedState
     ) -> BatchResult[Outcome]:
-        """Process the commands in order; see `group_commit.Handler`.
+        """Process the commands in order; see `group_commit.BatchHandler`.
 
         `retained` holds the rate-limit counts of each command, so that a retry does not count twice.
         """
