@@ -13,7 +13,7 @@ def find_refusal(request: Request) -> str:
     """Return why a request is refused. Empty if it is allowed.
 
     A foreign name in ``Host`` means that the name of another site resolves to loopback (DNS rebinding). A
-    foreign ``CommandOrigin`` means that another site sends the request.
+    foreign ``Origin`` means that another site sends the request.
     """
     host = urlsplit(f"//{request.host}").hostname or ""
     if not is_loopback(host):

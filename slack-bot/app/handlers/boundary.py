@@ -12,7 +12,7 @@ from app.errors import ForeignPerson
 from app.handlers.person import get_person
 from app.handlers.registry import Handler
 from app.services import failure_messages
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def get_request_id(context: BoltContext) -> str:
     return str(context.get("request_id", ""))
 
 
-def get_origin(body: Body, context: BoltContext) -> CommandOrigin:
+def get_origin(body: Body, context: BoltContext) -> Origin:
     """Return the origin of a command or an interaction. Raises `ForeignPerson`.
 
     The request is answered with the bot token and the OMS key of the workspace of the person.
@@ -83,7 +83,7 @@ def get_origin(body: Body, context: BoltContext) -> CommandOrigin:
     person = get_person(body)
     if person.team != context.team_id:
         raise ForeignPerson(f"The person is of workspace {person.team}, the request is of {context.team_id}.")
-    return CommandOrigin(
+    return Origin(
         request_id=get_request_id(context),
         person=person,
         trigger_id=str(body.get("trigger_id", "")),

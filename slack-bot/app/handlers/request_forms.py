@@ -21,7 +21,7 @@ from app.services.dependencies import Services
 from app.services.forms.submission import UNKNOWN_TITLE, FormAction, submit_form
 from app.services.kill_switches.changes import RESUME, STOP
 from app.services.orders.position_actions import CANCEL, CLOSE, EXITS
-from app.services.origin import CommandOrigin, is_channel
+from app.services.origin import Origin, is_channel
 from app.services.request_failures import describe_submission_error
 from app.services.request_forms import open_close_form, open_exits_form, open_position, open_request_form
 from app.services.settings.preferences import SETTINGS
@@ -40,7 +40,7 @@ FORMS = {
     action_ids.PARAMETERS_FORM: PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
-OpenView = Callable[[Services, CommandOrigin, Body], None]
+OpenView = Callable[[Services, Origin, Body], None]
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -75,27 +75,27 @@ def _create_opener(services: Services, open_view: OpenView) -> Handler:
     return guard_handler(handle_click)
 
 
-def get_action_origin(body: Body, context: BoltContext) -> CommandOrigin:
+def get_action_origin(body: Body, context: BoltContext) -> Origin:
     """Return the origin of a click. Its channel is that of the message. Raises `ForeignPerson`."""
     origin = get_origin(body, context)
     channel = str((body.get("channel") or {}).get("id", ""))
-    return CommandOrigin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)
+    return Origin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)
 
 
-def _open_position(services: Services, origin: CommandOrigin, body: Body) -> None:
+def _open_position(services: Services, origin: Origin, body: Body) -> None:
     option = body["actions"][0].get("selected_option") or {}
     open_position(services, origin, PositionKey.load(str(option.get("value", ""))))
 
 
-def _open_close_form(services: Services, origin: CommandOrigin, body: Body) -> None:
+def _open_close_form(services: Services, origin: Origin, body: Body) -> None:
     open_close_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
-def _open_exits_form(services: Services, origin: CommandOrigin, body: Body) -> None:
+def _open_exits_form(services: Services, origin: Origin, body: Body) -> None:
     open_exits_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
-def _open_form(services: Services, origin: CommandOrigin, body: Body) -> None:
+def _open_form(services: Services, origin: Origin, body: Body) -> None:
     try:
         command = parse_text_command(str(body["actions"][0].get("value", "")), services.now())
     except InvalidCommand:

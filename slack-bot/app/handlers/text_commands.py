@@ -10,7 +10,7 @@ from app.handlers.boundary import Body, build_private_answer, get_origin, guard_
 from app.handlers.registry import Handler, HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.queries.text_requests import TextRequest, answer_request
 from app.services.request_forms import open_request_form
 
@@ -43,7 +43,7 @@ def _create_handler(services: Services, prefix: str) -> Handler:
     return handle_text_command
 
 
-def start_request(services: Services, origin: CommandOrigin, command: TextCommand) -> None:
+def start_request(services: Services, origin: Origin, command: TextCommand) -> None:
     """Answer a command, or open its form, on a thread. Raises `QueueFull`."""
     if command.verb in FORM_VERBS:
         services.form_workers.submit(origin.request_id, open_request_form, services, origin, command)

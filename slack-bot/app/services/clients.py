@@ -2,9 +2,9 @@
 
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 
-def create_client(services: Services, origin: CommandOrigin) -> PortfolioClient:
+def create_client(services: Services, origin: Origin) -> PortfolioClient:
     """Return a client of the OMS for the person of a request."""
     return PortfolioClient(services.oms, origin.person, origin.request_id)

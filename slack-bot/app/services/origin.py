@@ -9,7 +9,7 @@ CHANNEL_ID_PREFIXES = ("C", "G")  # of channels; the ids of direct messages begi
 
 
 @dataclass(frozen=True)
-class CommandOrigin:
+class Origin:
     """The origin of one request: person, channel, and the request id for logs, the OMS and error texts."""
 
     request_id: str

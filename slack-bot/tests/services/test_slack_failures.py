@@ -32,7 +32,7 @@ from app.services.orders.actions import cancel_order
 from app.services.orders.approvals import publish_approval
 from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
 from app.services.orders.recovery import recover_orders
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.pending_notes import send_note
 from app.services.queries.exports import send_export
 from app.services.queries.overview import show_overview
@@ -97,8 +97,8 @@ def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace
     return shared_bot
 
 
-def build_origin() -> CommandOrigin:
-    return CommandOrigin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
+def build_origin() -> Origin:
+    return Origin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
 
 
 def list_posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:

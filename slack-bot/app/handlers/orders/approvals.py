@@ -11,7 +11,7 @@ from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
 from app.services.forms.answer_deadline import answer_within_time
 from app.services.orders.approvals import open_decision_form, submit_decision
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -26,13 +26,9 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     registry.view(DECISION_FORM)(guard_handler(handle_decision, build_pushed_error, build_push))
 
 
-def _open_approval(
-    services: Services, origin: CommandOrigin, order_id: str, _clicked: ClickedMessage
-) -> None:
+def _open_approval(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
     open_decision_form(services, origin, order_id, is_approval=True)
 
 
-def _open_rejection(
-    services: Services, origin: CommandOrigin, order_id: str, _clicked: ClickedMessage
-) -> None:
+def _open_rejection(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
     open_decision_form(services, origin, order_id, is_approval=False)

@@ -14,7 +14,7 @@ from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
 from app.services.orders.submission import submit_order
 from app.services.orders.suggestions import suggest_order_portfolios
 from app.services.orders.symbol_search import suggest_symbols
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.state.open_forms import OpenForms, postpone_redraw, record_keystroke, release_waiter
 from app.services.trades.live_price import update_lines_when_idle
 
@@ -61,9 +61,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
 
 
 def _build_view_handler(
-    services: Services,
-    forms: OpenForms,
-    action: Callable[[Services, OpenForms, CommandOrigin, Body, str], None],
+    services: Services, forms: OpenForms, action: Callable[[Services, OpenForms, Origin, Body, str], None]
 ) -> Callable[[Ack, Body, BoltContext], None]:
     """Return a handler that acknowledges an action in the form and redraws the form once."""
 

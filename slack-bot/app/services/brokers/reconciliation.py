@@ -13,7 +13,7 @@ from app.services.clients import create_client
 from app.services.dependencies import Services
 from app.services.forms.submission import FormAction, FormSubmission
 from app.services.forms.views import open_view
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.request_failures import describe_failure
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ TAKEN = "Taken in Slack"
 SAY_WHY = "Say why. The audit log keeps it."
 
 
-def take_issue(services: Services, origin: CommandOrigin, value: str, _clicked: ClickedMessage) -> None:
+def take_issue(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
     """Make the person the owner of an issue. The event of the OMS redraws the card."""
     issue_id, _ = read_issue_value(value)
     try:
@@ -36,7 +36,7 @@ def take_issue(services: Services, origin: CommandOrigin, value: str, _clicked: 
         services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
-def open_issue_form(services: Services, origin: CommandOrigin, value: str, clicked: ClickedMessage) -> None:
+def open_issue_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
     """Open the form that resolves an issue."""
     issue_id, proposed = read_issue_value(value)
     context = RequestContext(clicked.channel, issue_id)

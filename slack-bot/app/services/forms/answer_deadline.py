@@ -12,13 +12,13 @@ from app.blocks.views import build_busy_view, build_done_view, build_working_vie
 from app.errors import QueueFull, SlackError
 from app.request_priority import REQUESTS
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
 
 def answer_within_time(
-    services: Services, origin: CommandOrigin, view: dict[str, Any], work: Callable[[], Json]
+    services: Services, origin: Origin, view: dict[str, Any], work: Callable[[], Json]
 ) -> Json:
     """Return the answer that `work` returns, or "Working…" if it takes longer. The form is redrawn then.
 
@@ -40,7 +40,7 @@ def answer_within_time(
 
 
 def _redraw_form(
-    services: Services, origin: CommandOrigin, view_id: str, finished: "Future[Json]", answered_at: float
+    services: Services, origin: Origin, view_id: str, finished: "Future[Json]", answered_at: float
 ) -> None:
     """Show a late answer in the form, after Slack has displayed "Working…"."""
     if finished.cancelled() or finished.exception() is not None:

@@ -26,7 +26,7 @@ from app.forms.request_context import RequestContext, read_entries
 from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.pending_notes import store_note
 from app.services.request_failures import describe_failure, describe_submission_error
 
@@ -41,7 +41,7 @@ BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quan
 class FormSubmission:
     """A submitted form: its entries by block id, and the idempotency key of the change."""
 
-    origin: CommandOrigin
+    origin: Origin
     view: Mapping[str, Any]
     entries: Mapping[str, str]
     context: RequestContext
@@ -79,9 +79,7 @@ class FormAction:
     permission: str
 
 
-def submit_form(
-    services: Services, origin: CommandOrigin, view: Mapping[str, Any], action: FormAction
-) -> Json:
+def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], action: FormAction) -> Json:
     """Return the answer to a submission. A slow result replaces the view later."""
     context = RequestContext.load(str(view.get("private_metadata", "")))
     submission = FormSubmission(origin, view, read_entries(view), context)

@@ -15,7 +15,7 @@ from app.delivery.send_queue import SendJob
 from app.errors import OmsError, OutcomeUnknown, QueueFull, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin, is_channel
+from app.services.origin import Origin, is_channel
 from app.services.pending_notes import store_note
 from app.services.settings.slack_settings import find_report_channel
 
@@ -39,7 +39,7 @@ def replace_banner(services: Services, portfolio: str, message: Message) -> None
 
 @contextmanager
 def announce_switch(
-    services: Services, origin: CommandOrigin, channel: str, portfolio: str, message: Message, *, is_end: bool
+    services: Services, origin: Origin, channel: str, portfolio: str, message: Message, *, is_end: bool
 ) -> Iterator[None]:
     """Store the banner of a change that the block sends to the OMS, and post it after the block.
 
@@ -68,13 +68,7 @@ def _has_recipient(pending: PendingBanner) -> bool:
 
 
 def _build_banner(
-    services: Services,
-    origin: CommandOrigin | None,
-    channel: str,
-    portfolio: str,
-    message: Message,
-    *,
-    is_end: bool,
+    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message, *, is_end: bool
 ) -> PendingBanner:
     return PendingBanner(
         key=secrets.token_hex(8),

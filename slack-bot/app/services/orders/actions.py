@@ -12,7 +12,7 @@ from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
 from app.services.orders.closes import close_at_market
 from app.services.orders.messages import refresh_order
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ REPEATED_CLOSE = "This position is being closed already."
 CLOSE_REPEAT_SECONDS = 10  # a second click on Close within this time has no effect
 
 
-def cancel_order(services: Services, origin: CommandOrigin, order_id: str, clicked: ClickedMessage) -> None:
+def cancel_order(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
     """Cancel an order for the person who clicked. The message shows the result."""
     strip_buttons(services, origin, clicked, CANCELING)
     key = f"{origin.person.team}:{origin.trigger_id}:cancel"
@@ -34,9 +34,7 @@ def cancel_order(services: Services, origin: CommandOrigin, order_id: str, click
     refresh_order(services, order_id, origin.request_id)
 
 
-def close_order_position(
-    services: Services, origin: CommandOrigin, order_id: str, clicked: ClickedMessage
-) -> None:
+def close_order_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
     """Close the position of an order's symbol at market. The closing order gets a separate message.
 
     If the OMS refuses, the same person or another may click again at once.
@@ -66,7 +64,7 @@ def close_order_position(
     refresh_order(services, order_id, origin.request_id)
 
 
-def strip_buttons(services: Services, origin: CommandOrigin, clicked: ClickedMessage, sentence: str) -> None:
+def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
     """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
     blocks = [block for block in clicked.blocks if block.get("type") != "actions"]
     message = Message(clicked.text, (*blocks, build_section(sentence)))
@@ -76,7 +74,7 @@ def strip_buttons(services: Services, origin: CommandOrigin, clicked: ClickedMes
         log.info("Buttons not replaced", extra={"request_id": origin.request_id, "fault": str(error)})
 
 
-def report_failure(services: Services, origin: CommandOrigin, error: BotError) -> None:
+def report_failure(services: Services, origin: Origin, error: BotError) -> None:
     """Notify the person who clicked why nothing was done."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Order action failed", extra=extra | {"fault": format_log_name(error)})

@@ -28,7 +28,7 @@ from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
 from app.services.orders.messages import is_requested, publish_order, refresh_order
 from app.services.orders.pending_messages import post_pending_message
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ NOT_LISTED = (
 
 
 def publish_with_approval(
-    services: Services, origin: CommandOrigin, order: Order, channel: str, *, key: str, hint: str = ""
+    services: Services, origin: Origin, order: Order, channel: str, *, key: str, hint: str = ""
 ) -> None:
     """Post the message of a new order, and the request for approval if it waits for one."""
     _store_request(services, origin, order, channel)  # before the row of the order's message is removed
@@ -51,7 +51,7 @@ def publish_with_approval(
 
 
 def publish_approval(
-    services: Services, origin: CommandOrigin, order: Order, channel: str, *, hint: str = ""
+    services: Services, origin: Origin, order: Order, channel: str, *, hint: str = ""
 ) -> None:
     """Post the request for approval of an order that waits, in the approvers' channel."""
     pending = _store_request(services, origin, order, channel)
@@ -97,13 +97,11 @@ def build_request_key(team: str, order_id: str) -> str:
 def _post_request(services: Services, pending: PendingOrder, message: Message) -> tuple[str, str]:
     """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
     if person := Person.find(pending.team, pending.user):
-        return post_message(services, CommandOrigin(pending.request_id, person, ""), pending.channel, message)
+        return post_message(services, Origin(pending.request_id, person, ""), pending.channel, message)
     return pending.channel, services.slack.post(pending.channel, message)
 
 
-def _store_request(
-    services: Services, origin: CommandOrigin, order: Order, channel: str
-) -> PendingOrder | None:
+def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> PendingOrder | None:
     """Store the pending approval request of an order. Return None if none is needed."""
     if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
         return None
@@ -122,9 +120,7 @@ def _store_request(
     return pending
 
 
-def open_decision_form(
-    services: Services, origin: CommandOrigin, order_id: str, *, is_approval: bool
-) -> None:
+def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:
     """Open the form in which an approver decides, and fill in the estimates then and now."""
     context = DecisionContext(order_id, is_approval, origin.channel)
     loading = build_decision_form(context, LOADING)
@@ -134,7 +130,7 @@ def open_decision_form(
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
-def submit_decision(services: Services, origin: CommandOrigin, view: dict[str, Any]) -> Json:
+def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
     """Send the decision of a submitted form. Return the answer to Slack."""
     context = DecisionContext.load(str(view.get("private_metadata", "")))
     reason = get_entry(view["state"]["values"], REASON).strip()
@@ -150,7 +146,7 @@ def submit_decision(services: Services, origin: CommandOrigin, view: dict[str, A
 
 
 def _send_decision(
-    services: Services, origin: CommandOrigin, context: DecisionContext, reason: str, key: str
+    services: Services, origin: Origin, context: DecisionContext, reason: str, key: str
 ) -> None:
     person, request_id = origin.person, origin.request_id
     if context.is_approval:
@@ -181,7 +177,7 @@ def _build_update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 
-def _load_review(services: Services, origin: CommandOrigin, order_id: str) -> str:
+def _load_review(services: Services, origin: Origin, order_id: str) -> str:
     try:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:

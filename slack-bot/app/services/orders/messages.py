@@ -22,7 +22,7 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.message_queue import post_message, queue_in_channel, queue_work
 from app.services.orders.pending_messages import post_pending_message
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def is_requested(services: Services, order_id: str) -> bool:
 
 
 def publish_order(
-    services: Services, origin: CommandOrigin, order: Order, channel: str, *, key: str = "", hint: str = ""
+    services: Services, origin: Origin, order: Order, channel: str, *, key: str = "", hint: str = ""
 ) -> None:
     """Post the message of a new order in its channel, or to the person if there is none or Slack refuses.
 
@@ -60,9 +60,7 @@ def publish_order(
     queue_in_channel(services, channel or origin.user, work, origin.request_id)
 
 
-def save_order_message(
-    services: Services, origin: CommandOrigin, order: Order, channel: str, ts: str
-) -> None:
+def save_order_message(services: Services, origin: Origin, order: Order, channel: str, ts: str) -> None:
     """Store which message shows an order."""
     services.posted_messages.save(
         PostedMessage(

@@ -20,7 +20,7 @@ from app.services.orders.messages import (
     refresh_order,
     save_order_message,
 )
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.pending_notes import send_note
 from app.services.trades.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 
@@ -59,7 +59,7 @@ def _recover_order(services: Services, pending: PendingOrder, now: float) -> Non
         return
     if not services.pending_orders.claim(pending):
         return
-    origin = CommandOrigin(pending.request_id, person, "", pending.channel)
+    origin = Origin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
         sentence = failure_messages.describe_unrecorded_trade(
@@ -83,9 +83,7 @@ def _find_order(services: Services, pending: PendingOrder, person: Person) -> Or
     return services.orders.find(person, pending.key, request_id=pending.request_id)
 
 
-def _post_recovered_order(
-    services: Services, origin: CommandOrigin, order: Order, pending: PendingOrder
-) -> None:
+def _post_recovered_order(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
     """Post the message of an order. If Slack has the message already, only store its channel and time."""
     is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_order_message(order)

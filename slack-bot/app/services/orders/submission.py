@@ -30,7 +30,7 @@ from app.services.orders.approvals import publish_approval, publish_with_approva
 from app.services.orders.checks import has_confirmed_repeat, list_order_questions
 from app.services.orders.messages import is_published, refresh_order
 from app.services.orders.submitted_order import SubmittedOrder, read_submitted_order
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.settings.slack_settings import require_trading_channel
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades.submission import redraw_form, report_outcome
@@ -39,7 +39,7 @@ from app.services.trades.submission_answers import build_answer, build_delivery_
 log = logging.getLogger(__name__)
 
 
-def submit_order(services: Services, origin: CommandOrigin, view: Mapping[str, Any]) -> Json:
+def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one order and one answer."""
     try:
         submitted = read_submitted_order(origin, view)

@@ -4,19 +4,19 @@ from app.blocks.options import build_cash_label, build_reason_option
 from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option
 from app.services.dependencies import Services
 from app.services.forms.suggestions import find_within_time
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 
 NONE_FOUND = "No portfolio matches."
 
 
-def suggest_order_portfolios(services: Services, origin: CommandOrigin, typed: str) -> Json:
+def suggest_order_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     """Return at most 100 existing portfolios for the typed text, or why there are none."""
     return find_within_time(
         services, origin, lambda: _load_portfolio_options(services, origin, typed.strip())
     )
 
 
-def _load_portfolio_options(services: Services, origin: CommandOrigin, query: str) -> Json:
+def _load_portfolio_options(services: Services, origin: Origin, query: str) -> Json:
     portfolio_cashes = services.orders.list_cash(
         origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id
     )

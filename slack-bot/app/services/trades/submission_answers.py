@@ -8,14 +8,14 @@ from app.blocks.text import Json
 from app.errors import InvalidEntries, QueueFull
 from app.request_priority import REQUESTS
 from app.services.dependencies import Services
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades import submission_results
 from app.services.trades.submission import execute_submission
 from app.services.trades.submitted_trade import read_submitted_trade
 
 
-def submit_trade_form(services: Services, origin: CommandOrigin, view: Mapping[str, Any]) -> Json:
+def submit_trade_form(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
     try:
         submitted = read_submitted_trade(origin, view)
@@ -34,13 +34,13 @@ def submit_trade_form(services: Services, origin: CommandOrigin, view: Mapping[s
     return build_answer(services, submission)
 
 
-def build_delivery_id(origin: CommandOrigin, view: Mapping[str, Any], key: str) -> str:
+def build_delivery_id(origin: Origin, view: Mapping[str, Any], key: str) -> str:
     """Return an id that repeated deliveries of one submission share."""
     return origin.trigger_id or f"{key}:{view.get('hash')}"
 
 
 def start_submission(
-    services: Services, origin: CommandOrigin, submission: Submission, busy: Outcome, work: Callable[[], None]
+    services: Services, origin: Origin, submission: Submission, busy: Outcome, work: Callable[[], None]
 ) -> None:
     """Start the work of a new submission, or finish it with the outcome `busy` if no worker is free."""
     try:

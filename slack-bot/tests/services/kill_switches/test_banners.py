@@ -12,7 +12,7 @@ from app.oms_client import Person
 from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.kill_switches.banners import announce_switch, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
-from app.services.origin import CommandOrigin
+from app.services.origin import Origin
 from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
@@ -111,7 +111,7 @@ def change_switch(
     workspace: Workspace, error: BaseException | None = None, *, is_end: bool = False, channel: str = "C1"
 ) -> None:
     """Send a change to the OMS, which answers with an error or not at all."""
-    origin, message = CommandOrigin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
+    origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
     with announce_switch(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
         if error:
             raise error
