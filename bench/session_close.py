@@ -12,8 +12,8 @@ from time import perf_counter, process_time
 
 from sqlalchemy import Connection, Engine, text
 
-from app.assembly import Components, assemble
-from app.background_jobs import ORDER_EXPIRY
+from app.assembly.background_jobs import ORDER_EXPIRY
+from app.assembly.components import Components, assemble
 from app.config import Settings
 from app.database import Readers, connect_engine, set_tenant_scope
 from app.database.timeouts import response_timeout

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.audit.service import AuditEntry, record_entries
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.values import Rejected
@@ -43,7 +43,7 @@ from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.controls import Controls
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.text import name_key
 from app.timestamps import format_timestamp
 

@@ -93,7 +93,7 @@ def _list_order_reasons(modules: list[source.Module], texts: Texts) -> list[str]
         for keyword in ("reason", "broker_reason")
         for text in source.find_keyword(modules, name, keyword)
     }
-    classes |= {text for _, text in source.find_coded(modules, "Lapsed", code=1, message=1)}
+    classes |= {text for _, text in source.find_coded(modules, "UnfilledCanceled", code=1, message=1)}
     classes |= {
         source.find_constants(module)["REASON"]
         for module in modules

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import Components, assemble
+from app.assembly.components import Components, assemble
 from app.clock import SteadyClock
 from app.config import ConfigurationError, load_settings
 from app.database import snapshot
@@ -27,7 +27,7 @@ from app.exports.service.sources import EXPORT_BUILDERS
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import Caller, Scope
 from app.logs import AccessLog
-from app.orders.service.levels import find_exits
+from app.orders.service.exit_prices import load_exit_prices
 from app.text import name_key
 
 WRITTEN, REFUSED, INVALID = 0, 1, 2
@@ -55,7 +55,7 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
             caller,
             filters,
             components.market,
-            find_exits,
+            load_exit_prices,
             components.cash_reader,
             components.valuer,
             components.now(),

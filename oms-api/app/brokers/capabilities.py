@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.brokers.alpaca.rules import capabilities as alpaca
 from app.brokers.ibkr.rules import capabilities as ibkr
 from app.brokers.rules.connections import BrokerName
-from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_resting
+from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_stop_order
 from app.brokers.rules.values import BrokerOrder, TimeInForce
 from app.brokers.zerodha.rules import capabilities as zerodha
 
@@ -36,10 +36,10 @@ def choose_pairing(broker: str, order: BrokerOrder, *, is_exit: bool) -> Pairing
     return Pairing.EMULATED if pairing is Pairing.TOGETHER and not is_exit else pairing
 
 
-def is_watched_by_service(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
-    """Return whether the service watches an order of a pair, instead of sending it to the broker."""
+def is_emulated_limit(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
+    """Return whether an order is the limit order of an emulated pair; the service sends it at its price."""
     is_emulated = choose_pairing(broker, order, is_exit=is_exit) is Pairing.EMULATED
-    return is_emulated and not is_resting(order)
+    return is_emulated and not is_stop_order(order)
 
 
 def choose_exit_time(broker: str, order: BrokerOrder) -> TimeInForce:

@@ -69,10 +69,12 @@ class Broker(Protocol):
         """Submit an order. The events are Accepted or Rejected, now or later, then its executions."""
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
-        """Request the cancellation of an order: Canceled, or Refused if it is not working."""
+        """Request the cancellation of an order: Canceled, or CancelRejected if it is not working."""
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Request the replacement of an order by `successor`: Replaced, or Refused if it is not working.
+        """Request the replacement of an order by `successor`.
+
+        The event is Replaced, or CancelRejected if the order is not working.
 
         The successor's quantity is the total of both orders. Fills of the old order count towards it,
         independent of its `leaves`.

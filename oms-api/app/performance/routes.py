@@ -84,5 +84,5 @@ async def get_performance(
 
 def _require_visible(caller: Caller, portfolio: str) -> None:
     """Raise NoSuchPortfolio. It is called after the read, which takes as long as for a visible portfolio."""
-    if not caller.sees(name_key(portfolio)):
+    if not caller.can_see(name_key(portfolio)):
         raise NoSuchPortfolio(portfolio)

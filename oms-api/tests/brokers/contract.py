@@ -16,8 +16,8 @@ from app.brokers.rules.values import (
     Accepted,
     BrokerOrder,
     Canceled,
+    CancelRejected,
     Executed,
-    Refused,
     Replaced,
 )  # fmt: skip
 
@@ -108,7 +108,7 @@ class BrokerContract:
         scenario.broker.submit(scenario.filling_order, scenario.now)
         order_id = scenario.filling_order.id if order_name == "filled" else "unknown"
         scenario.broker.cancel(order_id, scenario.now)
-        assert list_event_types(scenario, order_id)[-1] is Refused
+        assert list_event_types(scenario, order_id)[-1] is CancelRejected
 
     def test_replacement_replaces_the_original_order(self, scenario):
         scenario.broker.submit(scenario.resting_order, scenario.now)
@@ -126,7 +126,7 @@ class BrokerContract:
         scenario.broker.submit(scenario.filling_order, scenario.now)
         successor = scenario.filling_order._replace(id="successor")
         scenario.broker.replace(scenario.filling_order.id, successor, scenario.now)
-        assert list_event_types(scenario, scenario.filling_order.id)[-1] is Refused
+        assert list_event_types(scenario, scenario.filling_order.id)[-1] is CancelRejected
         assert scenario.broker.find("successor") is None
 
     def test_event_stream_resumes_where_it_stopped(self, scenario):

@@ -8,12 +8,13 @@ from typing import Any
 from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
+    CancelRejected,
     Executed,
-    Lapsed,
     OrderType,
     TimeInForce,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
@@ -73,7 +74,9 @@ def _format_event(event: BrokerEvent) -> str:
             return f"{event.order_id} triggered"
         case TrailMoved():
             return f"{event.order_id} trails at {event.level.normalize():f}"
-        case Lapsed():
-            return f"{event.order_id} lapsed"
+        case UnfilledCanceled():
+            return f"{event.order_id} unfilled canceled"
+        case CancelRejected():
+            return f"{event.order_id} cancel rejected"
         case _:
             return f"{event.order_id} {type(event).__name__.lower()}"

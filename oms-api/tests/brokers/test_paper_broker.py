@@ -114,7 +114,7 @@ def test_trailing_stop_starts_at_the_current_price(broker):
 def test_ioc_without_a_match_lapses(broker):
     assert format_events(broker.submit(parse_order_text("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
         "A accepted",
-        "A lapsed",
+        "A unfilled canceled",
     ]
     order = broker.find("A")
     assert order is not None

@@ -92,7 +92,7 @@ def test_adoption_that_cannot_be_reversed_stays_and_the_fill_is_booked(routing, 
     def refuse(*_):
         raise BeforeCorporateAction("T1", "ca_1")
 
-    monkeypatch.setattr("app.orders.service.broker_reports.busts.append_reversal", refuse)
+    monkeypatch.setattr("app.orders.service.execution_changes.adoption_reversal.append_reversal", refuse)
     adopt_position(routing, "4", "360")
     routing.broker.report(missed_fill)
     routing.run_session()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.values import Accepted, Canceled, Refused, Replaced
+from app.brokers.rules.values import Accepted, Canceled, CancelRejected, Replaced
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
@@ -52,7 +52,7 @@ def test_order_whose_replacement_is_refused_before_its_acceptance_waits_for_it(r
     routing.broker.faults["submit"] = [LOST]
     routing.run_session(1)
     routing.harness.replace(order, limit_price="91")
-    refused = Refused(order.id, "Not yet", routing.harness.now)
+    refused = CancelRejected(order.id, "Not yet", routing.harness.now)
     routing.harness.run(
         ApplyBrokerReport(routing.harness.tenant, order.id, refused, format_timestamp(routing.harness.now))
     )
@@ -118,14 +118,18 @@ def test_refused_cancel_leaves_the_order_working(routing):
     order = routing.place_working_order()
     routing.harness.cancel(order)
     assert (
-        routing.harness.report_broker_event(order, Refused(order.id, "Busy", routing.harness.now)).status
+        routing.harness.report_broker_event(
+            order, CancelRejected(order.id, "Busy", routing.harness.now)
+        ).status
         is Status.ACCEPTED
     )
     assert (
         routing.harness.report_broker_event(order, Canceled(order.id, routing.harness.now)).status
         is Status.CANCELED
     )
-    again = routing.harness.report_broker_event(order, Refused(order.id, "Too late", routing.harness.now))
+    again = routing.harness.report_broker_event(
+        order, CancelRejected(order.id, "Too late", routing.harness.now)
+    )
     assert again.event_count == routing.harness.get_order(order).event_count
     assert routing.harness.query("SELECT 1 FROM order_events WHERE reason = 'not applied'") == []
 

@@ -58,7 +58,7 @@ def check_protection(routing, quantity):
 
 @pytest.fixture
 def protected_entry(routing, bracket_entry):
-    """Fill the entry completely, so that the stop rests and the target is watched."""
+    """Fill the entry completely, so that the stop works at the broker and the target is HELD."""
     routing.entry = bracket_entry
     fill_order(routing, bracket_entry, "10")
     return sorted(list_exits(routing), key=lambda order: order.type)

@@ -106,7 +106,7 @@ def bracket_entry(venue):
 
 @pytest.fixture
 def protected_entry(venue, bracket_entry):
-    """Fill the entry, so that the stop rests and the target is watched."""
+    """Fill the entry, so that the stop works at the broker and the target is HELD."""
     venue.move("94", "95")
     run_until(venue.routing, lambda: venue.is_protected(10))
     return venue

@@ -6,7 +6,7 @@ words (OrdStatus, CumQty, LeavesQty).
 Left out, with the reason:
 
 - D.1.c, D.2.b-d of a market that answers later: paper answers within the request, so requests that the broker
-  refuses are played by its late word (`Refused`) on an order that was put to pending by hand.
+  refuses are played by its late word (`CancelRejected`) on an order that was put to pending by hand.
 - Those that move a filled order on (a replacement after the last fill, D.2.e/f): an order that is filled is
   final here; a late fill of a replaced one goes to its successor instead.
 - Trade bust and correction (D.5): see `test_busts` and `test_corrections`.
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.brokers.rules.values import Canceled, Executed, Refused, Rejected
+from app.brokers.rules.values import Canceled, CancelRejected, Executed, Rejected
 from app.orders.rules.values import Status
 
 pytestmark = pytest.mark.any_database
@@ -152,7 +152,9 @@ class Play:
         self.harness.report_broker_event(self.order, Canceled(self.order.id, self.harness.now))
 
     def refuse(self):
-        self.harness.report_broker_event(self.order, Refused(self.order.id, "Too late", self.harness.now))
+        self.harness.report_broker_event(
+            self.order, CancelRejected(self.order.id, "Too late", self.harness.now)
+        )
 
     def pending_cancel(self):
         self._put(Status.PENDING_CANCEL)

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from app.errors import Unavailable
 from app.ledger.rules.keys import PositionKey
-from app.orders.queries.open_positions import OpenPosition
-from app.orders.service.flattening import Flattening, find_strategy_shares
+from app.orders.queries.open_positions import PositionToClose
+from app.orders.service.kill_switch_orders import KillSwitchOrders, compute_strategy_shares
 from tests.orders.requests import set_switch
 
 pytestmark = pytest.mark.any_database
@@ -23,9 +23,9 @@ def list_positions(market, portfolio="Growth"):
 
 def post_flatten(market, scope="tenant", name=None, key=None):
     body = {"scope": scope, "name": name, "state": "HALTED", "flatten": True}
-    answer = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["flattened"]
+    response = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
+    assert response.status_code == 200, response.text
+    return response.json()["flattened"]
 
 
 def test_close_without_a_price_waits_for_a_quote(market):
@@ -129,8 +129,8 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
     ],
 )
 def test_strategy_share_of_a_position_is_computed(position, net, share):
-    whole = OpenPosition(1, "Growth", "AAPL", "", Decimal(position))
-    portions = find_strategy_shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
+    whole = PositionToClose(1, "Growth", "AAPL", "", Decimal(position))
+    portions = compute_strategy_shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
     assert [portion.quantity for portion in portions] == ([] if share is None else [Decimal(share)])
 
 
@@ -156,7 +156,7 @@ def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeyp
         async def nothing(*_):
             raise Unavailable("The database is away.")
 
-        patched.setattr(Flattening, "_list_positions", nothing)
+        patched.setattr(KillSwitchOrders, "_list_positions", nothing)
         body = {"scope": "tenant", "state": "HALTED", "flatten": True}
         assert market.post("/kill-switch", body, {"Idempotency-Key": "F"}).status_code == 503
     assert len(post_flatten(market, key="F")["closed"]) == 1

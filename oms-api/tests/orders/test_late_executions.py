@@ -5,7 +5,15 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from app.brokers.rules.values import Accepted, Canceled, Executed, Lapsed, Refused, Rejected, Triggered
+from app.brokers.rules.values import (
+    Accepted,
+    Canceled,
+    CancelRejected,
+    Executed,
+    Rejected,
+    Triggered,
+    UnfilledCanceled,
+)
 from app.events.queries import iterate_events
 from app.orders.rules.values import Status
 
@@ -95,7 +103,7 @@ def test_partial_fill_during_a_pending_request_keeps_the_status(harness, status)
     order = list_pending_executions(harness, status)
     after = harness.report_broker_event(order, report_execution(harness, order, "4"))
     assert (after.status, after.filled_quantity) == (status, 4)
-    refused = harness.report_broker_event(order, Refused(order.id, "Too late", harness.now))
+    refused = harness.report_broker_event(order, CancelRejected(order.id, "Too late", harness.now))
     assert refused.status is Status.PARTIALLY_FILLED
 
 
@@ -103,14 +111,15 @@ def test_partial_fill_during_a_pending_request_keeps_the_status(harness, status)
 def test_completing_fill_overrides_a_pending_request(harness, status):
     order = list_pending_executions(harness, status)
     assert harness.report_broker_event(order, report_execution(harness, order)).status is Status.FILLED
-    refused = harness.report_broker_event(order, Refused(order.id, "Too late", harness.now))
+    refused = harness.report_broker_event(order, CancelRejected(order.id, "Too late", harness.now))
     assert refused.status is Status.FILLED
 
 
 def test_rejected_cancel_of_an_unfilled_order_returns_it_to_accepted(harness):
     order = list_pending_executions(harness, "PENDING_CANCEL")
     assert (
-        harness.report_broker_event(order, Refused(order.id, "Busy", harness.now)).status is Status.ACCEPTED
+        harness.report_broker_event(order, CancelRejected(order.id, "Busy", harness.now)).status
+        is Status.ACCEPTED
     )
 
 
@@ -118,7 +127,7 @@ def test_execution_reports_change_the_order_status(harness):
     stop = harness.place_order(type="STOP", stop_price="120", time_in_force="GTC")
     assert harness.report_broker_event(stop, Triggered(stop.id, harness.now)).status is Status.TRIGGERED
     assert (
-        harness.report_broker_event(stop, Lapsed(stop.id, "Nothing there", harness.now)).status
+        harness.report_broker_event(stop, UnfilledCanceled(stop.id, "Nothing there", harness.now)).status
         is Status.CANCELED
     )
     limit = harness.place_order(**RESTING_LIMIT_ORDER)

@@ -80,9 +80,9 @@ def buy_shares(api, quantity):
     return api.post_order(symbol="AAPL", side="BUY", quantity=quantity, type="MARKET", limit_price=None)
 
 
-def assert_denied(answer):
-    assert answer.status_code == 422, answer.text
-    denial = answer.json()["denial"]
+def assert_denied(response):
+    assert response.status_code == 422, response.text
+    denial = response.json()["denial"]
     return denial["code"], denial["largest_passing"]
 
 

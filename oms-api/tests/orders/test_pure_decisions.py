@@ -49,7 +49,7 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.risk_checks.exposure import compute_exposure
-from app.orders.service.write_path.command_execution import execute_all
+from app.orders.service.write_path.command_dispatch import dispatch_all
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp
@@ -121,7 +121,7 @@ class Decisions(RuleBasedStateMachine):
         for order in self.orders:
             loaded.approval_requests.setdefault(order.key, None)
         before = capture_state(context)
-        (outcome,) = execute_all(context, [command], [id(command)])
+        (outcome,) = dispatch_all(context, [command], [id(command)])
         if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = capture_state(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]

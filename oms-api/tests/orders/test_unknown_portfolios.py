@@ -39,9 +39,9 @@ def list_portfolios(api):
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_unknown_portfolio_error_suggests_the_nearest_names(market, request_):
     path, body = request_
-    answer = market.post(path, body, {"Idempotency-Key": "K"})
-    assert (answer.status_code, answer.json()["type"]) == (404, "urn:slackoms:problem/not-found")
-    assert answer.json()["detail"] == (
+    response = market.post(path, body, {"Idempotency-Key": "K"})
+    assert (response.status_code, response.json()["type"]) == (404, "urn:slackoms:problem/not-found")
+    assert response.json()["detail"] == (
         "There is no portfolio 'Grwoth'. Did you mean 'Growth'? "
         "Create it with `POST /portfolios`, or report a trade in it."
     )

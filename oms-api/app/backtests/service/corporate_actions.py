@@ -1,4 +1,4 @@
-"""Books splits and dividends in the portfolio of a backtest, by the rules of the ledger."""
+"""Book splits and dividends in the portfolio of a backtest, by the rules of the ledger."""
 
 from collections.abc import Mapping
 

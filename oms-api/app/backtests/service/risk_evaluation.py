@@ -1,4 +1,4 @@
-"""Evaluates orders by the pre-trade checks of the live service."""
+"""Evaluate orders by the pre-trade checks of the live service."""
 
 from collections import deque
 from collections.abc import Callable, Mapping

@@ -24,7 +24,7 @@ from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.linked_orders import OrderLink
 from app.brokers.rules.order_reports import MalformedResponse, OrderReport, OrderUpdate, require_list
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, Refused
+from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, CancelRejected
 from app.clock import Now, utc_now
 
 NAME = "alpaca"
@@ -79,7 +79,7 @@ class AlpacaBroker(RemoteBroker):
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
             self._state.untrack(order_id)
-            return self._state.record([Refused(order_id, NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         for linked_id in self._linked.list_group(order_id):  # Alpaca cancels them too
             self._state.await_report(linked_id)
@@ -90,7 +90,7 @@ class AlpacaBroker(RemoteBroker):
             raise
         except RequestRefused as refused:
             tracked.is_cancel_requested = False
-            return self._state.record([Refused(order_id, refused.message, at)])
+            return self._state.record([CancelRejected(order_id, refused.message, at)])
         return ()
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
@@ -100,7 +100,7 @@ class AlpacaBroker(RemoteBroker):
         if report is not None and report.order_class and refusal is None:
             refusal = find_linked_replacement_refusal(report, successor)
         if report is None or refusal is not None:
-            return self._state.record([Refused(order_id, refusal or NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, refusal or NOT_WORKING, at)])
         self._require_stream()
         tracked = self._state.track(order_id)
         tracked.successor_id, tracked.assumed_filled = successor.id, report.filled
@@ -117,7 +117,7 @@ class AlpacaBroker(RemoteBroker):
             self._linked.move_legs(successor.id, order_id)
             if isinstance(error, BrokerUnavailable):
                 raise
-            return self._state.record([Refused(order_id, error.message, at)])
+            return self._state.record([CancelRejected(order_id, error.message, at)])
         return self._apply(_parse_outcome(response, successor.id))
 
     @override

@@ -20,9 +20,9 @@ from app.brokers.rules.values import (
     BrokerEvent,
     BrokerOrder,
     BrokerPosition,
+    CancelRejected,
     Charged,
     Executed,
-    Refused,
 )
 from app.clock import Now, to_milliseconds, utc_now
 from app.money import multiply
@@ -112,9 +112,9 @@ class IbkrBroker:
         self._require_ready()
         tracked = self._find(order_id)
         if tracked is None or tracked.is_closed or tracked.order_id != order_id:
-            return self._orders.record([Refused(order_id, _NOT_WORKING, at)])
+            return self._orders.record([CancelRejected(order_id, _NOT_WORKING, at)])
         if not tracked.venue_id:
-            return self._orders.record([Refused(order_id, _OTHER_CLIENT, at)])
+            return self._orders.record([CancelRejected(order_id, _OTHER_CLIENT, at)])
         if tracked.held_end is not None:
             return ()  # TWS canceled it; the end follows with its last fills
         before, losses = self._orders.log.length, self._orders.losses
@@ -130,7 +130,7 @@ class IbkrBroker:
         tracked = self._find(order_id)
         refusal = self._find_replacement_refusal(tracked, order_id, successor)
         if tracked is None or refusal is not None:
-            return self._orders.record([Refused(order_id, refusal or _NOT_WORKING, at)])
+            return self._orders.record([CancelRejected(order_id, refusal or _NOT_WORKING, at)])
         before, losses = self._orders.log.length, self._orders.losses
         tracked.pending = successor
         self.gateway.run(self._change(tracked, successor))

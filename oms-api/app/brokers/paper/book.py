@@ -9,9 +9,9 @@ from app.brokers.rules.values import (
     BrokerOrder,
     Canceled,
     Executed,
-    Lapsed,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.money import ZERO
 
@@ -62,7 +62,7 @@ class PaperOrderBook:
                 self.add(order._replace(triggered=True))
             case TrailMoved():
                 self.add(order._replace(trail_level=event.level))
-            case Lapsed():
+            case UnfilledCanceled():
                 self.remove(order)
             case _:
                 raise ValueError(f"{type(event).__name__} is not the market's to say")

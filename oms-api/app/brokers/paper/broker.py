@@ -18,10 +18,10 @@ from app.brokers.rules.values import (
     BrokerOrder,
     BrokerPosition,
     Canceled,
+    CancelRejected,
     Executed,
     MarketEvent,
     OrderType,
-    Refused,
     Rejected,
     Replaced,
     TrailMoved,
@@ -75,7 +75,7 @@ class PaperBroker:
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
-            self._events.append(Refused(order_id, _NOT_WORKING, at))
+            self._events.append(CancelRejected(order_id, _NOT_WORKING, at))
         else:
             self._book.remove(order)
             self._events.append(Canceled(order_id, at))
@@ -86,7 +86,7 @@ class PaperBroker:
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
-            self._events.append(Refused(order_id, _NOT_WORKING, at))
+            self._events.append(CancelRejected(order_id, _NOT_WORKING, at))
             return self._events[since:]
         self._book.remove(order)
         self._events.append(Replaced(order_id, successor.id, at))

@@ -15,9 +15,7 @@ class Pairing(StrEnum):
 
     NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
     TOGETHER = "together"  # one request sends both, also with the entry that they protect
-    EMULATED = (
-        "emulated"  # the stop rests at the broker; we watch the limit, and send it in place of the stop
-    )
+    EMULATED = "emulated"  # the stop works at the broker; the limit order is sent in its place at its price
 
 
 class OrderLink(NamedTuple):
@@ -33,25 +31,21 @@ class OrderLink(NamedTuple):
     has_ended: bool = False
 
 
-def is_resting(order: BrokerOrder) -> bool:
-    """Return whether an order of an emulated pair rests at the broker, as the stop does."""
+def is_stop_order(order: BrokerOrder) -> bool:
+    """Return whether an order is a stop. The stop of an emulated pair works at the broker first."""
     return order.kind in STOPS
 
 
 def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
     """Return why a pair cannot be emulated and what to do, or None if it can.
 
-    A single order needs no emulation. A pair needs one stop, which rests, and one limit, which is watched.
+    A single order needs no emulation. A pair needs one stop and one limit order of the same side.
     """
     if len(orders) < 2:
         return None
-    resting = [order for order in orders if is_resting(order)]
-    watched_orders = [order for order in orders if order.kind is OrderType.LIMIT]
-    if (
-        len(orders) == 2
-        and len(resting) == len(watched_orders) == 1
-        and resting[0].side == watched_orders[0].side
-    ):
+    stops = [order for order in orders if is_stop_order(order)]
+    limit_orders = [order for order in orders if order.kind is OrderType.LIMIT]
+    if len(orders) == 2 and len(stops) == len(limit_orders) == 1 and stops[0].side == limit_orders[0].side:
         return None
     return (
         "This broker cannot link these two orders: send one LIMIT order and one stop order of the same side, "

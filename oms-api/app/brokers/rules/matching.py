@@ -15,12 +15,12 @@ from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
     Executed,
-    Lapsed,
     MarketEvent,
     OrderType,
     TimeInForce,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )  # fmt: skip
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
@@ -88,7 +88,11 @@ def match_bar(
 
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
     """Return the events of orders that arrive without a quote: IOC and FOK orders lapse, others wait."""
-    return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
+    return [
+        UnfilledCanceled(order.id, "There is no price.", at)
+        for order in orders
+        if order.time_in_force in _AT_ONCE
+    ]
 
 
 def _select_orders(
@@ -152,7 +156,7 @@ class _MatchingRun:
             price = self._compute_price(order, effect, effect.price, quantity)
             quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _AT_ONCE:
-            self._events.append(Lapsed(order.id, _UNFILLED, self._at))
+            self._events.append(UnfilledCanceled(order.id, _UNFILLED, self._at))
 
     def _compute_price(
         self, order: BrokerOrder, effect: PriceEffect, price: Decimal, quantity: Decimal

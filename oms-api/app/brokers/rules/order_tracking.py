@@ -16,12 +16,12 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
+    CancelRejected,
     Executed,
     Expired,
-    Lapsed,
-    Refused,
     Rejected,
     Replaced,
+    UnfilledCanceled,
 )
 from app.money import ZERO, multiply
 
@@ -241,7 +241,7 @@ class OrderTracker:
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
             case _:
-                return [Lapsed(order_id, reason or _ENDED_BY_BROKER, at)]
+                return [UnfilledCanceled(order_id, reason or _ENDED_BY_BROKER, at)]
 
     def _find_successor(self, report: OrderReport) -> str:
         successor = self._by_broker_id.get(report.replaced_by or "")
@@ -255,7 +255,7 @@ class OrderTracker:
         """Return the refusal of the pending request, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.successor_id is not None
         tracked.is_cancel_requested, tracked.successor_id, tracked.assumed_filled = False, None, None
-        return [Refused(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
+        return [CancelRejected(tracked.order_id, reason, at)] if is_pending and not tracked.is_closed else []
 
     def _correct(self, tracked: TrackedOrder, update: OrderUpdate) -> list[BrokerEvent]:
         """Return the bust of an execution, and for a correction the execution that replaces it."""

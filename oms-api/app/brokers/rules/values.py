@@ -131,8 +131,8 @@ class TrailMoved(NamedTuple):
     level: Decimal
 
 
-class Lapsed(NamedTuple):
-    """The broker canceled the unfilled rest of an IOC or FOK order."""
+class UnfilledCanceled(NamedTuple):
+    """The broker canceled the unfilled quantity without a request, for example of an IOC or FOK order."""
 
     order_id: str
     reason: str
@@ -184,16 +184,18 @@ class Replaced(NamedTuple):
     quantity: Decimal | None = None
 
 
-class Refused(NamedTuple):
-    """A cancel or replace request was refused. The order is unchanged."""
+class CancelRejected(NamedTuple):
+    """The broker rejected a cancel or replace request. The order is unchanged."""
 
     order_id: str
     reason: str
     at: datetime
 
 
-MarketEvent = Executed | Triggered | TrailMoved | Lapsed
-BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted | Charged
+MarketEvent = Executed | Triggered | TrailMoved | UnfilledCanceled
+BrokerEvent = (
+    MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | CancelRejected | Busted | Charged
+)
 
 
 class BrokerPosition(NamedTuple):

@@ -22,7 +22,7 @@ from app.brokers.rules.values import (
     BrokerOrder,
     BrokerPosition,
     Canceled,
-    Refused,
+    CancelRejected,
     Replaced,
 )
 from app.brokers.zerodha.client import KiteClient, KiteCredentials
@@ -86,7 +86,7 @@ class ZerodhaBroker(RemoteBroker):
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
             self._state.untrack(order_id)
-            return self._state.record([Refused(order_id, NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
         try:
@@ -96,7 +96,7 @@ class ZerodhaBroker(RemoteBroker):
             raise
         except RequestRefused as refused:
             tracked.is_cancel_requested = False
-            return self._state.record([Refused(order_id, refused.message, at)])
+            return self._state.record([CancelRejected(order_id, refused.message, at)])
         return ()
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
@@ -108,7 +108,7 @@ class ZerodhaBroker(RemoteBroker):
         report = self._read(order_id)
         refusal = self._find_replacement_refusal(report, successor)
         if report is None or refusal is not None:
-            return self._state.record([Refused(order_id, refusal or NOT_WORKING, at)])
+            return self._state.record([CancelRejected(order_id, refusal or NOT_WORKING, at)])
         self._require_stream()
         tracked = self._state.track(order_id)
         tracked.is_replaced_by_cancel, tracked.successor_id = True, successor.id
@@ -118,7 +118,7 @@ class ZerodhaBroker(RemoteBroker):
             self._reset_replacement(tracked)
             if isinstance(error, BrokerUnavailable):
                 raise
-            return self._state.record([Refused(order_id, error.message, at)])
+            return self._state.record([CancelRejected(order_id, error.message, at)])
         return self._send_successor(tracked, self._await_end(order_id), successor, at)
 
     @override
@@ -212,13 +212,13 @@ class ZerodhaBroker(RemoteBroker):
         if report.status != "canceled" or leaves <= ZERO:
             self._reset_replacement(tracked)
             ends = [Canceled(order_id, at)] if report.status == "canceled" else []
-            return self._state.record([*ends, Refused(order_id, "The order had ended.", at)])
+            return self._state.record([*ends, CancelRejected(order_id, "The order had ended.", at)])
         try:
             refusals = self._send(successor, leaves, at)
         except BrokerUnavailable as error:
             _LOG.warning("the replacement of an order was not sent: %s", error)
             self._reset_replacement(tracked)
-            return self._state.record([Canceled(order_id, at), Refused(order_id, _NOT_SENT, at)])
+            return self._state.record([Canceled(order_id, at), CancelRejected(order_id, _NOT_SENT, at)])
         fills = [build_execution(order_id, fill) for fill in tracked.executions.values()]
         return [*fills, *self._state.record([Replaced(order_id, successor.id, at)]), *refusals]
 

@@ -41,7 +41,7 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
     all_figures = () if signed is None else signed.figures
     figures = next((figures for figures in all_figures if figures.portfolio_id == portfolio_id), None)
-    if signed is None or figures is None or not caller.sees(key):
+    if signed is None or figures is None or not caller.can_see(key):
         raise NoSuchDayClose(day.isoformat(), name)
     breaks = [open_break for open_break in signed.breaks if open_break.portfolio_id == portfolio_id]
     return build_statement(signed.day, figures, breaks, _read_rows(connection, figures))

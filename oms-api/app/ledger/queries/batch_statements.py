@@ -18,11 +18,11 @@ from app.database import (
 from app.database.bulk import (
     BulkRow,
     BulkWrite,
-    JoinedColumns,
     load_joined_rows,
     load_rows_by_name,
     lock_changed_rows,
 )
+from app.database.bulk_sql import JoinedColumns
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -197,7 +197,7 @@ def load_positions_since(
         _POSITION_KEY_COLUMNS + _LOADED_POSITION_COLUMNS,
         ("tenant_id", "portfolio_id"),
         sequences,
-        since="last_sequence",
+        minimum_column="last_sequence",
     )
     return [_split_position(*row) for row in matching_rows]
 

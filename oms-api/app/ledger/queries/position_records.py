@@ -90,7 +90,7 @@ def list_rows_since(
     columns = _KEY_COLUMNS + _LEDGER_ROW_COLUMNS + _POSITION_AFTER_COLUMNS
     rows: dict[PositionKey, list[LedgerRow]] = {}
     for matching_row in load_matching_rows(
-        connection, _TRADE_TABLE, columns, _KEY_COLUMNS, keys, since="sequence"
+        connection, _TRADE_TABLE, columns, _KEY_COLUMNS, keys, minimum_column="sequence"
     ):
         sequence, at, kind, price, charges, *replay_amounts = matching_row[4:]
         row = LedgerRow(

@@ -14,10 +14,9 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
-from app.direct_routes import JsonResponse, RequestInfo
-from app.edge import WILDCARD_SEGMENT, AsyncDirectRoute
 from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
+from app.http.direct_routes import WILDCARD_SEGMENT, AsyncDirectRoute, JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.list_pages import PagesDep
 from app.http.lists import Cursor, PageLimit, is_plain_integer, parse_instant
@@ -88,7 +87,7 @@ async def get_portfolio(
     """
     at = now()
     portfolio_name, as_of = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         as_of = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
@@ -103,7 +102,7 @@ async def get_portfolio(
         return portfolio_statement, values[portfolio_name]
 
     statement, value = await readers.run(read, caller.tenant_id)
-    if not caller.sees(name_key(portfolio_name)):
+    if not caller.can_see(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
     return build_json_response(_serialize_statement(statement, value))
 
@@ -154,9 +153,9 @@ def build_portfolio_route(
 
     async def serve(request: RequestInfo) -> JsonResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
-        name = parse_portfolio_name(request.tail)
+        name = parse_portfolio_name(request.last_segment)
         body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
-        if body is None or not caller.sees(name_key(name)):
+        if body is None or not caller.can_see(name_key(name)):
             raise NoSuchPortfolio(name)
         return JsonResponse(200, body)
 
@@ -240,7 +239,8 @@ def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
         raise Invalid(
-            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+            "`as_of` is neither a sequence number nor an instant; see `errors`.",
+            [FieldError("as_of", message, "as_of")],
         ) from None
     if instant > now:
         message = "Must not be in the future."

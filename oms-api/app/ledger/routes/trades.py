@@ -11,7 +11,7 @@ from app.http.dependencies import ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
 from app.http.lists import Count, Cursor, PageLimit, Period, QueryTime
-from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.pages import DEFAULT_LIMIT, MAX_SKIPPED_ROWS
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
@@ -37,7 +37,7 @@ class TradeQuery(Period):
         Count,
         Field(
             ge=0,
-            le=MAX_SKIP,
+            le=MAX_SKIPPED_ROWS,
             description="Number of items to skip; use `cursor` for pages far from the first",
         ),
     ] = 0

@@ -141,7 +141,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
     portfolio_ids = batch_statements.load_portfolio_ids(
-        connection, [key for key in keys if caller.sees(key.name_key)]
+        connection, [key for key in keys if caller.can_see(key.name_key)]
     )
     if keys[0] not in portfolio_ids:
         raise NoSuchPortfolio(move.portfolio)

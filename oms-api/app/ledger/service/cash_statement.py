@@ -56,7 +56,7 @@ def read_cash_statement(
     tenant_id = caller.tenant_id
     key = name_key(name)
     summaries = load_portfolios_by_name(connection, tenant_id, [key])
-    if key not in summaries or not caller.sees(key):
+    if key not in summaries or not caller.can_see(key):
         raise NoSuchPortfolio(name)
     summary = summaries[key][0]
     reader.settlements.refresh(connection)
@@ -79,7 +79,7 @@ def list_cash_rows(
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     portfolio_names = load_portfolio_names(connection, tenant_id, ids)
     visible = {
-        portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.sees(key)
+        portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.can_see(key)
     }
     symbols = {InstrumentKey(tenant_id, item.trade.symbol) for item in items if item.trade}
     instruments = load_instruments(connection, sorted(symbols))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.events.queries import iterate_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent

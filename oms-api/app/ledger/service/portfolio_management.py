@@ -160,7 +160,7 @@ def _require_approvers(connection: Connection, tenant_id: int, approval: str | N
             message = "Must be a user of the tenant, by e-mail address or Slack identity, or one of "
             message += f"{', '.join(sorted(_ROLES))}."
             errors = [FieldError(f"approval.approvers.{index}", message, "unknown_approver")]
-            raise Invalid(f"There is no approver {approver!r}.", errors)
+            raise Invalid(f"There is no approver {approver!r}; see `errors`.", errors)
 
 
 def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> str:

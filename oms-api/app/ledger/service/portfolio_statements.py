@@ -166,9 +166,10 @@ def _resolve_sequence(connection: Connection, tenant_id: int, summary: Portfolio
     if isinstance(as_of, datetime):
         return queries.load_sequence_at(connection, tenant_id, summary, as_of)
     if as_of > summary.last_sequence:
-        message = f"The ledger of this portfolio ends at {summary.last_sequence}."
+        message = f"The ledger of this portfolio ends at {summary.last_sequence}; send at most this number."
         raise Invalid(
-            "`as_of` is beyond the last sequence number.", [FieldError("as_of", message, "beyond_end")]
+            "`as_of` is beyond the last sequence number; see `errors`.",
+            [FieldError("as_of", message, "beyond_end")],
         )
     return as_of
 

@@ -66,7 +66,7 @@ class TradeService:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)
         portfolio_name_key = name_key(report.portfolio_name)
-        if not request.caller.sees(portfolio_name_key):
+        if not request.caller.can_see(portfolio_name_key):
             raise NotYourPortfolio
         request_hash = (
             _hash_report(report, trade_value, portfolio_name_key) if request.idempotency_key else None

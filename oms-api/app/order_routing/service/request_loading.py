@@ -17,11 +17,11 @@ from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     build_broker_order,
-    choose_linked_orders,
+    choose_orders_sent_together,
     is_too_late,
     may_replace_exits,
 )
-from app.orders.rules.replacements import reduce_successor
+from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
 from app.orders.service.contingent_orders.groups import GROUPS
@@ -95,7 +95,7 @@ def _list_linked_orders(connection: Connection, order: Order) -> list[Order]:
     if order.group_id is None:
         return []
     members = queries.list_group(connection, order)
-    linked_orders = choose_linked_orders(order, members, _load_instrument(connection, order))
+    linked_orders = choose_orders_sent_together(order, members, _load_instrument(connection, order))
     carried = queries.load_ids_sent_with_entry(connection, linked_orders)
     return [
         linked_order

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker, OrderState
-from app.brokers.rules.values import BrokerEvent, Refused, Rejected, Replaced
+from app.brokers.rules.values import BrokerEvent, CancelRejected, Rejected, Replaced
 from app.clock import Now
 from app.orders.rules.broker_requests import (
     UNKNOWN_ORDER_TIMEOUT,
@@ -32,7 +32,7 @@ class RequestResolver:
 
         A cancel is often refused because the order has filled.
         """
-        if not any(isinstance(event, Refused) for event in events):
+        if not any(isinstance(event, CancelRejected) for event in events):
             return events
         try:
             return [*self._read_proven_events(request.order_id), *events]
@@ -54,11 +54,11 @@ class RequestResolver:
                 return [Replaced(request.order_id, request.successor_id, now, quantity), *proven]
         state = self._broker.find(request.order_id)
         if state is not None and not state.is_open:
-            refusal = Refused(request.order_id, "The order had ended.", now)
+            refusal = CancelRejected(request.order_id, "The order had ended.", now)
             return [*self._read_proven_events(request.order_id), refusal]
         if request.kind is RequestKind.CANCEL and state is not None:
             return self._broker.cancel(request.order_id, now)  # harmless to repeat, unlike an order
-        return [Refused(request.order_id, _NOT_RECEIVED, now)] if is_lost else None
+        return [CancelRejected(request.order_id, _NOT_RECEIVED, now)] if is_lost else None
 
     def _read_proven_events(self, order_id: str) -> list[BrokerEvent]:
         return self._list_proven_events(self._broker.find(order_id))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.protocol import Broker
-from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
+from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, CancelRejected, Rejected
 from app.clock import EPOCH, Now
 from app.order_routing.queries import open_transaction
 from app.order_routing.service.request_loading import Obstacle, SendingDecision, begin_request
@@ -150,7 +150,7 @@ class RequestSender:
 
         An order of the queue with another request is removed from it: the order was certainly not sent.
         """
-        undone_requests = queries.list_undone_requests(connection, self._tenant_id, self._name)
+        undone_requests = queries.list_incomplete_requests(connection, self._tenant_id, self._name)
         changed = {request.order_id for request in undone_requests if not is_submission(request)}
         returned_ids = {request.order.id for request in self._queue.take_all(changed)}
         if returned_ids:
@@ -246,7 +246,7 @@ class RequestSender:
         if request.kind is RequestKind.SUBMIT:
             self._apply_outcome(request, [Rejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
         else:
-            self._apply_outcome(request, [Refused(request.order_id, _NOT_REACHED, now)], is_sent=False)
+            self._apply_outcome(request, [CancelRejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
 
     def _apply_outcome(
         self, request: BrokerRequest, events: Sequence[BrokerEvent], *, is_sent: bool = True

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing, is_watched_by_service
+from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing, is_emulated_limit
 from app.brokers.protocol import OrderState
 from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
@@ -28,9 +28,10 @@ SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent by then is
 UNKNOWN_ORDER_TIMEOUT = timedelta(seconds=60)  # after it, an order that the broker does not know was lost
 SENT_WITH_ENTRY = "The broker gets the exit with its entry."  # in the history of such an exit
 MIN_QUERIES = 3  # before an order counts as not received
-_HELD = frozenset({Status.HELD})
-_UNSENT = frozenset({Status.INITIALIZED, Status.HELD, Status.SUBMITTED})
-_FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
+_HELD_STATUSES = frozenset({Status.HELD})
+_UNSENT_STATUSES = frozenset({Status.INITIALIZED, Status.HELD, Status.SUBMITTED})
+_FIRST_DELAY_SECONDS = 0.25
+_MAX_DELAY_SECONDS = 5.0
 _SIDES = {side.value: side for side in Side}
 
 
@@ -111,7 +112,7 @@ def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
 
 def compute_retry_delay(attempts: int) -> timedelta:
     """Return the time to wait before the next attempt, after `attempts` failed attempts."""
-    return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
+    return timedelta(seconds=min(_FIRST_DELAY_SECONDS * 2 ** min(attempts, 10), _MAX_DELAY_SECONDS))
 
 
 def is_submission(request: BrokerRequest) -> bool:
@@ -202,12 +203,12 @@ def build_broker_order(
     return built
 
 
-def is_watched(order: Order, instrument: Instrument) -> bool:
-    """Return whether we watch an order of a pair at its broker, instead of letting it rest there."""
+def is_emulated_limit_order(order: Order, instrument: Instrument) -> bool:
+    """Return whether an order is the limit order of an emulated pair; the service sends it at its price."""
     return (
         is_remote(order)
         and order.role in OCO_ROLES
-        and is_watched_by_service(
+        and is_emulated_limit(
             order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES
         )
     )
@@ -218,24 +219,27 @@ def get_pairing(order: Order, instrument: Instrument) -> Pairing:
     return choose_pairing(order.broker, convert_order(order, instrument), is_exit=order.role in EXIT_ROLES)
 
 
-def carries_exits(order: Order, instrument: Instrument) -> bool:
-    """Return whether an order is an entry whose broker takes the exits in the entry's request."""
+def can_be_sent_with_exits(order: Order, instrument: Instrument) -> bool:
+    """Return whether an order is an entry whose broker takes the exits in the same request."""
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
     if not is_entry or not is_remote(order):
         return False
     return TABLES[order.broker].can_carry_exits(convert_order(order, instrument))
 
 
-def choose_linked_orders(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
+def choose_orders_sent_together(
+    order: Order, members: Iterable[Order], instrument: Instrument
+) -> list[Order]:
     """Return the orders of an order's group that are sent in its request.
 
-    With an entry these are its exits, with a take-profit the stop of its pair. None of them has reached the
-    broker yet.
+    With an entry these are its exits, with a take-profit the stop-loss of its pair. None of them has reached
+    the broker yet.
     """
-    is_entry = carries_exits(order, instrument)
+    is_entry = can_be_sent_with_exits(order, instrument)
     if not is_entry and (order.role is not Role.TAKE_PROFIT or order.status in FINAL_STATUSES):
         return []
-    roles, statuses = (EXIT_ROLES, _HELD) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
+    roles = EXIT_ROLES if is_entry else {Role.STOP_LOSS}
+    statuses = _HELD_STATUSES if is_entry else _UNSENT_STATUSES
     exits = [
         member
         for member in members
@@ -252,8 +256,8 @@ def choose_linked_orders(order: Order, members: Iterable[Order], instrument: Ins
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 
-def is_sent_for_a_day(order: Order, instrument: Instrument) -> bool:
-    """Return whether a broker takes an exit for a day only, though it is meant to last longer."""
+def is_sent_as_day_order(order: Order, instrument: Instrument) -> bool:
+    """Return whether an exit is sent as a DAY order, because the broker lacks its time in force."""
     return choose_exit_time(order.broker, convert_order(order, instrument)) is not order.time_in_force
 
 

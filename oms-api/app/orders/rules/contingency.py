@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.money import round_down_to_step, round_up_to_step
+from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Role, Status
 
 MAX_PARTS = 100  # of a close: it is split into at most this number of orders
@@ -169,3 +170,22 @@ def plan_reductions(orders: Sequence[Order], closable_quantity: Decimal) -> list
         ]
         excess -= sizes[name] - kept_quantity
     return reductions
+
+
+def reduce_successor(
+    order: Order, successor: Order, history: Sequence[OrderEvent], group_actor: str
+) -> Order:
+    """Return the successor of an order, reduced by fills of its group since the replacement was requested.
+
+    `history` is the history of the order, oldest first. `group_actor` is the actor of changes that fills of
+    the group cause.
+    """
+    if order.role not in OCO_ROLES or successor.quantity <= order.quantity:
+        return successor
+    is_reduced = False
+    for change in history:
+        if change.from_status == change.to_status:
+            is_reduced |= change.actor == group_actor
+        elif change.to_status == Status.PENDING_REPLACE:
+            is_reduced = False
+    return successor._replace(quantity=order.quantity) if is_reduced else successor

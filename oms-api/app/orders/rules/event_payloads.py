@@ -8,14 +8,12 @@ import orjson
 from app.costs.rules.booked_charges import serialize_charges
 from app.costs.rules.values import Schedule
 from app.money import divide, format_fixed, shorten_amount, shorten_quantity
+from app.orders.rules.execution_ids import BUST, CORRECTION
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderType, Status
 
-_RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
-    "bust": "order.fill_busted",
-    "correction": "order.fill_corrected",
-}
-_NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
+_EVENT_TYPES_BY_NOTE = {BUST: "order.fill_busted", CORRECTION: "order.fill_corrected"}
+_EVENT_TYPES_BY_STATUS: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
 def get_event_type(event: OrderEvent) -> str:
@@ -25,11 +23,12 @@ def get_event_type(event: OrderEvent) -> str:
     replacement order.fill_corrected. A change of status is named after the new status. Any other change is
     order.changed.
     """
-    if event.execution_id is not None and event.reason in _RETROSPECTIVE:
-        return _RETROSPECTIVE[event.reason]
+    if event.execution_id is not None and event.reason in _EVENT_TYPES_BY_NOTE:
+        return _EVENT_TYPES_BY_NOTE[event.reason]
     if event.execution_id is not None:
         return "order.filled" if event.to_status == Status.FILLED else "order.partially_filled"
-    return _NAMES[event.to_status] if event.from_status != event.to_status else "order.changed"
+    is_transition = event.from_status != event.to_status
+    return _EVENT_TYPES_BY_STATUS[event.to_status] if is_transition else "order.changed"
 
 
 def build_order_payload(
@@ -87,7 +86,7 @@ def build_shared_fields(order: Order, portfolio_name: str) -> dict[str, Any]:
 def add_event_fields(
     shared_fields: dict[str, Any], order: Order, event: OrderEvent, execution: ExecutionRow | None
 ) -> dict[str, Any]:
-    """Return the payload of a history row: the fields of the order, and those of the row."""
+    """Return the payload of a history row: the fields of the order and the fields of the row."""
     payload = shared_fields | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
     if order.status in FINAL_STATUSES:
         payload["leaves_quantity"] = "0"

@@ -7,41 +7,12 @@ from typing import NamedTuple, Protocol
 from app.costs.rules.booked_charges import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, format_fixed
+from app.orders.rules.execution_ids import BUST
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
 
 TradeColumns = Mapping[str, str | int | None]  # the values of a trade by column
-BUST = "bust"  # the note of an execution that reverses another one
-CORRECTION = "correction"  # the note of an execution that replaces a busted one
-_BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
-MAX_ID_LENGTH = 100
-
-
-def get_bust_id(execution_id: str) -> str:
-    """Return the id of the execution that reverses another one. Its amounts are negative."""
-    return f"{execution_id}{_BUST_SUFFIX}"
-
-
-def get_correction_id(execution_id: str) -> str:
-    """Return the id of the execution that replaces another one: `X1:correction1`, then `X1:correction2`."""
-    first, suffix, number = execution_id.rpartition(_CORRECTION_SUFFIX)
-    if suffix and number.isdecimal():
-        return f"{first}{suffix}{int(number) + 1}"
-    return f"{execution_id}{_CORRECTION_SUFFIX}1"
-
-
-def get_charge_key(broker: str, execution_id: str) -> str:
-    """Return the idempotency key of the movement that books the charges of a broker for an execution."""
-    return f"{broker}:{execution_id}"
-
-
-def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
-    """Return the executions that were not reversed, without the rows that reverse others."""
-    busts = {row.execution_id for row in rows if row.note == BUST}
-    return [
-        row for row in rows if row.execution_id not in busts and get_bust_id(row.execution_id) not in busts
-    ]
 
 
 class StoredTrade(Protocol):
@@ -50,8 +21,8 @@ class StoredTrade(Protocol):
     def _asdict(self) -> dict[str, str | int | None]: ...
 
 
-class ExecutionEvent(NamedTuple):
-    """A history row that an execution caused: the execution id, and its note (late, over, stray or None)."""
+class ExecutionHistoryNote(NamedTuple):
+    """The execution id of a history row, and the note of the execution (late, over, stray or None)."""
 
     execution_id: str
     note: str | None
@@ -96,8 +67,8 @@ def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: TradeC
             yield _build_finding(row, name, expected, trade_values[name])
 
 
-def find_execution_event_differences(
-    rows: Sequence[ExecutionRow], history: Sequence[ExecutionEvent]
+def find_execution_note_differences(
+    rows: Sequence[ExecutionRow], history: Sequence[ExecutionHistoryNote]
 ) -> Iterator[Finding]:
     """Yield the differences between the executions and the order events of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
@@ -113,10 +84,10 @@ def find_execution_event_differences(
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", stored, expected)
 
 
-def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:
-    """Return the order events that executions caused."""
+def list_execution_notes(history: Sequence[OrderEvent]) -> list[ExecutionHistoryNote]:
+    """Return the notes of the history rows that executions caused."""
     return [
-        ExecutionEvent(event.execution_id, event.reason)
+        ExecutionHistoryNote(event.execution_id, event.reason)
         for event in history
         if event.execution_id is not None
     ]

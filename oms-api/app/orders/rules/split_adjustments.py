@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.corporate_actions import Ratio
 from app.money import compute_share, format_fixed, round_down_to_step, round_to_nearest_step
-from app.orders.rules.protection import round_to_tick
+from app.orders.rules.exit_prices import round_to_tick
 from app.orders.rules.values import Order, replace_fields
 
 _ONE = Decimal(1)

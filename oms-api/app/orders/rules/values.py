@@ -234,7 +234,7 @@ FINAL_STATUSES = frozenset(
     }
 )
 OPEN_STATUSES = frozenset(Status) - FINAL_STATUSES
-# Statuses whose cancel or replace request the broker has not answered yet.
+# Statuses whose cancel or replace request the broker has not responded to yet.
 PENDING_STATUSES = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 # Statuses at the market, which can match. An order with a pending cancel can still fill.
 WORKING_STATUSES = frozenset(

@@ -33,14 +33,14 @@ from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
-RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
+RESPONSE_TIMEOUT_SECONDS = 5.0  # after it, the remaining portfolios are pending in the response
+RESUME_AFTER = timedelta(seconds=15)  # before it, the process that stored the cancellation cancels
 RESUME_PERIOD_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 class CancellationResult(NamedTuple):
-    """The canceled orders, by id, and the names of the portfolios that are not done yet."""
+    """The canceled orders, by id, and the names of the portfolios that are not finished."""
 
     orders: list[OrderView]
     pending_portfolios: list[str]
@@ -56,10 +56,10 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        answer_seconds: float = ANSWER_SECONDS,
+        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
-        self._answer_seconds = answer_seconds
+        self._timeout_seconds = timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -68,35 +68,35 @@ class Cancellations:
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
-        A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
+        A repeated request returns the current state of the same orders. Raises OrderKeyReused.
         """
-        asked = self._build(request, filter_, reason)
+        requested = self._build_cancellation(request, filter_, reason)
         visible = request.caller.portfolios
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[CancellationPortfolio]]:
-            set_tenant_scope(connection, [asked.tenant_id])
-            values_by_column = asked._replace(symbol=_find_symbol(connection, asked))
+            set_tenant_scope(connection, [requested.tenant_id])
+            resolved = requested._replace(symbol=_find_symbol(connection, requested))
             portfolios = queries.list_portfolios_to_cancel_in(
-                connection, asked.tenant_id, values_by_column.filter, visible
+                connection, requested.tenant_id, resolved.filter, visible
             )
-            stored = queries.insert_cancellation(connection, values_by_column, portfolios)
-            is_new = stored.id == values_by_column.id
+            stored = queries.insert_cancellation(connection, resolved, portfolios)
+            is_new = stored.id == resolved.id
             return stored, portfolios if is_new else queries.list_portfolios_of_cancellation(
                 connection, stored
             )
 
         stored, portfolios = await self._transactions.run(store)
-        if stored.request_hash != asked.request_hash:
+        if stored.request_hash != requested.request_hash:
             raise OrderKeyReused(request.idempotency_key or "")
         results: dict[CancellationPortfolio, OrderResult] = {}
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._answer_seconds)
+        await asyncio.wait({task}, timeout=self._timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(
-            sorted(orders, key=_get_id), sorted(pending_portfolios), stored.id != asked.id
+            sorted(orders, key=_get_id), sorted(pending_portfolios), stored.id != requested.id
         )
 
     async def run(self) -> None:
@@ -137,7 +137,7 @@ class Cancellations:
             assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
             results[portfolio] = outcome
 
-    def _build(
+    def _build_cancellation(
         self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
         caller, now = request.caller, self._now()
@@ -155,12 +155,12 @@ class Cancellations:
         )
 
 
-def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | None:
-    """Return the symbol that the request means, which may have given an alias."""
-    if asked.symbol is None:
+def _find_symbol(connection: Connection, requested: StoredCancellation) -> str | None:
+    """Return the symbol of the request, also if the request names an alias. None if it names none."""
+    if requested.symbol is None:
         return None
-    key = InstrumentKey(asked.tenant_id, asked.symbol)
-    return load_symbols_by_alias(connection, [key]).get(key, asked.symbol)
+    key = InstrumentKey(requested.tenant_id, requested.symbol)
+    return load_symbols_by_alias(connection, [key]).get(key, requested.symbol)
 
 
 def _build_origin(stored: StoredCancellation, at: datetime) -> CommandOrigin:

@@ -1,4 +1,4 @@
-"""Commands of the order writer and their outcomes."""
+"""Commands of the order writer."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -199,7 +199,7 @@ class ApplyCorporateAction(NamedTuple):
     is_reversal: bool = False
 
 
-OrderRequest = (
+UserCommand = (
     PlaceOrder
     | PlaceSignal
     | PlaceGroup
@@ -218,16 +218,16 @@ OrderRequest = (
     | BustExecution
     | CorrectExecution
 )
-PortfolioRequest = (  # requests that name their portfolio
+CommandNamingPortfolio = (  # requests that name their portfolio
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ClosePosition | SetExits | CancelAll | AdoptOrder
 )
-RequestOnOrder = (  # requests that name an order
+UserCommandNamingOrder = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
 # Built once: to build a union on each call is slow.
-CommandOnOrder = RequestOnOrder | ApplyBrokerReport
+CommandNamingOrder = UserCommandNamingOrder | ApplyBrokerReport
 _QuoteCommand = MatchQuote | FinishQuote
-OrderCommand = OrderRequest | InternalCommand
+OrderCommand = UserCommand | InternalCommand
 WriterCommand = LedgerCommand | OrderCommand
 
 
@@ -246,7 +246,7 @@ def get_time(command: WriterCommand) -> datetime:
     return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at
 
 
-def get_order_key(command: CommandOnOrder) -> OrderKey:
+def get_order_key(command: CommandNamingOrder) -> OrderKey:
     """Return the key of the order that a command names."""
     return OrderKey(get_tenant_id(command), command.order_id)
 
@@ -265,10 +265,10 @@ def get_lock_group(command: WriterCommand) -> tuple[int, str]:
     if isinstance(command, LedgerCommand):
         return get_ledger_lock_group(command)
     tenant_id = get_tenant_id(command)
-    if isinstance(command, PortfolioRequest):
+    if isinstance(command, CommandNamingPortfolio):
         return tenant_id, command.portfolio_name_key
     if isinstance(command, _QuoteCommand):
         return tenant_id, f"/{command.instrument_key.symbol}"
-    if isinstance(command, CommandOnOrder):
+    if isinstance(command, CommandNamingOrder):
         return tenant_id, f"/{command.order_id}"
     return tenant_id, ""  # it concerns several portfolios

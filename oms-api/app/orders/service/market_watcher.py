@@ -33,10 +33,10 @@ from app.orders.service.internal_commands import CancelHalted, CheckLosses, Matc
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import list_tenants_with_loss_limits
-from app.risk.queries.switches import SwitchKey, load_halts
+from app.risk.queries.switches import HaltedSwitch, load_halts
 from app.timestamps import format_timestamp
 
-EVERY_SECONDS = 0.4
+CHECK_PERIOD_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
@@ -55,7 +55,7 @@ class _MarketState(NamedTuple):
     quotes: dict[InstrumentKey, Quote]
     kept_back: set[InstrumentKey]
     opened: dict[int, list[str]]
-    halts: dict[int, set[SwitchKey]]
+    halts: dict[int, set[HaltedSwitch]]
     limited: list[int]
     unmatched: list[InstrumentKey]
 
@@ -86,12 +86,12 @@ class MarketWatcher:
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._checked_quotes: dict[InstrumentKey, _CheckedQuote] = {}
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
+        self._halts: dict[int, set[HaltedSwitch]] = {}  # the halts whose orders were canceled
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
-        await asyncio.sleep(EVERY_SECONDS)
-        await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
+        await asyncio.sleep(CHECK_PERIOD_SECONDS)
+        await repeat(self.check, CHECK_PERIOD_SECONDS, "the market was not checked", _LOG)
 
     async def check(self) -> None:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
@@ -147,7 +147,7 @@ class MarketWatcher:
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)
         return opened_symbols
 
-    def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
+    def _list_newly_halted(self, halts: dict[int, set[HaltedSwitch]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
         return [
             tenant_id
@@ -158,7 +158,7 @@ class MarketWatcher:
     def _select_due_quotes(
         self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes that were not sent often enough, and those of symbols with held orders."""
+        """Return the quotes that were not sent often enough, and the quotes of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from app.brokers.rules.values import Charged
 from app.costs.rules.booked_charges import parse_components
 from app.money import ZERO
-from app.orders.rules.execution_verification import get_charge_key, list_unbusted
+from app.orders.rules.execution_ids import get_charge_key, list_unbusted
 from app.orders.rules.rows import ExecutionRow
 
 

@@ -8,7 +8,7 @@ from app.brokers.protocol import HasExecutionCharges
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.values import Charged
 from app.clock import Now
-from app.orders.rules.execution_verification import get_bust_id
+from app.orders.rules.execution_ids import get_bust_id
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.charges import select_unbooked_charges

@@ -14,15 +14,15 @@ from app.orders.models import OrderRecord
 from app.strategies.rules.statistics import StrategyFill
 from app.strategies.rules.values import MANUAL
 
-_CHUNK = 2_000
+_CHUNK_ROWS = 2_000
 
 
-def list_fills(
+def load_fills_by_strategy(
     connection: Connection, tenant_id: int, names: Collection[str], portfolios: frozenset[str] | None
 ) -> dict[str, list[StrategyFill]]:
     """Return the fills of strategies in the order of their booking, without those that were reversed.
 
-    `portfolios` are the name keys that the caller may see. Fills without a strategy are those of MANUAL.
+    `portfolios` are the name keys that the caller may see. Fills without a strategy have the name MANUAL.
     """
     is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
     is_home = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
@@ -42,7 +42,7 @@ def list_fills(
     if portfolios is not None:
         statement = statement.join(Portfolio, is_home).where(Portfolio.name_key.in_(sorted(portfolios)))
     fills: defaultdict[str, list[StrategyFill]] = defaultdict(list)
-    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK_ROWS}):
         strategy, portfolio_id, symbol, product, side, quantity, cash_delta, charges, at = row
         position_key = PositionKey(tenant_id, portfolio_id, symbol, product)
         fill = StrategyFill(position_key, Side(side), quantity, abs(cash_delta + charges), charges, at)

@@ -9,7 +9,7 @@ from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.remote.rest_client import RestTimeouts
-from app.brokers.rules.values import Refused, Rejected, Replaced
+from app.brokers.rules.values import CancelRejected, Rejected, Replaced
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.brokers.standins.alpaca.server import KEY_ID
@@ -206,7 +206,7 @@ def test_refused_cancel_is_reported(alpaca, broker):
     broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.is_cancel_ignored = True
     broker.cancel("A", NOW)
-    wait_for_events(broker, "A accepted", "A refused")
+    wait_for_events(broker, "A accepted", "A cancel rejected")
 
 
 def test_replacement_keeps_the_filled_quantity(alpaca, broker):
@@ -281,7 +281,7 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):
 
 def test_cancel_of_an_order_that_alpaca_does_not_know_is_refused(broker):
     (event,) = broker.cancel("unknown", NOW)
-    assert isinstance(event, Refused)
+    assert isinstance(event, CancelRejected)
 
 
 @pytest.mark.parametrize(("count", "most"), [(2, 4), (12, 4)])

@@ -8,7 +8,7 @@ from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.rules.links import build_links
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
-from app.brokers.rules.values import Canceled, Refused, Rejected
+from app.brokers.rules.values import Canceled, CancelRejected, Rejected
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.fixtures import CREDENTIALS
 from tests.support.conditions import wait_until
@@ -109,8 +109,8 @@ def test_leg_is_replaced_under_its_successor_and_canceled_with_its_group(alpaca,
     broker.replace("AS", higher, NOW)
     wait_until(lambda: "AS replaced" in list_events(broker))
     (refused,) = broker.replace("AS2", higher._replace(id="AS3", quantity=higher.quantity + 2), NOW)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, CancelRejected)
     broker.cancel("AT", NOW)
-    wait_until(lambda: {"AT canceled", "AS2 lapsed"} <= set(list_events(broker)))
+    wait_until(lambda: {"AT canceled", "AS2 unfilled canceled"} <= set(list_events(broker)))
     assert isinstance(broker.find("AT").end, Canceled)
     assert list_open_orders(broker) == []

@@ -7,7 +7,16 @@ import pytest
 
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable
 from app.brokers.ibkr.rules.tracked_order import ReplacementChain
-from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
+from app.brokers.rules.values import (
+    Busted,
+    Canceled,
+    CancelRejected,
+    Charged,
+    Executed,
+    Expired,
+    Rejected,
+    UnfilledCanceled,
+)
 from tests.brokers.market import NOON, format_events, parse_order_text
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.support.conditions import WAIT_SECONDS, wait_until
@@ -133,7 +142,12 @@ def test_events_of_an_outage_are_read_after_it(tws, broker):
     tws.call(lambda: tws.exchange.cancel(second))
     tws.restore_connectivity()
     wait_until(broker.gateway.is_ready.is_set)
-    assert format_events(list_events(broker)) == ["A accepted", "B accepted", "A 10 @ 94.5", "B lapsed"]
+    assert format_events(list_events(broker)) == [
+        "A accepted",
+        "B accepted",
+        "A 10 @ 94.5",
+        "B unfilled canceled",
+    ]
     assert count_requests(tws) == 2
 
 
@@ -182,7 +196,7 @@ def test_cancel_that_crosses_a_fill_is_refused_after_it(tws, broker):
     broker.cancel("A", NOW)
     tws.release()
     wait_until(lambda: len(list_events(broker)) == 3)
-    assert {type(event) for event in list_events(broker)} >= {Executed, Refused}
+    assert {type(event) for event in list_events(broker)} >= {Executed, CancelRejected}
 
 
 def test_cancel_that_tws_dropped_is_sent_again(tws, create_broker, monkeypatch):
@@ -228,7 +242,7 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
     broker.submit(build_limit_order(), NOW)
     tws.faults.add("refuse", text="The price is wrong", code=110)
     (event,) = broker.replace("A", build_limit_order("B", "96"), NOW)
-    assert event == Refused("A", "The price is wrong", event.at)
+    assert event == CancelRejected("A", "The price is wrong", event.at)
     assert [order.id for order in broker.open_orders()] == ["A"]
 
 
@@ -241,7 +255,7 @@ def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
     tws.call(tws.exchange.orders.clear)
     assert broker.find("A") is not None  # as it was reported last
     assert broker.find("B") is None
-    wait_until(lambda: [type(event) for event in list_events(broker)].count(Lapsed) >= 1)
+    wait_until(lambda: [type(event) for event in list_events(broker)].count(UnfilledCanceled) >= 1)
 
 
 def test_other_account_than_before_is_not_traded(tws, broker):

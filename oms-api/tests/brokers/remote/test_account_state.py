@@ -63,7 +63,7 @@ def test_order_is_read_again_after_a_reading_that_failed(state, reader, seconds)
         state.check_silence()
     reader.is_down, seconds[0] = False, 2 * REPORT_TIMEOUT_SECONDS
     assert state.check_silence()
-    assert format_events(state.log.list_since(1)) == ["A 4 @ 95", "A lapsed"]
+    assert format_events(state.log.list_since(1)) == ["A 4 @ 95", "A unfilled canceled"]
 
 
 @pytest.mark.parametrize("status", ["partially_filled", "filled", "canceled"])
@@ -77,7 +77,7 @@ def test_fill_that_is_older_than_a_reading_is_read_with_its_order(state, reader,
     seconds[0] = FILL_TIMEOUT_SECONDS
     state.check_silence()
     events = format_events(state.log.list_since(1))
-    assert events == ["A 4 @ 95"] + (["A lapsed"] if status == "canceled" else [])
+    assert events == ["A 4 @ 95"] + (["A unfilled canceled"] if status == "canceled" else [])
 
 
 def test_time_in_the_future_hides_no_later_report(state, reader):
@@ -88,5 +88,5 @@ def test_time_in_the_future_hides_no_later_report(state, reader):
     reader.report = build_report("canceled", "4")._replace(changed_at=NOW + timedelta(minutes=2))
     reader.fills = [*reader.fills, build_fill("E2", "3")]
     state.synchronize()
-    assert format_events(state.log.list_since(1)) == ["A 1 @ 95", "A 3 @ 95", "A lapsed"]
+    assert format_events(state.log.list_since(1)) == ["A 1 @ 95", "A 3 @ 95", "A unfilled canceled"]
     assert state.track("A").report.status == "canceled"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.brokers.capabilities import TABLES, choose_exit_time, find_linked_refusal, is_watched_by_service
-from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_resting
+from app.brokers.capabilities import TABLES, choose_exit_time, find_linked_refusal, is_emulated_limit
+from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_stop_order
 from tests.brokers.market import parse_order_text
 
 TARGET, STOP = (
@@ -12,8 +12,8 @@ TARGET, STOP = (
 )
 
 
-def test_stop_rests_and_limit_is_watched():
-    assert [is_resting(order) for order in (TARGET, STOP)] == [False, True]
+def test_stop_of_a_pair_is_a_stop_order():
+    assert [is_stop_order(order) for order in (TARGET, STOP)] == [False, True]
     assert find_pair_refusal([TARGET, STOP]) is None
     assert find_pair_refusal([TARGET]) is None
 
@@ -36,8 +36,8 @@ def test_other_pairs_are_refused(orders):
 
 @pytest.mark.parametrize(("broker", "expected"), [("alpaca", True), ("zerodha", True), ("ibkr", False)])
 def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
-    assert is_watched_by_service(broker, TARGET, is_exit=False) is expected
-    assert not is_watched_by_service(broker, STOP, is_exit=False)
+    assert is_emulated_limit(broker, TARGET, is_exit=False) is expected
+    assert not is_emulated_limit(broker, STOP, is_exit=False)
     exits = [order._replace(time_in_force=choose_exit_time(broker, order)) for order in (TARGET, STOP)]
     assert find_linked_refusal(broker, exits) is None
     assert (find_linked_refusal(broker, [exits[0], exits[0]]) is None) is not expected
@@ -61,7 +61,7 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(order_text, pairing, carr
     assert (table.get_pairing(share), table.can_carry_exits(share)) == (pairing, carries)
     for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
         assert (table.get_pairing(other), table.can_carry_exits(other)) == (Pairing.EMULATED, False)
-    assert is_watched_by_service("alpaca", TARGET, is_exit=True) is False
+    assert is_emulated_limit("alpaca", TARGET, is_exit=True) is False
     assert not TABLES["zerodha"].can_carry_exits(share)
 
 

@@ -129,14 +129,14 @@ def test_trail_wider_than_the_price_has_no_stop_price():
     [
         ("BUY 100 MARKET", ["A 30 @ 101"]),
         ("BUY 100 LIMIT limit 101", ["A 30 @ 101"]),
-        ("BUY 100 MARKET IOC", ["A 30 @ 101", "A lapsed"]),
-        ("BUY 100 MARKET FOK", ["A lapsed"]),
+        ("BUY 100 MARKET IOC", ["A 30 @ 101", "A unfilled canceled"]),
+        ("BUY 100 MARKET FOK", ["A unfilled canceled"]),
         ("BUY 30 MARKET FOK", ["A 30 @ 101"]),
         ("SELL 100 MARKET FOK", ["A 100 @ 99"]),  # the bid has no size: anything fills
-        ("BUY 100 LIMIT limit 100 IOC", ["A lapsed"]),
+        ("BUY 100 LIMIT limit 100 IOC", ["A unfilled canceled"]),
         ("BUY 100 STOP stop 105 IOC", []),  # counts from its trigger
-        ("BUY 100 STOP stop 105 triggered IOC", ["A 30 @ 101", "A lapsed"]),
-        ("BUY 100 STOP_LIMIT stop 101 limit 100 FOK", ["A triggered", "A lapsed"]),
+        ("BUY 100 STOP stop 105 triggered IOC", ["A 30 @ 101", "A unfilled canceled"]),
+        ("BUY 100 STOP_LIMIT stop 101 limit 100 FOK", ["A triggered", "A unfilled canceled"]),
         ("BUY 10 MARKET OPG", []),  # opening and closing prices come with the sessions
         ("BUY 10 MARKET CLS", []),
     ],
@@ -287,7 +287,10 @@ def test_fill_has_its_value_and_a_deterministic_id():
 
 def test_ioc_and_fok_lapse_without_a_price_and_others_wait():
     orders = [parse_order_text(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
-    assert format_events(match_without_quote(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
+    assert format_events(match_without_quote(orders, NOON)) == [
+        "IOC unfilled canceled",
+        "FOK unfilled canceled",
+    ]
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])

@@ -151,8 +151,8 @@ def test_order_does_not_match_on_a_bar_begun_before_its_latency():
     ("ticket", "events"),
     [
         ("BUY 10 MARKET IOC", ["A 10 @ 100"]),
-        ("BUY 10 LIMIT limit 95 IOC", ["A lapsed"]),
-        ("BUY 10 LIMIT limit 95 FOK", ["A lapsed"]),
+        ("BUY 10 LIMIT limit 95 IOC", ["A unfilled canceled"]),
+        ("BUY 10 LIMIT limit 95 FOK", ["A unfilled canceled"]),
         ("SELL 10 STOP stop 90 IOC", []),
         ("BUY 10 MARKET OPG", []),
     ],

@@ -154,6 +154,6 @@ def test_ioc_and_fok_never_outlive_the_quote(book, quote):
             continue
         fill = events_by_order.get(("Executed", order.id))
         is_filled = isinstance(fill, Executed) and fill.quantity == order.leaves
-        assert is_filled != (("Lapsed", order.id) in events_by_order)
+        assert is_filled != (("UnfilledCanceled", order.id) in events_by_order)
         if order.time_in_force is TimeInForce.FOK:
             assert fill is None or is_filled

@@ -61,7 +61,7 @@ def test_listed_fill_of_an_unknown_order_is_left():
 def test_reading_reports_fills_before_the_end():
     tracker: Any = OrderTracker()
     events = tracker.apply_reading([build_report("canceled", "4")], [build_fill("E1", "4")])
-    assert format_events(events) == ["A accepted", "A 4 @ 95", "A lapsed"]
+    assert format_events(events) == ["A accepted", "A 4 @ 95", "A unfilled canceled"]
     assert tracker.apply_reading([build_report("canceled", "4")], [build_fill("E1", "4")]) == []
 
 
@@ -72,7 +72,7 @@ def test_end_waits_for_a_fill_of_the_stream():
     assert tracker.apply_update(update_tracker("canceled", end, reason="too late")) == []
     late = update_tracker("partial_fill", build_report("partially_filled", "4"), build_fill("E1", "4"))
     executed, lapsed = tracker.apply_update(late)
-    assert format_events([executed, lapsed]) == ["A 4 @ 95", "A lapsed"]
+    assert format_events([executed, lapsed]) == ["A 4 @ 95", "A unfilled canceled"]
     assert lapsed.reason == "too late"
     assert tracker.apply_update(update_tracker("canceled", end)) == []
 
@@ -93,7 +93,7 @@ def test_rejection_after_a_partial_fill_cancels_the_remainder():
     rejected = build_report("rejected", "4", reason="No margin")
     assert tracker.apply_report(rejected) == []
     (execution, end) = tracker.apply_reading([rejected], [build_fill("E1", "4")])
-    assert format_events([execution, end]) == ["A 4 @ 95", "A lapsed"]
+    assert format_events([execution, end]) == ["A 4 @ 95", "A unfilled canceled"]
     assert end.reason == "No margin"
     assert build_end(rejected, None) == Canceled("A", rejected.changed_at)
 
@@ -148,7 +148,7 @@ def test_replacement_names_the_successor():
     [
         ("new", ["A replaced", "B 4 @ 95"]),
         ("filled", ["A replaced", "B 4 @ 95"]),
-        ("canceled", ["A replaced", "B 4 @ 95", "B lapsed"]),
+        ("canceled", ["A replaced", "B 4 @ 95", "B unfilled canceled"]),
     ],
 )
 @pytest.mark.parametrize("is_listed", [False, True])
@@ -170,7 +170,7 @@ def test_end_of_a_successor_follows_its_replacement():
     tracker: Any = OrderTracker()
     tracker.apply_report(build_report())
     events = tracker.apply_report(build_report("canceled", order_id="B", replaces="broker-A"))
-    assert format_events(events) == ["A replaced", "B lapsed"]
+    assert format_events(events) == ["A replaced", "B unfilled canceled"]
 
 
 @pytest.mark.parametrize("event", ["order_replace_rejected", "rejected"])
@@ -181,7 +181,7 @@ def test_rejected_replacement_is_refused_once(event):
     successor = build_report("rejected", order_id="B", replaces="broker-A")
     about = build_report() if event == "order_replace_rejected" else successor
     assert format_events(tracker.apply_update(update_tracker(event, about, reason="too late"))) == [
-        "A refused"
+        "A cancel rejected"
     ]
     assert tracker.apply_update(update_tracker("order_replace_rejected", build_report())) == []
     assert tracker.apply_report(build_report("rejected", order_id="C", replaces="unknown")) == []

@@ -9,7 +9,7 @@ import pytest
 from app.brokers.errors import BrokerOutcomeUnknown, BrokerUnavailable, RateLimitExceeded, SessionNeeded
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
-from app.brokers.rules.values import Refused, Rejected, Replaced
+from app.brokers.rules.values import CancelRejected, Rejected, Replaced
 from app.brokers.zerodha.broker import ZerodhaBroker
 from app.brokers.zerodha.client import BURST, BURST_SECONDS, KiteCredentials
 from app.brokers.zerodha.rules.tags import build_tag
@@ -223,14 +223,14 @@ def test_cancel_of_an_order_that_ended_is_refused(kite, broker):
     broker.submit(build_limit_order("A", "101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     (event,) = broker.cancel("A", NOW)
-    assert isinstance(event, Refused)
+    assert isinstance(event, CancelRejected)
 
 
 def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kite, broker):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.exchange.close_day()
-    wait_for_events(broker, "A accepted", "A lapsed")
+    wait_for_events(broker, "A accepted", "A unfilled canceled")
     assert "end of the day" in broker.list_events()[1].event.reason
 
 
@@ -255,8 +255,8 @@ def test_replacement_of_an_order_that_filled_meanwhile_is_refused(kite, broker):
     wait_for_events(broker, "A accepted")
     kite.faults.orders.crossing = "10"
     (event,) = broker.replace("A", build_limit_order("B", "94"), NOW)
-    assert isinstance(event, Refused)
-    wait_for_events(broker, "A accepted", "A 10 @ 95", "A refused")
+    assert isinstance(event, CancelRejected)
+    wait_for_events(broker, "A accepted", "A 10 @ 95", "A cancel rejected")
     assert len(kite.exchange.orders) == 1
 
 
@@ -276,7 +276,7 @@ def test_replacement_that_could_not_be_sent_leaves_a_cancelled_order(kite, broke
     wait_for_events(broker, "A accepted")
     kite.faults.add("status", method="POST", status=401)
     broker.replace("A", build_limit_order("B", "94"), NOW)
-    wait_for_events(broker, "A accepted", "A canceled", "A refused")
+    wait_for_events(broker, "A accepted", "A canceled", "A cancel rejected")
     assert broker.find("B") is None
 
 

@@ -15,13 +15,13 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
-    choose_linked_orders,
+    choose_orders_sent_together,
     choose_request,
     compute_retry_delay,
+    is_emulated_limit_order,
     is_new_order,
-    is_sent_for_a_day,
+    is_sent_as_day_order,
     is_too_late,
-    is_watched,
     list_proven_events,
     may_replace_exits,
     return_to_new,
@@ -150,19 +150,19 @@ def test_exit_is_grouped_if_the_broker_links_orders_and_is_a_day_order_without_g
     order, share = build_exit_order(broker), Instrument("AAPL")
     built = build_broker_order(order, share)
     assert (built.group, built.time_in_force) == (group, time_in_force)
-    assert not is_watched(order, share)
+    assert not is_emulated_limit_order(order, share)
 
 
 @pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("alpaca", False), ("zerodha", True)])
 def test_exit_is_sent_for_a_day_if_the_broker_has_no_gtc(broker, expected):
-    assert is_sent_for_a_day(build_exit_order(broker), Instrument("AAPL")) is expected
+    assert is_sent_as_day_order(build_exit_order(broker), Instrument("AAPL")) is expected
 
 
 @pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("zerodha", True), ("paper", False)])
-def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, expected):
+def test_pair_is_emulated_where_the_broker_links_no_orders(broker, expected):
     target = build_exit_order(broker, type="LIMIT", limit_price="120")
-    assert is_watched(target, Instrument("AAPL")) is expected
-    assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
+    assert is_emulated_limit_order(target, Instrument("AAPL")) is expected
+    assert not is_emulated_limit_order(target._replace(role=Role.ENTRY), Instrument("AAPL"))
 
 
 def test_only_exits_of_a_position_replace_other_exits():
@@ -203,7 +203,7 @@ def build_group(broker, **terms):
 )
 def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms, expected):
     entry, *exits = build_group(broker, **terms)
-    linked = choose_linked_orders(entry, exits, Instrument("AAPL"))
+    linked = choose_orders_sent_together(entry, exits, Instrument("AAPL"))
     assert [order.id for order in linked] == expected
     built = build_broker_order(entry, Instrument("AAPL"), linked)
     assert [order.id for order in built.linked] == expected
@@ -212,7 +212,7 @@ def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms,
 def test_no_exit_is_sent_with_its_entry_if_one_cannot_be_linked():
     entry, target, stop = build_group("alpaca")
     gtd_stop = stop._replace(time_in_force=TimeInForce.GTD, expires_at=AT)
-    assert choose_linked_orders(entry, [target, gtd_stop], Instrument("AAPL")) == []
+    assert choose_orders_sent_together(entry, [target, gtd_stop], Instrument("AAPL")) == []
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, exp
     _, first, second = build_group(broker)
     pair_orders = [first._replace(status=target), second._replace(status=stop)]
     assert [
-        order.id for order in choose_linked_orders(pair_orders[0], pair_orders, Instrument("AAPL"))
+        order.id for order in choose_orders_sent_together(pair_orders[0], pair_orders, Instrument("AAPL"))
     ] == expected
-    assert choose_linked_orders(pair_orders[1], pair_orders, Instrument("AAPL")) == []
+    assert choose_orders_sent_together(pair_orders[1], pair_orders, Instrument("AAPL")) == []
     accepted = pair_orders[0]._replace(accepted_at=AT)
-    assert choose_linked_orders(accepted, pair_orders, Instrument("AAPL")) == []
+    assert choose_orders_sent_together(accepted, pair_orders, Instrument("AAPL")) == []
 
 
 def test_waiting_exit_has_no_events():

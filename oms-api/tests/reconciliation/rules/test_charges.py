@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.rules.values import Charged
-from app.orders.rules.execution_verification import BUST, get_bust_id, get_charge_key
+from app.orders.rules.execution_ids import BUST, get_bust_id, get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.reconciliation.rules.charges import select_unbooked_charges
 from app.timestamps import format_timestamp

@@ -31,11 +31,11 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
+    CancelRejected,
     Charged,
-    Lapsed,
-    Refused,
     Rejected,
     Replaced,
+    UnfilledCanceled,
 )
 from app.money import ZERO
 
@@ -163,7 +163,7 @@ class IbkrOrderTracker:
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
             return []
-        end = Lapsed(order_id, _UNKNOWN_NOW, at)
+        end = UnfilledCanceled(order_id, _UNKNOWN_NOW, at)
         self._close(tracked, end)
         return [end]
 
@@ -288,7 +288,9 @@ class IbkrOrderTracker:
         tracked.is_cancel_requested = False
         return [held_end.event, *self._refuse(tracked, _ENDED, at)]
 
-    def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
+    def _close(
+        self, tracked: IbkrTrackedOrder, end: Canceled | UnfilledCanceled | Rejected | None = None
+    ) -> None:
         tracked.close(end)
         self._orders_with_held_end.pop(tracked.ids[0], None)
 
@@ -307,4 +309,4 @@ class IbkrOrderTracker:
         is_pending = tracked.is_cancel_requested or tracked.pending is not None
         tracked.is_cancel_requested, tracked.pending = False, None
         tracked.reason = reason
-        return [Refused(tracked.order_id, reason, at)] if is_pending else []
+        return [CancelRejected(tracked.order_id, reason, at)] if is_pending else []

@@ -14,9 +14,9 @@ from app.brokers.rules.values import (
     Charged,
     Executed,
     Expired,
-    Lapsed,
     Rejected,
     Replaced,
+    UnfilledCanceled,
 )
 from app.money import ZERO, multiply
 
@@ -42,7 +42,7 @@ class HeldEnd(NamedTuple):
     `readings` counts how often they were read.
     """
 
-    event: Canceled | Expired | Lapsed
+    event: Canceled | Expired | UnfilledCanceled
     is_filled_known: bool
     readings: int = 0
 
@@ -115,24 +115,24 @@ class IbkrTrackedOrder:
         self.held_end = HeldEnd(event, is_known, 0 if previous is None else previous.readings)
         self.is_cancel_confirmed = True
 
-    def close(self, end: Canceled | Lapsed | Rejected | None) -> None:
+    def close(self, end: Canceled | UnfilledCanceled | Rejected | None) -> None:
         """Note the end of the order, None if it has filled."""
         self.is_closed, self.is_waiting, self.held_end = True, False, None
-        self.end = Canceled(end.order_id, end.at) if isinstance(end, Lapsed) else end
+        self.end = Canceled(end.order_id, end.at) if isinstance(end, UnfilledCanceled) else end
 
-    def build_rejection(self, reason: str, at: datetime) -> Lapsed | Rejected:
+    def build_rejection(self, reason: str, at: datetime) -> UnfilledCanceled | Rejected:
         """Return the end of an order that TWS did not take. A pair that has filled needs it no more."""
         if is_group_filled(reason):
-            return Lapsed(self.order_id, PAIR_FILLED, at)
+            return UnfilledCanceled(self.order_id, PAIR_FILLED, at)
         return Rejected(self.order_id, reason, at)
 
-    def _build_end(self, at: datetime) -> Canceled | Expired | Lapsed:
+    def _build_end(self, at: datetime) -> Canceled | Expired | UnfilledCanceled:
         if self.is_cancel_requested:
             return Canceled(self.order_id, at)
         expires_at = None if self.report is None else self.report.expires_at
         if expires_at is not None and at >= expires_at:
             return Expired(self.order_id, at)
-        return Lapsed(self.order_id, self.reason or ENDED_BY_BROKER, at)
+        return UnfilledCanceled(self.order_id, self.reason or ENDED_BY_BROKER, at)
 
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return all executions, or the executions that were reported for one of the ids."""

@@ -20,16 +20,16 @@ from app.orders.service.batch_state.order_records import (
     find_repeated_request,
     list_history,
 )
-from app.orders.service.broker.linked_exits import is_watched_order, sort_pairs
+from app.orders.service.broker.order_pairs import must_wait_for_swap, sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_change_denial
 from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     complete_order,
     deny_order,
     finalize_order,
 )
-from app.orders.service.contingent_orders.protection import find_change_denial
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_order, store_order
 from app.orders.service.risk_checks.approvals import (
@@ -53,7 +53,7 @@ from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, format_timestamp
 
-_DECISIONS = {
+_DECISION_BY_STATUS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
     Status.CANCELED: "canceled", Status.REPLACED: "replaced",
 }  # fmt: skip
@@ -171,10 +171,10 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED.
 
-    An order of a pair that the service links itself (`is_watched_order`) is HELD while its sibling rests at
+    An order of a pair that the service links itself (`must_wait_for_swap`) is HELD while its sibling rests at
     the broker.
     """
-    if order.leaves_quantity and is_watched_order(context, order):
+    if order.leaves_quantity and must_wait_for_swap(context, order):
         context.order_store.change_status(order, Status.HELD, at, actor, **details)
         return
     if order.leaves_quantity:
@@ -240,7 +240,7 @@ def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | N
     """Return how, by whom and when the wait of an order ended, None if it never did."""
     for event in list_history(context, order):
         if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
-            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            decision = _DECISION_BY_STATUS.get(Status(event.to_status), "decided")
             if decision == "denied" and event.actor != "risk":
                 decision = "rejected"
             return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}
@@ -251,14 +251,18 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     """Return the code of the limit that denied the order. Raises NotOverridable."""
     code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
     if denied.status is not Status.DENIED or code is None:
-        raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
+        raise NotOverridable(
+            f"Order {denied.id} is {denied.status}; only a denial can be overridden, so read the order again."
+        )
     if code not in rules.OVERRIDABLE:
         limit_names = ", ".join(sorted(rules.OVERRIDABLE))
-        raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
+        raise NotOverridable(
+            f"{code} cannot be overridden; change the order. Limits that can be: {limit_names}."
+        )
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
     if load_override(context, denied):
-        raise NotOverridable(f"Order {denied.id} has an override already.")
+        raise NotOverridable(f"Order {denied.id} has an override already; read the order again.")
     return code
 
 

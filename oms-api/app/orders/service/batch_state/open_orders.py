@@ -15,8 +15,8 @@ NEVER = "9999"  # later than any instant, as text
 class PortfolioOpenOrders:
     """The open orders of a portfolio by id and by symbol.
 
-    `version` is the version of the open orders in the portfolio's row. `row_versions` are the versions of the
-    rows that the orders were read from or written to, if they are known. No order expires before
+    `version` is the version of the open orders in the portfolio's row when they were read. `row_versions` are
+    the versions of the orders' rows, by order id, if they are known. No order expires before
     `earliest_ends_at`, so that a search for expired orders can stop early.
     """
 
@@ -46,7 +46,7 @@ class PortfolioOpenOrders:
             self.by_symbol[order.symbol].pop(order.id)
 
     def remove_missing(self, stored: Mapping[str, object]) -> set[SymbolProductKey]:
-        """Remove the orders that are not among the stored open ones. Return their positions."""
+        """Remove the orders whose ids are not in `stored`. Return their positions."""
         missing = [order for order_id, order in self.orders.items() if order_id not in stored]
         for order in missing:
             del self.orders[order.id]
@@ -55,9 +55,9 @@ class PortfolioOpenOrders:
         return {order.symbol_product_key for order in missing}
 
     def list_outdated(self, stored: Mapping[str, str | None]) -> list[str]:
-        """Return the ids of the stored open orders that differ from these: by id, the versions of their rows.
+        """Return the ids of the open orders whose stored rows may differ from the cached ones.
 
-        A row without a version may differ.
+        `stored` has the versions of the stored rows by order id. A row without a version may differ.
         """
         cached_versions = self.row_versions
         return [
@@ -67,13 +67,13 @@ class PortfolioOpenOrders:
         ]
 
     def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[SymbolProductKey]:
-        """Put orders that were read, with the versions of their rows. Return their positions."""
+        """Put orders that were read. Return their positions. `stored` has their row versions by id."""
         is_sorted = True
         changed = set()
         for order in sorted(orders, key=lambda order: order.id):
             is_sorted = is_sorted and (order.id in self.orders or order.id > next(reversed(self.orders), ""))
             self.put(order)
-            self.note_row_version(order.id, stored[order.id])
+            self.set_row_version(order.id, stored[order.id])
             changed.add(order.symbol_product_key)
         if not is_sorted:
             orders_by_age = dict(sorted(self.orders.items()))
@@ -82,8 +82,8 @@ class PortfolioOpenOrders:
                 self.by_symbol.setdefault(order.symbol, {})[order.id] = None
         return changed
 
-    def note_row_version(self, order_id: str, version: str | None) -> None:
-        """Note the version of an open order's row."""
+    def set_row_version(self, order_id: str, version: str | None) -> None:
+        """Set the version of an open order's row. Ignore None and orders that are not open."""
         if version is not None and order_id in self.orders:
             self.row_versions[order_id] = version
 

@@ -1,4 +1,4 @@
-"""The histories and executions of orders, and the results of commands with those of earlier requests."""
+"""The histories and executions of orders, and the results of commands and of earlier requests."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.queries.executions import list_executions as list_stored_executions
 from app.orders.queries.executions import load_order_ids_by_execution
-from app.orders.queries.orders import list_histories
+from app.orders.queries.orders import load_histories_by_order
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
@@ -23,7 +23,7 @@ def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the histories of orders."""
     missing = _list_unread(context, orders, context.loaded.order_events)
     if missing:
-        context.loaded.order_events.update(list_histories(context.connection, missing))
+        context.loaded.order_events.update(load_histories_by_order(context.connection, missing))
 
 
 def _list_unread(
@@ -144,11 +144,11 @@ def find_repeated_change(context: BatchContext, origin: CommandOrigin, order: Or
 
 
 def _find_visible_order(context: BatchContext, origin: CommandOrigin, name: str) -> Order | None:
-    """Return the oldest order with a key or client order id, that of the same request if there is one."""
+    """Return the order with a key or client order id: of the same request, else the oldest."""
     orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:
         return None
-    visible = [order for order in orders if context.sees(origin, order.portfolio_key)]
+    visible = [order for order in orders if context.can_see(origin, order.portfolio_key)]
     orders_of_request = [order for order in visible if order.request_hash == origin.request_hash]
     return min(
         orders_of_request or visible, key=lambda order: order.id, default=None

@@ -21,7 +21,7 @@ from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, SymbolExposure
 
-MAX_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
+MAX_VALUE_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
 MAX_VALUES = 5_000
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -41,9 +41,9 @@ class RecentValues(Generic[KeyT, ValueT]):
         self._cache: VersionedCache[KeyT, TimedValue[ValueT]] = VersionedCache(MAX_VALUES)
 
     def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
-        """Return the value of the key, which is read if it is not known."""
+        """Return the value of the key. Read it if no recent value of this version is cached."""
         recent = self._cache.get(key, version)
-        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
+        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_VALUE_AGE:
             recent = TimedValue(read(), now)
             self._cache.put(key, version, recent)
         return recent.value
@@ -51,35 +51,35 @@ class RecentValues(Generic[KeyT, ValueT]):
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
 MAX_PRICES = 100_000
-_SESSION = "cache_session"
+_SESSION_KEY = "cache_session"
 
 
-class PositionValuation(NamedTuple):
-    """The book of a position, and its totals."""
+class PositionRisk(NamedTuple):
+    """The exposure of a position with its open orders, and its totals."""
 
     book: SymbolExposure
     totals: ExposureTotals
 
 
 @dataclass(slots=True)
-class PortfolioExposure:
-    """The valuations of a portfolio's positions, and their sum.
+class PortfolioRisk:
+    """The exposures of a portfolio's positions and open orders, and their sum.
 
-    `by_symbol` are the keys of the valued positions. `foreign` are those in another currency than the
-    portfolio's. Between batches, `stale` are the positions that changed after the last valuation, and
-    `prices_version` and `marks_version` are the versions of the prices and of the marks of people at that
-    time.
+    `by_symbol` has the keys of the valued positions. `foreign` has the positions in another currency than the
+    portfolio's. Between batches, `positions_to_revalue` are the positions that changed after the last
+    valuation. `prices_version` and `marks_version` are the versions of the prices and of the mark overrides
+    at the last valuation.
     """
 
     marks_version: str = ""
     prices_version: int = 0
-    valuations: dict[SymbolProductKey, PositionValuation] = field(default_factory=dict)
+    valuations: dict[SymbolProductKey, PositionRisk] = field(default_factory=dict)
     by_symbol: dict[str, set[SymbolProductKey]] = field(default_factory=dict)
     foreign: set[SymbolProductKey] = field(default_factory=set)
-    stale: set[SymbolProductKey] = field(default_factory=set)
+    positions_to_revalue: set[SymbolProductKey] = field(default_factory=set)
     total: ExposureTotals = NO_EXPOSURE
 
-    def put(self, symbol_product_key: SymbolProductKey, valuation: PositionValuation) -> None:
+    def put(self, symbol_product_key: SymbolProductKey, valuation: PositionRisk) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
         previous = self.valuations.pop(symbol_product_key, None)
         before = NO_EXPOSURE if previous is None else previous.totals
@@ -97,7 +97,9 @@ class PortfolioExposure:
 
     def list_symbols(self) -> set[str]:
         """Return the symbols of the portfolio's positions and open orders, and of some earlier ones."""
-        return self.by_symbol.keys() | {symbol_product_key.symbol for symbol_product_key in self.stale}
+        return self.by_symbol.keys() | {
+            symbol_product_key.symbol for symbol_product_key in self.positions_to_revalue
+        }
 
 
 class PriceVersions:
@@ -108,7 +110,7 @@ class PriceVersions:
         self.version = 0  # of the newest change
 
     def update(self, key: tuple[int, str], quote: Quote | None, instrument: Instrument) -> None:
-        """Note the current quote and instrument. Unchanged ones are the same objects as before."""
+        """Set the current quote and instrument. They are unchanged if they are the same objects as before."""
         entry = self._entries.get(key)
         if entry is not None and entry[0] is quote and entry[1] is instrument:
             return
@@ -117,8 +119,8 @@ class PriceVersions:
         self.version += 1
         self._entries[key] = quote, instrument, self.version
 
-    def list_repriced(self, tenant_id: int, exposure: PortfolioExposure) -> set[SymbolProductKey]:
-        """Return the positions that were valued with another quote or instrument than the current ones."""
+    def list_repriced(self, tenant_id: int, exposure: PortfolioRisk) -> set[SymbolProductKey]:
+        """Return the positions whose quote or instrument changed after their valuation."""
         repriced: set[SymbolProductKey] = set()
         if exposure.prices_version < self.version:
             for symbol, symbol_product_keys in exposure.by_symbol.items():
@@ -130,16 +132,17 @@ class PriceVersions:
 
 @dataclass(slots=True)
 class CachedPortfolio:
-    """A portfolio as a committed transaction left it.
+    """A portfolio after a committed transaction.
 
-    `positions` are those after the trade `last_sequence`, whose hash is `last_hash`; -1 if none are cached.
+    `positions` are the positions after the trade with the sequence number `last_sequence` and the hash
+    `last_hash`. The number is -1 if no position is cached.
     """
 
     positions: PositionsByKey = field(default_factory=dict)
     last_sequence: int = -1
     last_hash: str = ""
     open_orders: PortfolioOpenOrders = field(default_factory=PortfolioOpenOrders)
-    exposure: PortfolioExposure | None = None
+    exposure: PortfolioRisk | None = None
 
     def precedes(self, state: PortfolioState) -> bool:
         """Return whether the ledger of the locked portfolio continues the cached one."""
@@ -176,7 +179,7 @@ class PortfolioCache:
         return cached
 
     def put(self, portfolio_key: PortfolioKey, version: str, portfolio: CachedPortfolio) -> None:
-        """Cache a portfolio after the commit that left it so. `version` is that of `get_version`."""
+        """Cache a portfolio after a commit. `version` is the result of `get_version`."""
         self._portfolios.put(portfolio_key, version, portfolio)
 
     def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
@@ -189,5 +192,7 @@ class PortfolioCache:
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
     """Return the version of a cached portfolio: the session of the connection, and the repair version."""
-    session: str = connection.info.get(_SESSION) or connection.info.setdefault(_SESSION, secrets.token_hex(8))
+    session: str = connection.info.get(_SESSION_KEY) or connection.info.setdefault(
+        _SESSION_KEY, secrets.token_hex(8)
+    )
     return f"{session} {get_repair_version(state.open_orders_version)}"

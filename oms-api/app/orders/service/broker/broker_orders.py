@@ -21,7 +21,11 @@ from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import serialize_order_row
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
-from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
+from app.orders.service.broker.order_pairs import (
+    is_sent_with_take_profit,
+    list_orders_sent_together,
+    mark_sent_with_entry,
+)
 from app.orders.service.broker_request_notifier import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -104,10 +108,10 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
     one request sends, and orders that share a quantity, are read from the database.
     """
-    if is_sent_with_pair(context, order):
+    if is_sent_with_take_profit(context, order):
         return
     name = context.get_portfolio(order).broker_connection or ""
-    linked_orders = list_linked(context, order)
+    linked_orders = list_orders_sent_together(context, order)
     mark_sent_with_entry(context, linked_orders if order.role is Role.ENTRY else [], at, order.placed_by)
     is_stored = bool(linked_orders) or order.role in OCO_ROLES  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
@@ -115,7 +119,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
         return
     instrument = context.find_instrument(order.tenant_id, order.symbol)
     context.committed_orders.append(CommittedOrder(name, order, instrument))
-    context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
+    context.extra_writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
 
 
 def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
@@ -166,5 +170,5 @@ def _store_request(
     columns = None if successor is None else orjson.dumps(serialize_order_row(successor)).decode()
     successor_id = None if successor is None else successor.id
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
-    context.writes.append(build_request_insert([row]))
-    context.has_requests = True
+    context.extra_writes.append(build_request_insert([row]))
+    context.has_broker_requests = True

@@ -11,12 +11,12 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry
 from app.money import ZERO, multiply
-from app.orders.rules.execution_verification import get_charge_key
+from app.orders.rules.execution_ids import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_executions
-from app.orders.service.broker_reports.busts import find_execution
+from app.orders.service.execution_changes.busts import find_execution
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp
 

@@ -8,15 +8,15 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
+    CancelRejected,
     Charged,
     Executed,
     Expired,
-    Lapsed,
-    Refused,
     Rejected,
     Replaced,
     TrailMoved,
     Triggered,
+    UnfilledCanceled,
 )
 from app.costs.errors import RateUnknown
 from app.errors import Conflict, NotFound
@@ -33,17 +33,18 @@ from app.orders.service.batch_state.order_records import (
     find_executed_order,
     find_order_of_execution,
 )
-from app.orders.service.broker.linked_exits import release_at_broker
+from app.orders.service.broker.order_pairs import mark_accepted_at_broker
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
-from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution
-from app.orders.service.contingent_orders.broker_exits import continue_pair
-from app.orders.service.contingent_orders.exit_quantities import trim_accepted
+from app.orders.service.contingent_orders.broker_exits import apply_end_at_broker
+from app.orders.service.contingent_orders.exit_quantities import trim_accepted_exit
 from app.orders.service.contingent_orders.groups import finalize_order
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
-from app.orders.service.execution.filling import record_fill
+from app.orders.service.execution.executions import record_execution
 from app.orders.service.execution.matching import match_released_orders
+from app.orders.service.execution_changes.adoption_reversal import reverse_adoption
+from app.orders.service.execution_changes.busts import bust_execution
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
@@ -51,7 +52,7 @@ from app.timestamps import Timestamp
 _ENDS: dict[type[BrokerEvent], Status] = {
     Canceled: Status.CANCELED,
     Expired: Status.EXPIRED,
-    Lapsed: Status.CANCELED,
+    UnfilledCanceled: Status.CANCELED,
     Rejected: Status.REJECTED,
     Replaced: Status.REPLACED,
 }
@@ -95,7 +96,7 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
             return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
         case Triggered():
             return order.is_triggered
-        case Refused():
+        case CancelRejected():
             return is_remote(order) and order.status in FINAL_STATUSES  # its end was reported first
         case _:
             return order.status is _ENDS.get(type(event))
@@ -116,11 +117,11 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
             _finalize(context, order, Status.CANCELED, at)
         case Expired():
             _finalize(context, order, Status.EXPIRED, at)
-        case Lapsed():
+        case UnfilledCanceled():
             _finalize(context, order, Status.CANCELED, at, broker_reason=event.reason)
         case Rejected():
             _finalize(context, order, Status.REJECTED, at, broker_reason=event.reason)
-        case Refused():
+        case CancelRejected():
             _resume_order(context, order, event.reason, at)
         case Replaced():
             confirm_replacement(context, order, event, at)
@@ -133,8 +134,8 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
 
 def _record_execution(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.status is Status.HELD:  # the broker works it, and has not reported its acceptance yet
-        order = release_at_broker(context, order, at, order.broker)
-    record_fill(context, order, event, at)
+        order = mark_accepted_at_broker(context, order, at, order.broker)
+    record_execution(context, order, event, at)
     reverse_adoption(context, order, event.at, at, event.execution_id)
     count_execution_for_latch(context, order, at)
 
@@ -143,14 +144,14 @@ def _finalize(context: BatchContext, order: Order, to: Status, at: Timestamp, **
     if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
     ended_order = finalize_order(context, order, to, at, order.broker, **fields)
-    continue_pair(context, ended_order, at)
+    apply_end_at_broker(context, ended_order, at)
 
 
 def _accept_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in PENDING_STATUSES:  # it was requested before the acceptance arrived
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
-        trim_accepted(context, release_at_broker(context, order, at, order.broker), at)
+        trim_accepted_exit(context, mark_accepted_at_broker(context, order, at, order.broker), at)
     else:
         context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 

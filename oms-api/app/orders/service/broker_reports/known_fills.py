@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.brokers.rules.fill_matching import select_missing_fills
 from app.brokers.rules.values import BrokerEvent, Executed
 from app.orders.queries.executions import list_executions_of_orders
-from app.orders.rules.execution_verification import list_unbusted
+from app.orders.rules.execution_ids import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 
 EventT = TypeVar("EventT", bound=BrokerEvent)

@@ -19,7 +19,7 @@ from app.orders.service.contingent_orders.groups import (
     cancel_open_orders,
     cancel_order,
 )
-from app.orders.service.contingent_orders.halts import find_opening_orders
+from app.orders.service.contingent_orders.halts import list_opening_orders
 from app.orders.service.risk_checks.risk_evaluation import count_order_message
 from app.timestamps import format_timestamp
 
@@ -49,7 +49,7 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     portfolio_key = context.get_portfolio_key(command)
     filter_ = CancellationFilter(command.symbol, command.side, command.strategy)
     orders = (
-        find_opening_orders(context, portfolio_key)
+        list_opening_orders(context, portfolio_key)
         if command.keeps_exits
         else context.order_store.list_open_orders(portfolio_key)
     )
@@ -82,6 +82,6 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
         ]
         at, actor = format_timestamp(origin.at), get_actor(origin)
         ids = sorted(cancel_open_orders(context, matching_orders, at, actor, reason=cancellation.reason))
-        context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+        context.extra_writes.append(build_part_update(cancellation.id, portfolio_key, ids))
         context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
     return build_result(context, origin.tenant_id, ids)

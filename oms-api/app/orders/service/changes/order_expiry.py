@@ -34,7 +34,7 @@ def expire_orders(
 def expire_order(context: BatchContext, origin: CommandOrigin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
-    if order is not None and context.sees(origin, order.portfolio_key):
+    if order is not None and context.can_see(origin, order.portfolio_key):
         expire_if_due(context, order, format_timestamp(origin.at))
 
 

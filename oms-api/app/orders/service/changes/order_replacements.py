@@ -31,15 +31,15 @@ from app.orders.service.batch_state.order_records import (
     find_repeated_request,
 )
 from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
-from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.broker.order_pairs import find_open_entry
 from app.orders.service.changes.order_expiry import expire_if_due
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ReplaceOrder, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_change_denial, is_exit_change
 from app.orders.service.contingent_orders.groups import (
     complete_order,
     deny_order,
 )
-from app.orders.service.contingent_orders.protection import find_change_denial, is_exit_change
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.risk_checks.approvals import find_required_request

@@ -14,8 +14,8 @@ from app.orders.service.batch_state.order_records import build_result, find_repe
 from app.orders.service.broker.broker_orders import find_broker_denial
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import SetExits, get_actor
+from app.orders.service.contingent_orders.exit_denials import find_exit_denial
 from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
-from app.orders.service.contingent_orders.protection import find_exit_denial
 from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.risk_checks.risk_evaluation import count_order_message
 from app.timestamps import format_timestamp
@@ -103,13 +103,13 @@ def _build_exits(
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)
     entry = build_order_from_ticket("", placement, entry_ticket, abs(position_quantity))
-    legs = build_exit_tickets(entry, entry_ticket)
-    ids = [context.services.order_ids.generate(origin.tenant_id, origin.at) for _ in legs]
+    exit_tickets = build_exit_tickets(entry, entry_ticket)
+    ids = [context.services.order_ids.generate(origin.tenant_id, origin.at) for _ in exit_tickets]
     new_exits = [
         build_order_from_ticket(
             order_id, placement, ticket, abs(position_quantity), OrderLinks(None, ids[0], GroupKind.OCO, role)
         )
-        for order_id, (role, ticket) in zip(ids, legs, strict=True)
+        for order_id, (role, ticket) in zip(ids, exit_tickets, strict=True)
     ]
     new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]
     if not new_exits:

@@ -22,9 +22,9 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     portfolio_key = context.get_portfolio_key(command)
     order = build_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)
-    legs = build_exit_tickets(order, ticket)
+    exit_tickets = build_exit_tickets(order, ticket)
     risk = build_risk_input(context, order, confirm_repeat=ticket.confirm_repeat)
-    denial = find_placement_denial(context, order, legs, confirm_repeat=ticket.confirm_repeat)
+    denial = find_placement_denial(context, order, exit_tickets, confirm_repeat=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.get_portfolio(order).name,

@@ -18,7 +18,7 @@ from app.orders.rules.contingency import (
 )
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
-from app.orders.service.broker.linked_exits import RESIZED, is_held_at_broker, was_sent_with_entry
+from app.orders.service.broker.order_pairs import RESIZED, is_held_at_broker, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import (
     GROUPS,
     cancel_open_orders,
@@ -42,19 +42,19 @@ def trim_to_position(context: BatchContext, stale_order: Order, at: Timestamp) -
     )
 
 
-def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Reduce an exit that its broker works to the part with which its entry ended.
+def trim_accepted_exit(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Reduce an exit that its broker works to the quantity that its ended entry filled.
 
-    Other entries may have opened the rest of the position: it has the exits of those entries.
+    Other entries may have opened the remaining position. The exits of these entries protect it.
     """
     entry = context.order_store.find_parent(order)
     if entry is not None and entry.status in FINAL_STATUSES and entry.filled_quantity:
-        part = compute_exit_quantity(entry, context.order_store.list_children(entry))
-        _trim_order(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
+        quantity = compute_exit_quantity(entry, context.order_store.list_children(entry))
+        _trim_order(context, order, max(min(quantity, get_closable_quantity(context, order)), ZERO), at)
 
 
-def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
-    """Reduce exits whose acceptance by the broker was reported before the end of their entry."""
+def trim_accepted_exits_of_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
+    """Reduce the exits of an ended entry whose acceptance was reported before the end of the entry."""
     for stale_order in context.order_store.list_children(entry):
         order = context.order_store.get_current(stale_order)
         if (
@@ -62,7 +62,7 @@ def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
             and order.accepted_at is not None
             and was_sent_with_entry(context, order)
         ):
-            trim_accepted(context, order, at)
+            trim_accepted_exit(context, order, at)
 
 
 def _trim_order(context: BatchContext, order: Order, closable_quantity: Decimal, at: Timestamp) -> Order:
@@ -205,7 +205,7 @@ def _cancel_with_entry(context: BatchContext, order: Order, at: Timestamp, cause
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     """Cancel an exit that is held though its entry has filled: it could be released later.
 
-    A kill switch may keep it held, or its sibling rests at the broker.
+    A kill switch may keep it held, or its sibling works at the broker.
     """
     entry = context.order_store.find_parent(order)
     if order.role in EXIT_ROLES and (entry is None or entry.filled_quantity):

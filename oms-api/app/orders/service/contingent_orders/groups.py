@@ -8,11 +8,11 @@ from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity, list_siblings
 from app.orders.rules.event_payloads import build_denial_payload
-from app.orders.rules.protection import round_to_tick
+from app.orders.rules.exit_prices import round_to_tick
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import request_cancel, request_submission
-from app.orders.service.broker.linked_exits import find_cancel_reason, find_open_entry, is_held_at_broker
+from app.orders.service.broker.order_pairs import find_open_entry, find_resend_reason, is_held_at_broker
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request, load_request
 from app.orders.service.risk_checks.risk_evaluation import find_denial, format_denial
 from app.risk.rules.values import Denial, TradingState
@@ -106,7 +106,7 @@ def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> No
         parts = _list_waiting_parts(context, order)
         cancel_open_orders(context, parts, at, GROUPS, reason=f"{order.id} ended")
     is_ended_pair = order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}
-    if is_ended_pair and (not is_remote(order) or find_cancel_reason(context, order) is None):
+    if is_ended_pair and (not is_remote(order) or find_resend_reason(context, order) is None):
         siblings = _list_open_siblings(context, order)
         cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} ended")
 
@@ -181,7 +181,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
     if entry.group_kind is GroupKind.OTO:
         held_children = [child for child in children if child.status is Status.HELD]
         for child in held_children if entry.status is Status.FILLED else []:
-            context.arrivals.append(release_order(context, child, at))
+            context.released_orders.append(release_order(context, child, at))
         return
     grown = compute_exit_quantity(entry, children)
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
@@ -203,7 +203,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
         return
     closable_quantity = get_closable_quantity(context, order)
     if closable_quantity:
-        context.arrivals.append(
+        context.released_orders.append(
             release_order(context, parts[0], at, quantity=min(parts[0].quantity, closable_quantity))
         )
     else:

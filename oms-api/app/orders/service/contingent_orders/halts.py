@@ -12,11 +12,11 @@ from app.orders.service.internal_commands import CancelHalted
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
-REASON = "Trading is halted"
-_SWITCH = "kill switch"  # the actor of cancellations that the halt's request did not reach in time
+HALT_CANCEL_REASON = "Trading is halted"
+_KILL_SWITCH_ACTOR = "kill switch"  # cancels the orders that the request of the halt did not cancel in time
 
 
-def find_opening_orders(
+def list_opening_orders(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None
 ) -> list[Order]:
     """Return a portfolio's open orders that could open or increase a position, of one symbol or of all."""
@@ -32,21 +32,25 @@ def find_opening_orders(
     return opening
 
 
-def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
-    """Return the open orders that a halt must cancel, of one symbol where it is given."""
+def list_orders_forbidden_by_halt(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None
+) -> list[Order]:
+    """Return the open orders that a halt forbids, of one symbol if it is given."""
     if not context.is_any_halted(portfolio_key):
         return []
-    opening = find_opening_orders(context, portfolio_key, symbol)
-    return [order for order in opening if context.get_trading_state(order).state is TradingState.HALTED]
+    opening_orders = list_opening_orders(context, portfolio_key, symbol)
+    return [
+        order for order in opening_orders if context.get_trading_state(order).state is TradingState.HALTED
+    ]
 
 
-def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:
+def cancel_orders_forbidden_by_halt(context: BatchContext, command: CancelHalted) -> OrderResult:
     """Cancel the orders that a halt forbids in all portfolios of the tenant."""
     for portfolio_key in context.loaded.list_locked_portfolios(command.tenant_id):
-        cancel_halted(context, list_halted(context, portfolio_key), command.at)
+        cancel_for_halt(context, list_orders_forbidden_by_halt(context, portfolio_key), command.at)
     return NO_ORDERS
 
 
-def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
-    """Cancel the orders that a halt forbids before a new quote can fill them."""
-    cancel_open_orders(context, orders, at, _SWITCH, reason=REASON)
+def cancel_for_halt(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
+    """Cancel orders with the reason and the actor of a halt."""
+    cancel_open_orders(context, orders, at, _KILL_SWITCH_ACTOR, reason=HALT_CANCEL_REASON)

@@ -8,20 +8,19 @@ from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import get_pairing, is_remote
-from app.orders.rules.contingency import OCO_ROLES, list_siblings
+from app.orders.rules.contingency import OCO_ROLES, list_siblings, reduce_successor
 from app.orders.rules.order_factory import copy_order
-from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.states import get_resting_status
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
-from app.orders.service.broker.linked_exits import RESIZED, list_cancel_requests, was_sent_with_entry
+from app.orders.service.broker.order_pairs import RESIZED, list_cancel_requests, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
 from app.timestamps import Timestamp
 
-_RESTING = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+_RESTING_STATUSES = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
@@ -105,7 +104,9 @@ def confirm_reductions(
         filled_order,
         context.order_store.list_open_orders_of_symbol(filled_order.portfolio_key, filled_order.symbol),
     ):
-        if sibling.status not in _RESTING or executed_at > datetime.fromisoformat(sibling.accepted_at or at):
+        if sibling.status not in _RESTING_STATUSES or executed_at > datetime.fromisoformat(
+            sibling.accepted_at or at
+        ):
             continue
         if sibling.replaces is None and not was_sent_with_entry(context, sibling):
             cancel_order(context, sibling, at, GROUPS, reason=RESIZED)

@@ -9,7 +9,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import NotAtBroker
-from app.orders.rules.broker_requests import is_remote, is_watched
+from app.orders.rules.broker_requests import is_emulated_limit_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.order_factory import (
     NO_LINKS,
@@ -30,16 +30,16 @@ from app.orders.service.broker.broker_orders import (
     find_broker_hold_reason,
     request_submission,
 )
-from app.orders.service.broker.linked_exits import sort_pairs
+from app.orders.service.broker.order_pairs import sort_pairs
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
-from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
-from app.orders.service.contingent_orders.protection import (
-    build_legs,
+from app.orders.service.contingent_orders.exit_denials import (
+    build_hypothetical_exits,
+    find_bracket_denial,
     find_follower_denial,
-    find_legs_denial,
     find_pair_denial,
 )
+from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
 from app.orders.service.execution.matching import match_new_order
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request
 from app.orders.service.risk_checks.order_estimates import find_quantity_denial, resolve_quantity
@@ -101,7 +101,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = store_order(context, second._replace(**group, parent_id=parent_id, role=role))
-    if _is_group_denied(context, first, second):
+    if _deny_failing_order(context, first, second):
         cancel_unsent(context, [first, second], format_timestamp(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
@@ -129,14 +129,14 @@ def find_placement_denial(
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
-        find_broker_denial(context, order, build_legs(order, legs) if legs else ())
+        find_broker_denial(context, order, build_hypothetical_exits(order, legs) if legs else ())
         or find_quantity_denial(order)
         or find_denial(context, order, confirm_repeat=confirm_repeat)
-        or (find_legs_denial(context, order, legs) if legs else None)
+        or (find_bracket_denial(context, order, legs) if legs else None)
     )
 
 
-def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
+def _deny_failing_order(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     broker_denial = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
     is_pair = first.group_kind is GroupKind.OCO
@@ -243,8 +243,7 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 def send_pair(context: BatchContext, *orders: Order) -> None:
     """Send orders that share one quantity. Skip orders that a fill of an earlier one has canceled.
 
-    An order of a pair that the service links itself (`is_watched`) is HELD while its sibling rests at the
-    broker.
+    The limit order of an emulated pair is HELD while the stop works at the broker.
     """
     for order in sort_pairs(context, orders):
         current_order = context.order_store.get(order.tenant_id, order.id)
@@ -252,7 +251,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
         if (
             current_order.status is Status.INITIALIZED
             and len(orders) > 1
-            and is_watched(current_order, instrument)
+            and is_emulated_limit_order(current_order, instrument)
         ):
             context.order_store.change_status(
                 current_order, Status.HELD, current_order.created_at, current_order.placed_by
@@ -277,7 +276,7 @@ EXTERNAL = "external"  # the source of an adopted order
 def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     """Store the order as accepted by its broker. An order that is adopted already does not change.
 
-    It keeps the broker's id, so that the broker's events and its fills are those of the order. No risk check
+    It keeps the broker's id, so that the broker's events and fills find the order. No risk check
     runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
     """
     origin, ticket = command.origin, command.ticket

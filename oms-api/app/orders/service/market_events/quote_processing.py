@@ -15,14 +15,14 @@ from app.orders.rules.contingency import EXIT_ROLES, compute_exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_state.portfolio_loading import load_portfolios
-from app.orders.service.broker.linked_exits import is_held_at_broker, sort_pairs, waits_for_quote
+from app.orders.service.broker.order_pairs import is_held_at_broker, sort_pairs, waits_for_swap
 from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
-from app.orders.service.contingent_orders.broker_exits import watch_pair
+from app.orders.service.contingent_orders.broker_exits import swap_pair_orders
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
+from app.orders.service.contingent_orders.exits_sent_together import cancel_entry_at_stop
 from app.orders.service.contingent_orders.groups import get_closable_quantity, release_order
-from app.orders.service.contingent_orders.halts import cancel_halted, list_halted
-from app.orders.service.contingent_orders.linked_pairs import watch_part
+from app.orders.service.contingent_orders.halts import cancel_for_halt, list_orders_forbidden_by_halt
 from app.orders.service.execution.matching import can_match, match_open_orders
 from app.orders.service.internal_commands import MatchQuote
 from app.timestamps import Timestamp, format_timestamp
@@ -93,10 +93,12 @@ def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: li
         return
     context.apply_quote(command.tenant_id, quote)
     for portfolio_key in portfolio_keys:
-        halted = list_halted(context, portfolio_key, quote.symbol)
+        forbidden_orders = list_orders_forbidden_by_halt(context, portfolio_key, quote.symbol)
         if command.is_new:
-            cancel_halted(context, halted, command.at)
-        halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
+            cancel_for_halt(context, forbidden_orders, command.at)
+        forbidden_ids = {
+            order.id for order in forbidden_orders
+        }  # these must not fill: the kill switch cancels them
         _release_held_orders(context, portfolio_key, quote, command.at)
         open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
         closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
@@ -108,7 +110,7 @@ def process_quote(context: BatchContext, command: MatchQuote, portfolio_keys: li
                 if order.role is not Role.CLOSING
             ]
         matching_orders = [
-            order for order in open_orders if can_match(order, quote) and order.id not in halted_ids
+            order for order in open_orders if can_match(order, quote) and order.id not in forbidden_ids
         ]
         match_open_orders(context, matching_orders, quote, command.at)
 
@@ -127,11 +129,11 @@ def _release_held_orders(
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
     for stale_order in sort_pairs(context, open_orders):
         order = context.order_store.get_current(stale_order)
-        watch_pair(context, order, at)
-        if order.status is Status.HELD and not waits_for_quote(context, order):
+        swap_pair_orders(context, order, at)
+        if order.status is Status.HELD and not waits_for_swap(context, order):
             quantity = _find_due_quantity(context, order)
             if quantity and is_held_at_broker(context, order):
-                watch_part(context, order, at)
+                cancel_entry_at_stop(context, order, at)
             elif quantity:
                 release_order(context, order, at, quantity=quantity)
 

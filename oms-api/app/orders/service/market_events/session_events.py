@@ -8,7 +8,7 @@ from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_of
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import find_broker_hold_reason
-from app.orders.service.broker.linked_exits import sort_pairs, waits_for_quote
+from app.orders.service.broker.order_pairs import sort_pairs, waits_for_swap
 from app.orders.service.changes.order_expiry import expire_orders
 from app.orders.service.changes.position_closes import close_in_portfolio
 from app.orders.service.command_results import NO_ORDERS, OrderResult
@@ -42,7 +42,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if not waits_for_session(order) or waits_for_quote(context, order):
+    if not waits_for_session(order) or waits_for_swap(context, order):
         return
     if find_order_hold(context, order, at) is not None:
         return

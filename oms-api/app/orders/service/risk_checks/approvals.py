@@ -107,7 +107,7 @@ def build_request(
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
     """Set the order to AWAITING_APPROVAL. Store its approval request and publish the event."""
     context.loaded.approval_requests[order.key] = request
-    context.writes.append(queries.insert_requests([request]))
+    context.extra_writes.append(queries.insert_requests([request]))
     at = request.requested_at
     waiting_order = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"

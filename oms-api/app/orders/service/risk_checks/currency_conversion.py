@@ -64,8 +64,8 @@ def find_valuation_rate(
 def find_booking_rate(context: BatchContext, order: Order, currency: str, position: Position) -> Decimal:
     """Return the rate to record a fill.
 
-    It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
-    recorded even without a current rate. Raises NoRate if there never was one.
+    It is the current rate, else the rate of the position's cost, else the rate of the last trade. A fill must
+    be recorded even without a current rate. Raises NoRate if there never was one.
     """
     rate = find_current_rate(context, order.portfolio_key, currency) or get_cost_rate(position)
     rate = rate or load_last_rate(context, order)

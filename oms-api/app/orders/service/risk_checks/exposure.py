@@ -12,7 +12,7 @@ from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.loaded_state import compute_optional_mark
-from app.orders.service.batch_state.portfolio_cache import PortfolioExposure, PositionValuation
+from app.orders.service.batch_state.portfolio_cache import PortfolioRisk, PositionRisk
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
     find_trading_currency,
@@ -22,19 +22,19 @@ from app.risk.rules.exposure import NO_PRICES, build_symbol_exposure, compute_to
 from app.risk.rules.values import CandidateOrder, Prices, SymbolExposure, WorkingOrder
 
 
-def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioExposure:
+def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioRisk:
     """Return the portfolio's exposure after revaluing the positions that changed."""
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[portfolio_key] = PortfolioExposure()
+        exposure = context.exposures[portfolio_key] = PortfolioRisk()
         positions = context.ledger.get_positions(portfolio_key)
         keys_to_revalue = {key.symbol_product_key for key, position in positions.items() if position.quantity}
         keys_to_revalue |= {
             order.symbol_product_key for order in context.order_store.list_open_orders(portfolio_key)
         }
-        context.order_store.dirty.pop(portfolio_key, None)
+        context.order_store.positions_to_revalue.pop(portfolio_key, None)
     else:
-        keys_to_revalue = context.order_store.dirty.pop(portfolio_key, set())
+        keys_to_revalue = context.order_store.positions_to_revalue.pop(portfolio_key, set())
         if exposure.foreign:
             keys_to_revalue |= {
                 key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
@@ -50,7 +50,7 @@ def build_book(
     orders: list[Order],
     candidate: CandidateOrder | None = None,
 ) -> SymbolExposure:
-    """Return the book of a position of a locked portfolio with those of its open orders that count."""
+    """Return the exposure of a position of a locked portfolio, with its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
     position = context.ledger.get_position(position_key)
     mark = find_mark(context, position_key, position)
@@ -66,7 +66,7 @@ def build_book(
 def _has_new_rate(
     context: BatchContext,
     portfolio_key: PortfolioKey,
-    exposure: PortfolioExposure,
+    exposure: PortfolioRisk,
     symbol_product_key: SymbolProductKey,
 ) -> bool:
     position = context.ledger.get_position(PositionKey(*portfolio_key, *symbol_product_key))
@@ -77,7 +77,7 @@ def _has_new_rate(
 def _update_valuation(
     context: BatchContext,
     portfolio_key: PortfolioKey,
-    exposure: PortfolioExposure,
+    exposure: PortfolioRisk,
     symbol_product_key: SymbolProductKey,
 ) -> None:
     symbol, product = symbol_product_key
@@ -86,7 +86,7 @@ def _update_valuation(
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
-    exposure.put(symbol_product_key, PositionValuation(book, compute_totals(book)))
+    exposure.put(symbol_product_key, PositionRisk(book, compute_totals(book)))
 
 
 def list_working_orders(
@@ -148,7 +148,7 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
         if key in context.exposures:
             position_keys = [
                 PositionKey(*key, *symbol_product_key)
-                for symbol_product_key in context.order_store.dirty.get(key, ())
+                for symbol_product_key in context.order_store.positions_to_revalue.get(key, ())
             ]
             positions = {
                 position_key: context.ledger.get_position(position_key) for position_key in position_keys
@@ -158,7 +158,7 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
 
 
 def load_marks_of_symbols(context: BatchContext, instruments: Iterable[InstrumentKey]) -> None:
-    """Load the last trade's price of the positions in those of the instruments whose quotes give no mark."""
+    """Load the last trade's price of the positions in instruments whose quotes give no mark."""
     unquoted = [key for key in instruments if compute_optional_mark(context.find_quote(*key)) is None]
     position_keys = [
         PositionKey(*portfolio_key, *symbol_product_key)

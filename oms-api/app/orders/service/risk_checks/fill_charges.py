@@ -10,7 +10,7 @@ from app.costs.rules.markets import MARKETS, get_trading_day
 from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
-from app.orders.rules.execution_verification import list_unbusted
+from app.orders.rules.execution_ids import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
@@ -39,7 +39,7 @@ def build_charged_trade(
 ) -> ChargedTrade:
     """Return the inputs of the charges of an execution.
 
-    `currency` and `rate` are those of the fill, None for the portfolio's own currency.
+    `currency` and `rate` belong to the fill, None for the portfolio's own currency.
     """
     return ChargedTrade(
         schedule=order.cost_schedule,
@@ -106,7 +106,7 @@ def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) 
 
 
 def _list_earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
-    """Return the executions that count with the order's next one, those of this batch included."""
+    """Return the executions whose charges depend on each other with the order's next one, new ones too."""
     orders = [charged for charged in list_charged_orders(context, order) if charged.filled_quantity]
     return list_executions(context, orders) if orders else []
 

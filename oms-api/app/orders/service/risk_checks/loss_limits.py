@@ -131,8 +131,8 @@ def _set_switch(
     not_active = {key: value for key, value in states.items() if value is not TradingState.ACTIVE}
     switches = loaded.switches[tenant_id] = Switches(not_active)
     row = PortfolioTradingState(portfolio.id, portfolio.name_key, portfolio.trading_state)
-    context.writes += build_switch_writes(tenant_id, change)
-    context.writes += update_trading_states(tenant_id, [row], switches)
+    context.extra_writes += build_switch_writes(tenant_id, change)
+    context.extra_writes += update_trading_states(tenant_id, [row], switches)
     portfolio.trading_state = switches.get_state(portfolio.name_key).state.value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
 

@@ -21,25 +21,26 @@ from app.orders.service.batch_state.order_records import (
     load_histories,
 )
 from app.orders.service.broker_reports.broker_charges import load_broker_charge
-from app.orders.service.broker_reports.busts import ExecutionChange, load_adoption
-from app.orders.service.commands import CommandOnOrder, DecideApproval, ReplaceOrder
+from app.orders.service.commands import CommandNamingOrder, DecideApproval, ReplaceOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
-from app.orders.service.execution.filling import find_anomaly, find_successor
+from app.orders.service.execution.executions import find_anomaly, find_successor
+from app.orders.service.execution_changes.adoption_reversal import load_adoption
+from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.fill_charges import list_charged_orders
 
 # Built once: to build a union on each call is slow.
 _ExecutionEvent = Executed | Busted | Charged
-_Reversal = Busted | Charged
-_PositionChange = Executed | Busted
-_Filling = ExecutionChange | ReplaceOrder | DecideApproval
+_EventOnStoredExecution = Busted | Charged
+_PositionEvent = Executed | Busted
+_FillingCommand = ExecutionChange | ReplaceOrder | DecideApproval
 
 
 class OrderAction(NamedTuple):
     """A command, and the order that it names."""
 
-    command: CommandOnOrder
+    command: CommandNamingOrder
     order: Order
 
 
@@ -76,7 +77,7 @@ def _load_executions(context: BatchContext, actions: Sequence[OrderAction], matc
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, _ExecutionEvent):
             keys.append(ExecutionKey(order.tenant_id, order.broker, command.event.execution_id))
             orders.append(order)
-        elif isinstance(command, _Filling):
+        elif isinstance(command, _FillingCommand):
             orders.append(order)
     load_executed_orders(context, keys)
     load_executions(context, [charged for order in orders for charged in list_charged_orders(context, order)])
@@ -91,9 +92,9 @@ def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport
         and command.event.currency != context.get_portfolio(order).base_currency
     ):
         find_current_rate(context, order.portfolio_key, command.event.currency)
-    if isinstance(command.event, _PositionChange):
+    if isinstance(command.event, _PositionEvent):
         load_adoption(context, order, command.event.at, command.at)
-    if isinstance(command.event, _Reversal):
+    if isinstance(command.event, _EventOnStoredExecution):
         for row in _list_named_executions(context, [OrderAction(command, order)]):
             load_broker_charge(context, row)
 
@@ -104,7 +105,7 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
     for command, order in actions:
         if isinstance(command, ExecutionChange):
             executed_order, execution_id = order, command.execution_id
-        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, _Reversal):
+        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, _EventOnStoredExecution):
             execution_id = command.event.execution_id
             executed_order = find_order_of_execution(context, order, execution_id)
         else:

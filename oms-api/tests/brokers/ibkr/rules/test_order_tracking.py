@@ -8,7 +8,7 @@ import pytest
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import MAX_READINGS_WITHOUT_FILLS, ReplacementChain
-from app.brokers.rules.values import Canceled, Lapsed
+from app.brokers.rules.values import Canceled, UnfilledCanceled
 from tests.brokers.ibkr.messages import CLIENT_ID, TEN, report_open_order
 from tests.brokers.market import NOON, format_events, parse_order_text
 
@@ -65,7 +65,7 @@ def test_order_that_was_filled_before_its_report_is_closed(tracker):
     assert tracker.find("A").filled == TEN
 
 
-@pytest.mark.parametrize(("requested", "expected"), [(True, "A canceled"), (False, "A lapsed")])
+@pytest.mark.parametrize(("requested", "expected"), [(True, "A canceled"), (False, "A unfilled canceled")])
 def test_end_is_a_cancel_only_on_request(tracker, working_order, requested, expected):
     working_order.is_cancel_requested = requested
     assert format_events(tracker.apply_status(report_status("Cancelled"), NOON)) == [expected]
@@ -82,7 +82,7 @@ def test_message_of_a_cancellation_ends_the_order_with_its_reason(tracker, worki
 def test_message_without_a_status_ends_the_order_after_its_executions_were_read(tracker, working_order):
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
     assert working_order.build_state("A", 1, NOON).is_open
-    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A lapsed"]
+    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A unfilled canceled"]
     assert tracker.orders_with_held_end == tracker.note_reading([working_order], NOON) == []
 
 
@@ -101,7 +101,7 @@ def test_end_does_not_wait_for_executions_that_tws_does_not_list(tracker, workin
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
     for _ in range(MAX_READINGS_WITHOUT_FILLS - 1):
         assert tracker.note_reading(tracker.orders_with_held_end, NOON) == []
-    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A lapsed"]
+    assert format_events(tracker.note_reading(tracker.orders_with_held_end, NOON)) == ["A unfilled canceled"]
     assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95"]
 
 
@@ -109,7 +109,7 @@ def test_end_that_waits_refuses_the_pending_replacement_afterwards(tracker, work
     working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")
     assert tracker.apply_status(report_status("Cancelled", "4"), NOON) == []
     events = tracker.apply_fill(report_fill(quantity="4"), NOON)
-    assert format_events(events) == ["A 4 @ 95", "A lapsed", "A refused"]
+    assert format_events(events) == ["A 4 @ 95", "A unfilled canceled", "A cancel rejected"]
 
 
 def test_order_that_fills_although_its_cancel_was_reported_has_filled(tracker, working_order):
@@ -120,7 +120,7 @@ def test_order_that_fills_although_its_cancel_was_reported_has_filled(tracker, w
 
 def test_end_that_waits_for_fills_is_forgotten_with_its_order(tracker, working_order):
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
-    assert format_events(tracker.lapse_order("A", NOON)) == ["A lapsed"]
+    assert format_events(tracker.lapse_order("A", NOON)) == ["A unfilled canceled"]
     assert tracker.orders_with_held_end == []
 
 
@@ -132,7 +132,7 @@ def test_pending_cancel_confirms_the_request(tracker, working_order):
 
 def test_refused_cancel_leaves_the_order(tracker, working_order):
     working_order.is_cancel_requested = True
-    assert format_events(tracker.apply_message(1, 161, "Too late", NOON)) == ["A refused"]
+    assert format_events(tracker.apply_message(1, 161, "Too late", NOON)) == ["A cancel rejected"]
     assert tracker.apply_message(1, 161, "Too late", NOON) == []
 
 
@@ -143,7 +143,7 @@ def test_inactive_order_is_rejected(tracker):
 
 
 def test_inactive_order_that_was_accepted_has_lapsed(tracker, working_order):
-    assert format_events(tracker.apply_status(report_status("Inactive"), NOON)) == ["A lapsed"]
+    assert format_events(tracker.apply_status(report_status("Inactive"), NOON)) == ["A unfilled canceled"]
 
 
 def test_message_rejects_an_order_that_was_not_accepted(tracker):
@@ -157,7 +157,7 @@ def test_message_rejects_an_order_that_was_not_accepted(tracker):
 def test_order_that_arrives_after_its_pair_has_filled_has_lapsed(tracker):
     tracker.register("A", 1)
     (event,) = tracker.apply_message(1, 201, "Order rejected - reason:OCA group is already filled.", NOON)
-    assert event == Lapsed("A", "The other order of the pair has filled.", NOON)
+    assert event == UnfilledCanceled("A", "The other order of the pair has filled.", NOON)
     assert tracker.apply_order(report_open_order("Inactive"), NOON) == []
     assert tracker.find("A").build_state("A", 1, NOON).end == Canceled("A", NOON)
 
@@ -210,7 +210,7 @@ def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(trac
 
 def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working_order):
     working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")
-    assert format_events(tracker.apply_status(report_status("Filled", "10"), NOON)) == ["A refused"]
+    assert format_events(tracker.apply_status(report_status("Filled", "10"), NOON)) == ["A cancel rejected"]
 
 
 def test_order_of_another_process_has_its_replacements(tracker):
@@ -224,7 +224,7 @@ def test_orders_without_our_reference_are_reported_under_an_id_of_ibkr(tracker):
     assert format_events(events) == ["ib-9 accepted"]
     assert tracker.find("ib-9").venue_id == 0
     canceled = tracker.apply_status(report_status("Cancelled", perm_id=9, client_id=0), NOON)
-    assert format_events(canceled) == ["ib-9 lapsed"]
+    assert format_events(canceled) == ["ib-9 unfilled canceled"]
 
 
 def test_order_without_a_number_is_found_by_its_reference(tracker):
@@ -270,9 +270,9 @@ def test_charges_of_corrected_executions_are_not_listed(tracker, working_order):
 def test_order_that_is_absent_lapses(tracker, working_order):
     assert tracker.list_absent([100]) == []
     assert tracker.list_absent([]) == ["A"]
-    assert format_events(tracker.lapse_order("A", NOON)) == ["A lapsed"]
+    assert format_events(tracker.lapse_order("A", NOON)) == ["A unfilled canceled"]
     assert tracker.lapse_order("A", NOON + timedelta(seconds=1)) == []
-    assert format_events(tracker.lapse_order("never reported", NOON)) == ["never reported lapsed"]
+    assert format_events(tracker.lapse_order("never reported", NOON)) == ["never reported unfilled canceled"]
     assert tracker.list_absent([]) == []
 
 
@@ -316,7 +316,7 @@ def test_exit_whose_entry_ended_after_a_part_is_decided_by_its_next_report(track
 def test_exit_that_ends_with_its_entry_never_worked(tracker, attached_exit):
     tracker.apply_status(report_status("Cancelled"), NOON)
     assert format_events(tracker.apply_status(report_status("Cancelled", perm_id=101, venue_id=2), NOON)) == [
-        "X lapsed"
+        "X unfilled canceled"
     ]
     assert not tracker.has_undecided_exits
 

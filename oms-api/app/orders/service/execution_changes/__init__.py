@@ -1,0 +1,1 @@
+"""Changes of executions after the fact: busts, corrections, and the adoptions that they contradict."""
