@@ -135,7 +135,7 @@ def serialize_estimate(
     body: EstimateIn, order: OrderTerms, charges: Charges, dp_charge: Decimal | None, rates: tuple[Rate, ...],
     market: CostMarket, *, is_covered: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Serialize the estimate as `EstimateOut`."""
+    """Return the estimate as `EstimateOut`."""
     total = format_money(charges.total)
     components = charges.list_components(order.schedule)
     return {

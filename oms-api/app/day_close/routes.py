@@ -45,9 +45,10 @@ async def close_day(
     caller: CloseDayCaller, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     body: DayCloseBody, closer: DayCloserDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
-    """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
+    """Sign off a day that has ended.
 
-    A day can be signed off once.
+    Its figures by portfolio, and the breaks that are open now, are stored permanently. A day can be signed
+    off once.
     """
     return await change_requests.execute(caller, body, closer.close_day, day, body.note)
 
@@ -58,7 +59,7 @@ async def get_day_close(
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     readers: ReadersDep,
 ) -> Response:
-    """Get the figures of a day, and what was open, as they were signed off."""
+    """Get the figures of a day, and its open breaks, as they were signed off."""
 
     def read(connection: Connection) -> dict[str, Any]:
         return serialize_day(*load_signed_day(connection, caller, day))
@@ -82,7 +83,7 @@ async def get_statement(
     """Get the statement of a signed day as HTML, or as CSV.
 
     Choose the format with `Accept`, or with `.html` or `.csv` after the name. Figures are the signed ones.
-    Trades, cash and positions are those of the ledger at the close.
+    Trades, cash and positions are as the ledger had them at the close.
     """
     name = parse_portfolio_name(portfolio)
 

@@ -301,8 +301,8 @@ class CashMovement(Base):
 class CorporateAction(Base):
     """A split, a symbol change or a cash dividend, as an administrator recorded it.
 
-    `rules.corporate_actions.Action` documents the terms. `booked_at` is when all portfolios were booked, null
-    before the ex-date.
+    `rules.corporate_actions.CorporateActionTerms` documents the terms. `booked_at` is when all portfolios
+    were booked, null before the ex-date.
     """
 
     __tablename__ = "corporate_actions"

@@ -16,8 +16,8 @@ class EquitySnapshot(Base):
 
     The kind is "interval", "close" (of the portfolio's P&L day) or "flow" (just after a deposit or a
     withdrawal). `market_value` is signed, `gross_exposure` is not. `realized_pnl` is before charges.
-    `charges`, `realized_pnl` and `flows` are sums since the portfolio was opened, so that those of a period
-    are differences. Closes are never restated. At closes, `currencies` has the positions in other
+    `charges`, `realized_pnl` and `flows` are sums since the portfolio was opened: the sums of a period are
+    differences. Closes are never restated. At closes, `currencies` has the positions in other
     currencies as JSON, `{"USD": ["100.00000000", "8350.00000000", "83.50000000"]}`: the market value there
     and in the portfolio's currency, and the rate or null. It is null without such positions.
     """

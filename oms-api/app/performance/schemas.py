@@ -144,7 +144,7 @@ class PerformanceOut(BaseModel):
 
 
 def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
-    """Serialize the statistics of equity as `PerformanceOut`."""
+    """Return the statistics of equity as in `PerformanceOut`."""
     names = ("time_weighted_return", "cagr", "volatility", "sharpe", "sortino", "calmar")
     return {
         "start": statistics.start,
@@ -159,7 +159,7 @@ def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
 
 
 def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
-    """Serialize the statistics of round trips as `PerformanceOut`."""
+    """Return the statistics of round trips as in `PerformanceOut`."""
     if trip_statistics is None:
         return dict.fromkeys(TripStatistics._fields)
     return {
@@ -173,7 +173,7 @@ def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
 
 
 def serialize_risks(risks: list[TailRisk | None]) -> dict[str, Any]:
-    """Serialize the risks at 95% and 99% as `PerformanceOut`."""
+    """Return the risks at 95% and 99% as in `PerformanceOut`."""
     return {
         f"{name}_{percent}": None if risk is None else _format_amount(getattr(risk, name))
         for percent, risk in zip((95, 99), risks, strict=True)

@@ -20,7 +20,7 @@ from app.ledger.queries.reversals import build_reversed_condition
 from app.ledger.queries.trades import list_period_conditions
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
-    ACTION_ROWS,
+    ACTION_ROW_KINDS,
     SPLIT,
     TRANSFER,
     CorporateActionTerms,
@@ -187,7 +187,7 @@ def list_booked_trades(
         statement = statement.where(Trade.trade_id >= build_first_trade_id(bounds.start))
     trades = []
     for kind, currency, side, gmv, rate, charges, cash_delta in connection.execute(statement):
-        local_cash = ZERO if kind in ACTION_ROWS else -Side(side).sign * gmv
+        local_cash = ZERO if kind in ACTION_ROW_KINDS else -Side(side).sign * gmv
         trades.append(ExplainedTrade(currency, cash_delta + charges, charges, local_cash, rate))
     return trades
 

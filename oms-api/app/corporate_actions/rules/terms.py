@@ -27,7 +27,7 @@ _TERMS = (
 
 
 class ActionDraft(NamedTuple):
-    """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
+    """The requested terms of an action, without its id. The fields are as in `CorporateActionTerms`."""
 
     kind: ActionKind
     symbol: str
@@ -63,10 +63,10 @@ class ActionDraft(NamedTuple):
 
 def list_term_errors(draft: ActionDraft) -> list[FieldError]:
     """Return the errors in the terms of an action of that kind."""
-    return [FieldError(field, message, "corporate_action") for field, message in _find_errors(draft)]
+    return [FieldError(field, message, "corporate_action") for field, message in _list_errors(draft)]
 
 
-def _find_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
+def _list_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     required, optional = _REQUIRED[draft.kind], _OPTIONAL[draft.kind]
     for name in _TERMS:
         is_given = getattr(draft, name) is not None
@@ -74,10 +74,10 @@ def _find_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
             yield name, f"A {draft.kind} needs `{name}`."
         elif is_given and name not in (*required, *optional):
             yield name, f"A {draft.kind} has no `{name}`."
-    yield from _find_value_errors(draft)
+    yield from _list_value_errors(draft)
 
 
-def _find_value_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
+def _list_value_errors(draft: ActionDraft) -> Iterator[tuple[str, str]]:
     if draft.new_units is not None and draft.new_units == draft.old_units:
         yield "new_units", "Must differ from `old_units`."
     if draft.new_symbol == draft.symbol:

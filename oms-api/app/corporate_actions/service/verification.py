@@ -42,7 +42,7 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
             yield ActionDifference(location, "row", stored_text, due_text)
         else:
             yield from find_differences(location, stored_fields, expected_fields)
-            yield from _find_dividend_differences(connection, location, tenant_id, action_id)
+            yield from _list_dividend_differences(connection, location, tenant_id, action_id)
 
 
 def _list_expected(connection: Connection) -> dict[tuple[int, str], AuditValues]:
@@ -59,7 +59,7 @@ def _list_expected(connection: Connection) -> dict[tuple[int, str], AuditValues]
     return expected
 
 
-def _find_dividend_differences(
+def _list_dividend_differences(
     connection: Connection, location: str, tenant_id: int, action_id: str
 ) -> Iterator[ActionDifference]:
     """Yield the amounts of a dividend that do not follow from the position before its ex-date.
@@ -74,10 +74,10 @@ def _find_dividend_differences(
         by_portfolio.setdefault(row.portfolio_id, []).append(row)
     for portfolio_id, rows in by_portfolio.items():
         if load_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
-            yield from _find_amount_differences(connection, location, action, rows)
+            yield from _list_amount_differences(connection, location, action, rows)
 
 
-def _find_amount_differences(
+def _list_amount_differences(
     connection: Connection, location: str, action: CorporateActionTerms, rows: list[CashRow]
 ) -> Iterator[ActionDifference]:
     """Yield the first amount of each kind that differs. A reversal has the opposite amount."""

@@ -117,7 +117,7 @@ class RateTable:
 
 
 def parse_rates(text: str) -> list[Rate]:
-    """Parse rates from CSV text with the header `COLUMNS`. Raises InvalidRates."""
+    """Return the rates of CSV text with the header `COLUMNS`. Raises InvalidRates."""
     header, *lines = csv.reader(text.splitlines() or [""])
     if tuple(header) != COLUMNS:
         raise InvalidRates(f"Line 1 must be: {','.join(COLUMNS)}")

@@ -68,7 +68,7 @@ def serialize_figures(figures: DayFigures) -> dict[str, Any]:
 
 
 def serialize_break(open_break: OpenBreak) -> dict[str, Any]:
-    """Serialize an open break."""
+    """Return an open break as the response has it."""
     return {
         "portfolio_name": open_break.portfolio_name,
         "kind": open_break.kind,

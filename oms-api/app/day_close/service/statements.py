@@ -18,7 +18,7 @@ from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.text import name_key
 
 MAX_ROWS = 10_000  # of the trades in a statement
-_NOTHING = format_fixed(ZERO)
+_ZERO_TEXT = format_fixed(ZERO)
 
 
 def load_signed_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
@@ -71,7 +71,7 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
         [
             _format_position(position, figures.currency)
             for position in positions
-            if position.quantity != _NOTHING
+            if position.quantity != _ZERO_TEXT
         ],
     )
 

@@ -25,7 +25,7 @@ from app.ledger.queries.portfolios import (
 )
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import serialize_marked_position
-from app.ledger.service.cash_statement import list_cash_rows
+from app.ledger.service.cash_statement import CashPage, list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
 from app.orders.queries.order_views import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
@@ -126,16 +126,16 @@ def build_cash_export(context: ExportContext) -> ExportSource:
             return Page([], None)
         name, key = portfolio.name, name_key(portfolio.name)
         reader.settlements.refresh(connection)
-        page = (before, limit)
+        page = CashPage(before, limit)
         cash_rows = list_cash_rows(
             connection, context.caller, portfolio, page, reader.settlements, context.at
         )
         items = [
-            {"portfolio_name": name, **row}
-            for _, row in cash_rows
-            if _is_in_period(filters, row["created_at"])
+            {"portfolio_name": name, **row.response}
+            for row in cash_rows
+            if _is_in_period(filters, row.response["created_at"])
         ]
-        next_before = cash_rows[-1][0] if len(cash_rows) == limit else None
+        next_before = cash_rows[-1].cursor if len(cash_rows) == limit else None
         return Page(select_values(CASH_COLUMNS, items), (key, next_before))
 
     return ExportSource(CASH_COLUMNS, read_page)

@@ -207,13 +207,15 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
     start = original
     while True:
         earlier = connection.execute(
-            _EARLIEST_UNDONE,
+            _EARLIEST_REVERSED_QUERY,
             _get_position_fields(start) | {"start": start.sequence, "end": reversal.sequence},
         ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
         start = format_trade(
-            connection.execute(_AT, _get_position_fields(start) | {"sequence": earlier}).one()
+            connection.execute(
+                _TRADE_BY_SEQUENCE_QUERY, _get_position_fields(start) | {"sequence": earlier}
+            ).one()
         )
 
 
@@ -236,16 +238,18 @@ def _iterate_unreversed_fills(
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
     fields = _get_position_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _ROWS_PER_CHUNK}
-    yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
+    yield from map(
+        parse_fill_row, connection.execute(_UNREVERSED_FILLS_QUERY, fields, execution_options=options)
+    )
 
 
 def _find_earlier_reversal(connection: Connection, reversal: TradeRow) -> str | None:
     fields = {"tenant_id": reversal.tenant_id, "reverses": reversal.reverses, "end": reversal.sequence}
-    return connection.execute(_REVERSED_BEFORE, fields).scalar_one()
+    return connection.execute(_EARLIER_REVERSAL_QUERY, fields).scalar_one()
 
 
 def _find_trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
-    row = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
+    row = connection.execute(_TRADE_BY_ID_QUERY, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
     return format_trade(row) if row else None
 
 
@@ -281,28 +285,36 @@ def _build_text_column(connection: Connection, table: Table, name: str) -> str:
     return name
 
 
-_UNDONE = aliased(Trade)
+_REVERSED_TRADE = aliased(Trade)
 _START, _END = bindparam("start", type_=BigInteger), bindparam("end", type_=BigInteger)
-_TRADES = select(*(getattr(Trade, name) for name in COLUMNS)).where(Trade.tenant_id == bindparam("tenant_id"))
-_TRADE = _TRADES.where(Trade.trade_id == bindparam("trade_id"))
-_AT = _TRADES.where(Trade.portfolio_id == bindparam("portfolio_id"), Trade.sequence == bindparam("sequence"))
-_SAME_SYMBOL = (
+_TRADE_QUERY = select(*(getattr(Trade, name) for name in COLUMNS)).where(
+    Trade.tenant_id == bindparam("tenant_id")
+)
+_TRADE_BY_ID_QUERY = _TRADE_QUERY.where(Trade.trade_id == bindparam("trade_id"))
+_TRADE_BY_SEQUENCE_QUERY = _TRADE_QUERY.where(
+    Trade.portfolio_id == bindparam("portfolio_id"), Trade.sequence == bindparam("sequence")
+)
+_POSITION_CONDITIONS = (
     Trade.tenant_id == bindparam("tenant_id"),
     Trade.portfolio_id == bindparam("portfolio_id"),
     Trade.symbol == bindparam("symbol"),
     Trade.product == bindparam("product"),
 )
-_EARLIEST_UNDONE = (
-    select(func.min(_UNDONE.sequence))
-    .join_from(Trade, _UNDONE, (_UNDONE.tenant_id == Trade.tenant_id) & (_UNDONE.trade_id == Trade.reverses))
-    .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
+_EARLIEST_REVERSED_QUERY = (
+    select(func.min(_REVERSED_TRADE.sequence))
+    .join_from(
+        Trade,
+        _REVERSED_TRADE,
+        (_REVERSED_TRADE.tenant_id == Trade.tenant_id) & (_REVERSED_TRADE.trade_id == Trade.reverses),
+    )
+    .where(*_POSITION_CONDITIONS, Trade.sequence > _START, Trade.sequence <= _END)
 )
-_UNREVERSED_FILLS = (
+_UNREVERSED_FILLS_QUERY = (
     select(*FILL_COLUMNS)
-    .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
+    .where(*_POSITION_CONDITIONS, Trade.sequence >= _START, Trade.sequence < _END)
     .where(build_unreversed_trade_condition(_END), Trade.trade_id != bindparam("trade_id"))
     .order_by(Trade.sequence)
 )
-_REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(
+_EARLIER_REVERSAL_QUERY = select(func.min(Trade.trade_id)).where(
     Trade.tenant_id == bindparam("tenant_id"), Trade.reverses == bindparam("reverses"), Trade.sequence < _END
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.rules.cash import CASH_COLUMNS, CashKind, CashRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS
+from app.ledger.rules.corporate_actions import ACTION_ROW_KINDS
 from app.timestamps import Timestamp, format_timestamp
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
@@ -113,7 +113,7 @@ def list_trades_before(
     statement = (
         select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(Trade.kind.not_in(ACTION_ROWS))  # they move no cash
+        .where(Trade.kind.not_in(ACTION_ROW_KINDS))  # they move no cash
         .order_by(Trade.sequence.desc())
         .limit(limit)
     )

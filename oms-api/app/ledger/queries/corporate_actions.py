@@ -16,7 +16,7 @@ from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.corporate_actions import (
-    ACTION_ROWS,
+    ACTION_ROW_KINDS,
     KEY_PREFIX,
     SPLIT,
     ActionKind,
@@ -32,21 +32,21 @@ from app.ledger.rules.corporate_actions import (
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.timestamps import BEFORE_ALL, format_timestamp
 
-INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
-_ACTION = (
+INCOMING_SUFFIX, OUTGOING_SUFFIX = ":in", ":out"  # the parts of a transfer between symbols
+_ACTION_COLUMNS = (
     "tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units",
     "amount", "withholding_percent", "cash_in_lieu_price", "currency",
 )  # fmt: skip
 _ROWS_PER_CHUNK = 10_000
 # Databases use a partial index only for a condition without parameters.
-_IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
+_ACTION_ROW_CONDITION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROW_KINDS)])
 
 
 def load_actions(
     connection: Connection, tenant_id: int, ids: Iterable[str]
 ) -> dict[str, CorporateActionTerms]:
     """Return the terms of corporate actions by id."""
-    columns = [getattr(ActionRecord, name) for name in _ACTION]
+    columns = [getattr(ActionRecord, name) for name in _ACTION_COLUMNS]
     statement = (
         select(*columns)
         .where(ActionRecord.tenant_id == tenant_id, ActionRecord.id.in_(sorted(set(ids))))
@@ -57,7 +57,7 @@ def load_actions(
 
 def load_all_actions(connection: Connection, tenant_id: int) -> dict[str, CorporateActionTerms]:
     """Return the terms of all corporate actions of a tenant by id."""
-    columns = [getattr(ActionRecord, name) for name in _ACTION]
+    columns = [getattr(ActionRecord, name) for name in _ACTION_COLUMNS]
     rows = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
     return {action.id: action for action in map(build_action, rows)}
 
@@ -66,7 +66,7 @@ def list_actions_of_symbols(
     connection: Connection, tenant_id: int, symbols: Iterable[str], period: tuple[datetime, datetime]
 ) -> list[CorporateActionTerms]:
     """Return the actions of symbols that take effect in [start, end) and are not reversed, in time order."""
-    statement = select(*(getattr(ActionRecord, name) for name in _ACTION)).where(
+    statement = select(*(getattr(ActionRecord, name) for name in _ACTION_COLUMNS)).where(
         ActionRecord.tenant_id == tenant_id,
         ActionRecord.symbol.in_(list(symbols)),
         ActionRecord.effective_at >= period[0],
@@ -79,7 +79,7 @@ def list_actions_of_symbols(
 
 def build_action(row: Any) -> CorporateActionTerms:  # a row with the columns of `CorporateActionTerms`
     """Return the action of a row of the table."""
-    values = dict(zip(_ACTION, row, strict=True))
+    values = dict(zip(_ACTION_COLUMNS, row, strict=True))
     values["kind"], values["effective_at"] = (
         ActionKind(values["kind"]),
         format_timestamp(values["effective_at"]),
@@ -102,7 +102,9 @@ def replay_position(
 
 def has_action_rows(connection: Connection, key: PositionKey, until: int | None = None) -> bool:
     """Return whether a corporate action changed the position, up to a sequence."""
-    statement = select(Trade.trade_id).where(*_build_position_conditions(key, until), _IS_ACTION).limit(1)
+    statement = (
+        select(Trade.trade_id).where(*_build_position_conditions(key, until), _ACTION_ROW_CONDITION).limit(1)
+    )
     return connection.execute(statement).first() is not None
 
 
@@ -124,7 +126,7 @@ def list_steps_by_trade(
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK}).all()
-    ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
+    ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROW_KINDS}
     actions = load_actions(connection, key.tenant_id, filter(None, ids))
     return dict(_read_steps(connection, key, rows, actions))
 
@@ -137,7 +139,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_build_position_conditions(key, None), _IS_ACTION, ~build_reversed_condition())
+        .where(*_build_position_conditions(key, None), _ACTION_ROW_CONDITION, ~build_reversed_condition())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
@@ -218,11 +220,11 @@ def _read_steps(
         fill = parse_fill_row(values)
         at = fill.at or BEFORE_ALL
         step: Step
-        if kind not in ACTION_ROWS:
+        if kind not in ACTION_ROW_KINDS:
             step = fill if parse_action_key(row_key) is None else FractionSale(at, fill)
         elif kind == SPLIT:
             step = Split(at, actions[parse_action_key(row_key) or ""].ratio)
-        elif row_key.endswith(OUTGOING):
+        elif row_key.endswith(OUTGOING_SUFFIX):
             step = TransferOut(at)
         else:
             step = TransferIn(at, _read_transfer(connection, key, sequence, fill))

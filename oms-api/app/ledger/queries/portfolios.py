@@ -75,7 +75,7 @@ def load_portfolios_by_name(
     summaries: dict[str, tuple[PortfolioSummary, list[StatementPosition]]] = {}
     width = len(PortfolioSummary._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
-    for name_key, *row in connection.execute(_SUMMARIES_WITH_POSITIONS, names):
+    for name_key, *row in connection.execute(_SUMMARIES_WITH_POSITIONS_QUERY, names):
         if name_key not in summaries:
             summaries[name_key] = (PortfolioSummary._make(row[:width]), [])
         if row[width] is not None:
@@ -119,7 +119,7 @@ def load_sequence_at(
     while low < high:
         middle = (low + high + 1) // 2
         row_key = {"tenant_id": tenant_id, "portfolio_id": summary.id, "sequence": middle}
-        if connection.execute(_CREATED_AT, row_key).scalar_one() <= instant:
+        if connection.execute(_CREATION_TIME_QUERY, row_key).scalar_one() <= instant:
             low = middle
         else:
             high = middle - 1
@@ -228,7 +228,7 @@ _POSITION_COLUMNS = (
     PositionRow.last_sequence,
 )
 _NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)
-_SUMMARIES_WITH_POSITIONS = (
+_SUMMARIES_WITH_POSITIONS_QUERY = (
     select(Portfolio.name_key, *_SUMMARY_COLUMNS, *_POSITION_COLUMNS)
     .outerjoin(
         PositionRow,
@@ -237,7 +237,7 @@ _SUMMARIES_WITH_POSITIONS = (
     .where(Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key.in_(_NAME_KEYS))
     .order_by(PositionRow.symbol, PositionRow.product)
 )
-_CREATED_AT = select(Trade.created_at).where(
+_CREATION_TIME_QUERY = select(Trade.created_at).where(
     Trade.tenant_id == bindparam("tenant_id"),
     Trade.portfolio_id == bindparam("portfolio_id"),
     Trade.sequence == bindparam("sequence"),

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from app.database import load_matching_rows
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
-from app.ledger.rules.cash import FLOWS
+from app.ledger.rules.cash import FLOW_KINDS
 from app.ledger.rules.equity import PositionToValue
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
@@ -54,7 +54,7 @@ def sum_flows(
     conditions: list[ColumnElement[bool]] = [
         row.tenant_id.in_({portfolio.tenant_id for portfolio in portfolios}),
         row.portfolio_id.in_([portfolio.portfolio_id for portfolio in portfolios]),
-        row.kind.in_(sorted(FLOWS)),
+        row.kind.in_(sorted(FLOW_KINDS)),
     ]
     if until is not None:
         conditions.append(row.created_at <= until)

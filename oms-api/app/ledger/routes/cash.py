@@ -24,7 +24,7 @@ from app.ledger.routes.currencies import KnownCurrency
 from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import Note, PortfolioName
 from app.ledger.service.cash import CashMove, move_cash
-from app.ledger.service.cash_statement import CashStatement, read_cash_statement
+from app.ledger.service.cash_statement import CashPage, CashStatement, read_cash_statement
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
 
@@ -145,12 +145,14 @@ async def list_cash(
     before = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> CashStatement:
-        return read_cash_statement(connection, caller, portfolio_name, (before, page.count), cash_reader, at)
+        return read_cash_statement(
+            connection, caller, portfolio_name, CashPage(before, page.count), cash_reader, at
+        )
 
     statement = await readers.run(read, caller.tenant_id)
     rows = statement.rows[: query.limit]
-    position = _format_cursor(rows[-1][0]) if len(statement.rows) > query.limit else None
-    return page.build_content_response(_serialize(statement, [row for _, row in rows]), position)
+    last_cursor = _format_cursor(rows[-1].cursor) if len(statement.rows) > query.limit else None
+    return page.build_content_response(_serialize(statement, [row.response for row in rows]), last_cursor)
 
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,8 +167,8 @@ def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _format_cursor(position: CashCursor) -> str:
-    return f"{position.trade_sequence}.{position.cash_sequence}"
+def _format_cursor(cursor: CashCursor) -> str:
+    return f"{cursor.trade_sequence}.{cursor.cash_sequence}"
 
 
 def _parse_cursor(text: str) -> CashCursor:

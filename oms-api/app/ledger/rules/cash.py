@@ -30,10 +30,12 @@ class CashKind(StrEnum):
 
 
 # Movements that are neither a gain nor a loss.
-FLOWS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.TRANSFER_IN, CashKind.TRANSFER_OUT})
-_CHARGES = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
-_INCOMING = frozenset({CashKind.DEPOSIT, CashKind.TRANSFER_IN})
-_OUTGOING = frozenset({CashKind.WITHDRAWAL, CashKind.TRANSFER_OUT, *_CHARGES})  # withholding is reversible
+FLOW_KINDS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.TRANSFER_IN, CashKind.TRANSFER_OUT})
+_CHARGE_KINDS = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
+_INCOMING_KINDS = frozenset({CashKind.DEPOSIT, CashKind.TRANSFER_IN})
+_OUTGOING_KINDS = frozenset(
+    {CashKind.WITHDRAWAL, CashKind.TRANSFER_OUT, *_CHARGE_KINDS}
+)  # withholding is reversible
 
 
 class CashRow(NamedTuple):
@@ -76,19 +78,19 @@ def hash_cash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
 
 def sign_amount(kind: CashKind, amount: Decimal) -> Decimal:
     """Return a positive amount with the sign of its effect on the cash."""
-    return -amount if kind in _OUTGOING else amount
+    return -amount if kind in _OUTGOING_KINDS else amount
 
 
 def has_valid_sign(kind: str, amount: Decimal) -> bool:
     """Return whether an amount has the sign of its kind. Some kinds allow either sign, none allows zero."""
-    if kind in _INCOMING:
+    if kind in _INCOMING_KINDS:
         return amount > ZERO
-    return amount < ZERO if kind in _OUTGOING else amount != ZERO
+    return amount < ZERO if kind in _OUTGOING_KINDS else amount != ZERO
 
 
 def compute_moved_amount(kind: str, amount: Decimal) -> Decimal:
     """Return the amount that a row adds to the portfolio's `moved_cash`, which is zero for a charge."""
-    return ZERO if kind in _CHARGES else amount
+    return ZERO if kind in _CHARGE_KINDS else amount
 
 
 def build_cash_payload(row: CashRow, portfolio_name: str) -> str:

@@ -94,14 +94,14 @@ class TradeRow(NamedTuple):
 
 
 COLUMNS = TradeRow._fields
-_LAST = COLUMNS.index("hash_version")
+_HASH_VERSION_INDEX = COLUMNS.index("hash_version")
 # By hash version: the columns added later. Its hash does not cover them, and they must be null.
 LATER_COLUMNS: dict[int, tuple[str, ...]] = {
-    1: COLUMNS[COLUMNS.index("actor") : _LAST],
-    2: COLUMNS[COLUMNS.index("currency") : _LAST],
-    3: COLUMNS[COLUMNS.index("backdated_reason") : _LAST],
+    1: COLUMNS[COLUMNS.index("actor") : _HASH_VERSION_INDEX],
+    2: COLUMNS[COLUMNS.index("currency") : _HASH_VERSION_INDEX],
+    3: COLUMNS[COLUMNS.index("backdated_reason") : _HASH_VERSION_INDEX],
 }
-_KNOWN = {version: COLUMNS.index(names[0]) for version, names in LATER_COLUMNS.items()}
+_COLUMN_COUNTS = {version: COLUMNS.index(names[0]) for version, names in LATER_COLUMNS.items()}
 
 
 def compute_row_hash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
@@ -109,8 +109,8 @@ def compute_row_hash(fields: tuple[str | int | None, ...], predecessor: str) -> 
 
     The fields are those before `hash` that the row's version has.
     """
-    if fields[-1] != HASH_VERSION and fields[-1] in _KNOWN:
-        fields = fields[: _KNOWN[fields[-1]]] + fields[_LAST:]
+    if fields[-1] != HASH_VERSION and fields[-1] in _COLUMN_COUNTS:
+        fields = fields[: _COLUMN_COUNTS[fields[-1]]] + fields[_HASH_VERSION_INDEX:]
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 

@@ -16,7 +16,7 @@ from app.timestamps import BEFORE_ALL, Timestamp
 
 KEY_PREFIX = "§corporate-action:"  # no request can send a key that is not ASCII
 SPLIT, TRANSFER = "split", "transfer"
-ACTION_ROWS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
+ACTION_ROW_KINDS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
 _HUNDRED = Decimal(100)
 _ONE = Decimal(1)
 _SMALLEST = Decimal("0.00000001")
@@ -157,7 +157,10 @@ def sort_by_effect(items: Iterable[RowT], step_of: Callable[[RowT], Step]) -> li
 
 
 def _precedes(step: Step, at: Timestamp) -> bool:
-    """Return whether a step takes effect before an adjustment at `at`. Of two adjustments the earlier row."""
+    """Return whether a step takes effect before an adjustment at `at`.
+
+    Of two adjustments at one instant, the earlier row takes effect first.
+    """
     return (step.at or BEFORE_ALL) < at if isinstance(step, Fill) else step.at <= at
 
 
@@ -187,7 +190,7 @@ def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
 
 
 def compute_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
-    """Return the signed fraction of a unit that a split leaves of `held`, to be paid in cash.
+    """Return the signed fraction of a unit that a split leaves of `held_quantity`, to be paid in cash.
 
     A position in whole units stays whole. A position that already has a fraction keeps it.
     """

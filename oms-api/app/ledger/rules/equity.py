@@ -32,7 +32,7 @@ class PositionToValue(NamedTuple):
         return InstrumentKey(self.portfolio.tenant_id, self.symbol)
 
 
-class PortfolioExposure(NamedTuple):
+class MarketExposure(NamedTuple):
     """The sums of a portfolio's positions at their marks, in its currency.
 
     `gross` is the sum of the market values without their signs, `net` with them. `unrealized_pnl` is net less
@@ -57,7 +57,7 @@ class PortfolioValue(NamedTuple):
     `flows` is the sum of its deposits less withdrawals so far.
     """
 
-    exposure: PortfolioExposure
+    exposure: MarketExposure
     equity: Decimal
     flows: Decimal
     day_pnl: Decimal
@@ -87,7 +87,7 @@ class Marks(NamedTuple):
     rates: Mapping[RateKey, Decimal]
 
 
-NO_EXPOSURE = PortfolioExposure()
+NO_MARKET_EXPOSURE = MarketExposure()
 
 
 def value_exposures(
@@ -95,7 +95,7 @@ def value_exposures(
     prices: Mapping[InstrumentKey, Decimal],
     last_prices: Mapping[tuple[PortfolioKey, int], Decimal],
     rates: Mapping[RateKey, Decimal],
-) -> dict[PortfolioKey, PortfolioExposure]:
+) -> dict[PortfolioKey, MarketExposure]:
     """Return the exposure of each portfolio.
 
     `prices` are marks by instrument. A position without one is valued at its last trade's price, in
@@ -114,7 +114,7 @@ def value_exposures(
         total[0] += abs(value)
         total[1] += value
         total[2] += value - cost
-    return {portfolio: PortfolioExposure._make(total) for portfolio, total in sums.items()}
+    return {portfolio: MarketExposure._make(total) for portfolio, total in sums.items()}
 
 
 def value_currencies(
@@ -147,7 +147,7 @@ def compute_rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal |
 
 
 def compute_value(
-    cash: Decimal, flows: Decimal, exposure: PortfolioExposure, opening: Baseline, last_close: Baseline
+    cash: Decimal, flows: Decimal, exposure: MarketExposure, opening: Baseline, last_close: Baseline
 ) -> PortfolioValue:
     """Return the equity and the P&L of a portfolio from its cash, its flows and its exposure."""
     equity = cash + exposure.net

@@ -24,7 +24,7 @@ class Mark(NamedTuple):
     source: str
 
 
-class PositionValuation(NamedTuple):
+class MarkValuation(NamedTuple):
     """The value of a position at its mark.
 
     Market value and unrealized P&L (value - cost) are signed and in the portfolio's currency. The age is the
@@ -92,7 +92,7 @@ class MarkedPosition(NamedTuple):
 
     position: ListedPosition
     mark: Mark
-    valuation: PositionValuation
+    valuation: MarkValuation
     rate: Decimal | None = None
     exits: ExitPrices = NO_EXIT_PRICES
     charges: Decimal = ZERO
@@ -123,7 +123,7 @@ class MarkedPosition(NamedTuple):
 
 def compute_valuation(
     quantity: Decimal, cost: Decimal, mark: Mark, now: datetime, rate: Decimal | None = None
-) -> PositionValuation:
+) -> MarkValuation:
     """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
 
     A mark from a clock that runs ahead has the age zero. Neither a mark that a person set nor a close is
@@ -134,4 +134,4 @@ def compute_valuation(
         worth = multiply(worth, rate)
     age = max(now - mark.at, timedelta(0))
     is_stale = age > STALE_AFTER and mark.source not in {OVERRIDE, CLOSE}
-    return PositionValuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)
+    return MarkValuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)

@@ -11,7 +11,7 @@ from app.text import remove_joiners
 
 MAX_NAME_CHARACTERS = 100
 MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
-_PATHS = {".", ".."}  # clients resolve these before they send a path
+_RESERVED_NAMES = {".", ".."}  # clients resolve these before they send a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def list_execution_time_errors(executed_at: datetime | None, now: datetime) -> l
 
 def find_portfolio_name_error(name: str) -> str | None:
     """Return the message that refuses a cleaned portfolio name, or None."""
-    if not remove_joiners(name).strip() or name in _PATHS:
+    if not remove_joiners(name).strip() or name in _RESERVED_NAMES:
         return "Give the portfolio a name."
     if len(name) > MAX_NAME_CHARACTERS:
         return f"At most {MAX_NAME_CHARACTERS} characters."

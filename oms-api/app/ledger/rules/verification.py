@@ -10,7 +10,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill
 from app.ledger.rules.amounts import Amounts, list_malformed_fields
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, compute_row_hash, find_uncovered_column
-from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT, ActionKind, CorporateActionTerms
+from app.ledger.rules.corporate_actions import ACTION_ROW_KINDS, SPLIT, ActionKind, CorporateActionTerms
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState, ReversedTrade
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, divide, format_fixed, multiply
@@ -79,8 +79,8 @@ def check_row(
     return [*findings, *_check_counters(row, amounts, before, _compute_counter_step(row, kind))]
 
 
-_MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
-_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MIRRORED_COLUMNS = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
+_HASH_PATTERN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def _check_place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
@@ -145,7 +145,7 @@ def _check_action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[
 
     The quantity of a corporate action was not traded at its price.
     """
-    if kind not in ACTION_ROWS:
+    if kind not in ACTION_ROW_KINDS:
         yield from _check_value(row, amounts)
     elif min(amounts.quantity, amounts.price) <= 0:
         lowest = min(("quantity", "price"), key=lambda name: getattr(amounts, name))
@@ -158,7 +158,7 @@ def _check_key(row: TradeRow) -> Iterator[Finding]:
     if row.idempotency_key is None:
         if row.request_hash is not None:
             yield Finding(LedgerCheck.KEY, "request_hash", row.request_hash, None)
-    elif row.request_hash is None or not _HASH.fullmatch(str(row.request_hash)):
+    elif row.request_hash is None or not _HASH_PATTERN.fullmatch(str(row.request_hash)):
         yield Finding(
             LedgerCheck.KEY, "request_hash", row.request_hash, "the hash of the request under the key"
         )
@@ -206,7 +206,7 @@ def _list_differences(
 def _check_cash(
     row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
 ) -> Iterator[Finding]:
-    if row.kind in ACTION_ROWS:
+    if row.kind in ACTION_ROW_KINDS:
         delta = ZERO
     elif row.kind != REVERSAL:
         delta = -Side(row.side).sign * amounts.value - amounts.charges
@@ -223,7 +223,7 @@ def _compute_counter_step(row: TradeRow, kind: str) -> int:
 
     A reversal removes its trade. Rows of corporate actions do not count.
     """
-    if kind in ACTION_ROWS:
+    if kind in ACTION_ROW_KINDS:
         return 0
     return -1 if row.kind == REVERSAL else 1
 
@@ -256,7 +256,7 @@ def _check_reversal(
             f"only {reversed_trade.earlier_reversal_id} reverses it",
         )
     original = reversed_trade.original
-    mirrored = {name: getattr(original, name) for name in _MIRRORED}
+    mirrored = {name: getattr(original, name) for name in _MIRRORED_COLUMNS}
     mirrored["side"] = "SELL" if original.side == "BUY" else "BUY"
     if original.kind == SPLIT:
         mirrored.pop("price")  # that before the split applies again
@@ -274,14 +274,14 @@ def check_action_row(row: TradeRow, action: CorporateActionTerms | None) -> list
     """
     if action is None:
         expected = "the key of a corporate action"
-        is_booked = row.kind in ACTION_ROWS
+        is_booked = row.kind in ACTION_ROW_KINDS
         return (
             [Finding(LedgerCheck.ACTION, "idempotency_key", row.idempotency_key, expected)]
             if is_booked
             else []
         )
     pairs: list[tuple[str, str, str]] = [("executed_at", row.executed_at, action.effective_at)]
-    if row.kind in ACTION_ROWS:
+    if row.kind in ACTION_ROW_KINDS:
         due_kind = ActionKind.SPLIT if row.kind == SPLIT else ActionKind.SYMBOL_CHANGE
         pairs.append(("kind", due_kind, action.kind))
     findings = [

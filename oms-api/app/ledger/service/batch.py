@@ -40,7 +40,7 @@ RateLookup = Callable[[Connection, int, str, str, datetime], Decimal | None]
 _NO_PORTFOLIO = 0  # of a look-up of an instrument alone
 
 
-def find_no_rate(*_: object) -> None:
+def get_no_rate(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
@@ -60,7 +60,7 @@ class LedgerBatch:
         connection: Connection,
         ids: SortableIds,
         guard: Guard = UNGUARDED,
-        rates: RateLookup = find_no_rate,
+        rates: RateLookup = get_no_rate,
         cache: LedgerCache | None = None,
     ) -> None:
         self.connection = connection
@@ -167,7 +167,7 @@ class LedgerBatch:
         return self._complete_positions.get(portfolio_key, {})
 
     def get_portfolio(self, key: PortfolioKey) -> PortfolioState:
-        """Return a locked portfolio."""
+        """Return a loaded portfolio: locked, read without a lock, or new."""
         return self.portfolios[key]
 
     def list_locked_portfolios(self) -> list[PortfolioState]:

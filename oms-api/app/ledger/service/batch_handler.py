@@ -30,7 +30,7 @@ from app.ledger.rules.accounting import Position, apply_fill, build_fill, comput
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import LedgerBatch, RateLookup, find_no_rate
+from app.ledger.service.batch import LedgerBatch, RateLookup, get_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
@@ -48,7 +48,7 @@ class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
-        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = find_no_rate
+        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: RateLookup = get_no_rate
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates
@@ -59,7 +59,7 @@ class LedgerBatchHandler:
     def handle(
         self, connection: Connection, commands: Sequence[LedgerCommand], _: RetainedState | None = None
     ) -> BatchResult[RecordedTrade]:
-        """Record and reverse trades in order; see `group_commit.Handler`."""
+        """Record and reverse trades in order; see `group_commit.BatchHandler`."""
         try:
             batch = self.load(connection, commands)
             return record_commands(batch, commands)
@@ -238,7 +238,7 @@ def _build_charged_trade(
 def _compute_charges(
     command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade | None
 ) -> BookedCharges:
-    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
+    """Return the reported charges, else the charges by the portfolio's schedule. Raises RateUnknown."""
     if command.charges is not None:
         return BookedCharges(command.charges)
     if trade is None:

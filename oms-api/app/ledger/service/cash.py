@@ -1,4 +1,4 @@
-"""Deposit, withdraw and transfer cash, and list the rows that moved it."""
+"""Deposit, withdraw and transfer cash, and list the movements and trades that changed it."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -53,7 +53,7 @@ class CashMove(NamedTuple):
 class CashListItem(NamedTuple):
     """A row of a cash statement: a movement or a trade. The opening cash is neither."""
 
-    position: CashCursor
+    cursor: CashCursor
     movement: CashRow | None = None
     trade: TradeCash | None = None
 
@@ -100,18 +100,15 @@ def list_cash(
 ) -> list[CashListItem]:
     """Return the newest cash rows of a portfolio, newest first; the opening cash is the last.
 
-    `before` is the position of the last row seen.
+    `before` is the cursor of the last row seen.
     """
-    portfolio = (tenant_id, portfolio_id)
-    movements = queries.list_movements_before(connection, *portfolio, before, limit)
-    trades = queries.list_trades_before(connection, *portfolio, before, limit)
-    cash_list_items = [
-        CashListItem(CashCursor(row.trade_sequence, row.sequence), movement=row) for row in movements
-    ]
-    cash_list_items += [CashListItem(CashCursor(row.sequence, 0), trade=row) for row in trades]
+    movements = queries.list_movements_before(connection, tenant_id, portfolio_id, before, limit)
+    trades = queries.list_trades_before(connection, tenant_id, portfolio_id, before, limit)
+    items = [CashListItem(CashCursor(row.trade_sequence, row.sequence), movement=row) for row in movements]
+    items += [CashListItem(CashCursor(row.sequence, 0), trade=row) for row in trades]
     if before != CashCursor(0, 0):
-        cash_list_items.append(CashListItem(CashCursor(0, 0)))
-    return sorted(cash_list_items, key=lambda item: item.position, reverse=True)[:limit]
+        items.append(CashListItem(CashCursor(0, 0)))
+    return sorted(items, key=lambda item: item.cursor, reverse=True)[:limit]
 
 
 def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read the cash of a portfolio with the rows that moved it."""
+"""Read the cash of a portfolio with the movements and trades that changed it."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,27 +19,42 @@ from app.text import name_key
 from app.timestamps import Timestamp
 
 
+class CashPage(NamedTuple):
+    """The `limit` rows before the row of a cursor, None for the newest rows."""
+
+    before: CashCursor | None
+    limit: int
+
+
+class CashStatementRow(NamedTuple):
+    """A row of a cash statement as a response, and its cursor."""
+
+    cursor: CashCursor
+    response: dict[str, Any]
+
+
 class CashStatement(NamedTuple):
-    """The figures of a portfolio and its rows as responses, newest first, each with its position."""
+    """The figures of a portfolio and a page of its rows, newest first."""
 
     summary: PortfolioSummary
     figures: CashFigures
-    rows: list[tuple[CashCursor, dict[str, Any]]]
+    rows: list[CashStatementRow]
 
 
 def read_cash_statement(
     connection: Connection,
     caller: Caller,
     name: str,
-    page: tuple[CashCursor | None, int],
+    page: CashPage,
     reader: CashReader,
     at: datetime,
 ) -> CashStatement:
-    """Return a portfolio's cash. `page` is the position of the last row seen, and the number of rows.
+    """Return a portfolio's cash and a page of its rows.
 
     Raises NoSuchPortfolio, including for a portfolio that the caller may not see.
     """
-    tenant_id, key = caller.tenant_id, name_key(name)
+    tenant_id = caller.tenant_id
+    key = name_key(name)
     summaries = load_portfolios_by_name(connection, tenant_id, [key])
     if key not in summaries or not caller.can_see(key):
         raise NoSuchPortfolio(name)
@@ -54,13 +69,13 @@ def list_cash_rows(
     connection: Connection,
     caller: Caller,
     summary: PortfolioSummary,
-    page: tuple[CashCursor | None, int],
+    page: CashPage,
     settlements: Settlements,
     at: datetime,
-) -> list[tuple[CashCursor, dict[str, Any]]]:
-    """Return a page of a portfolio's rows as responses, newest first, each with its position."""
+) -> list[CashStatementRow]:
+    """Return a page of a portfolio's rows as responses, newest first."""
     tenant_id = caller.tenant_id
-    items = list_cash(connection, tenant_id, summary.id, *page)
+    items = list_cash(connection, tenant_id, summary.id, page.before, page.limit)
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     portfolio_names = load_portfolio_names(connection, tenant_id, ids)
     visible = {
@@ -78,7 +93,7 @@ def list_cash_rows(
             )
         else:
             row = _serialize_opening(summary, load_portfolio_creation_time(connection, tenant_id, summary.id))
-        rows.append((item.position, row))
+        rows.append(CashStatementRow(item.cursor, row))
     return rows
 
 

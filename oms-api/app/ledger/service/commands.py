@@ -1,4 +1,4 @@
-"""Commands of the ledger writer and their outcomes."""
+"""Commands of the ledger writer, and the recorded trade that each returns."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -36,8 +36,8 @@ class RecordTrade(NamedTuple):
     """Record an execution, and create its portfolio if needed. `portfolio_name_key` is the key of its name.
 
     `executed_at` is canonical text, None for the time of recording. Only with a `backdated_reason` can it be
-    before that of the trades recorded so far. `field_prefix` precedes the names of invalid fields. `charges`
-    are in the portfolio's currency, None if its cost schedule computes them.
+    before the execution times of the trades recorded so far. `field_prefix` precedes the names of invalid
+    fields. `charges` are in the portfolio's currency, None if its cost schedule computes them.
     """
 
     origin: CommandOrigin

@@ -46,8 +46,8 @@ class ActionInputs(NamedTuple):
     """The inputs of a corporate action in a portfolio, read at the `sequences` of its ledgers.
 
     `rows` and `movements` are the rows that the action booked, the newest row first, and `later_actions`
-    other actions that acted on a row, by trade id. `steps` are those of the positions, by trade id, and
-    `last_prices` their last prices and rates.
+    other actions that acted on a row, by trade id. `steps` are the steps of each position by trade id,
+    `last_prices` the last price and rate of each position.
     """
 
     sequences: tuple[int, int]
@@ -78,7 +78,7 @@ class ActionBooking:
 def read_action_inputs(
     batch: LedgerBatch, portfolio: PortfolioState, action: CorporateActionTerms
 ) -> ActionInputs:
-    """Read the inputs of an action. All changes of the batch must be written."""
+    """Return the inputs of an action. All changes of the batch must be written."""
     connection, portfolio_key = batch.connection, portfolio.key
     rows = queries.list_action_trades(connection, portfolio_key, action)
     keys = {key for key in batch.get_positions(portfolio_key) if key.symbol == action.symbol}
@@ -228,8 +228,8 @@ def _book_symbol_change(booking: ActionBooking, key: PositionKey) -> list[TradeR
     incoming = _build_cashless_entry(action, new_key, position, price, cost, fx_rate)
     previous_position = replay_steps([*steps, TransferOut(at)])
     return [
-        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING),
-        _append_row(booking, new_key, incoming, new_position, queries.INCOMING),
+        _append_row(booking, key, outgoing, previous_position, queries.OUTGOING_SUFFIX),
+        _append_row(booking, new_key, incoming, new_position, queries.INCOMING_SUFFIX),
     ]
 
 
@@ -269,7 +269,7 @@ def _build_cashless_entry(
     gmv: Decimal,
     fx_rate: Decimal | None,
 ) -> TradeEntry:
-    """Return the entry of a row that moves no cash. `position` is the one before the action."""
+    """Return the entry of a row that moves no cash. `position` is the position before the action."""
     return TradeEntry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
@@ -293,7 +293,7 @@ def _build_cashless_entry(
 def _append_row(
     booking: ActionBooking, key: PositionKey, entry: TradeEntry, after: Position, part: str = ""
 ) -> TradeRow:
-    """Append a row under a separate key."""
+    """Append a row under an idempotency key of its own."""
     action_id = booking.action.id
     origin = booking.origin._replace(
         idempotency_key=build_row_key(action_id, key.product, part),

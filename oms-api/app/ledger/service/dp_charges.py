@@ -27,7 +27,7 @@ def book_dp_charge(
 ) -> None:
     """Book the charge of a sale, unless it has none or the symbol was already charged on that day.
 
-    `position` is the one before the sale. A position that was opened on the same day is not delivered:
+    `position` is the position before the sale. A position that was opened on the same day is not delivered:
     Zerodha charges its sale as intraday.
     """
     market = MARKETS.get(trade.exchange)

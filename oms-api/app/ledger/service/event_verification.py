@@ -21,7 +21,7 @@ from app.ledger.rules.verification import Finding, LedgerCheck
 from app.ledger.service.verification_result import VerificationResult
 from app.timestamps import Timestamp
 
-PortfolioNames = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
+PortfolioNamesById = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
 
 
 class CashEventKey(NamedTuple):
@@ -103,9 +103,9 @@ def verify_events(connection: Connection, result: VerificationResult, comparison
         )
 
 
-def list_all_portfolio_names(connection: Connection) -> PortfolioNames:
+def list_all_portfolio_names(connection: Connection) -> PortfolioNamesById:
     """Return all current and earlier names of each portfolio."""
-    names: PortfolioNames = {}
+    names: PortfolioNamesById = {}
     owners: dict[tuple[int, str], int] = {}
     for portfolio in audit.iterate_portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
@@ -131,7 +131,7 @@ def _read_content(event: RecordedEvent) -> _EventContent:
 
 
 def _check_name(
-    result: VerificationResult, event: RecordedEvent, content: _EventContent, names: PortfolioNames
+    result: VerificationResult, event: RecordedEvent, content: _EventContent, names: PortfolioNamesById
 ) -> None:
     name = content.portfolio_name
     portfolio_names = names.get((event.tenant_id, content.portfolio_id), set())
@@ -143,7 +143,7 @@ def _check_name(
 
 
 def _find_odd_events(connection: Connection, result: VerificationResult, odd: list[int]) -> None:
-    """Read a few of the odd buckets again, to find the events that only the ledger or the outbox has."""
+    """Read some of the different buckets again, to find the events that only the ledger or the outbox has."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     expected = Counter(
         event_key
@@ -174,7 +174,7 @@ def _find_odd_events(connection: Connection, result: VerificationResult, odd: li
     result.failed[LedgerCheck.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
 
 
-def _verify_positions(connection: Connection, result: VerificationResult, names: PortfolioNames) -> None:
+def _verify_positions(connection: Connection, result: VerificationResult, names: PortfolioNamesById) -> None:
     newest = {
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
         for row in audit.iterate_position_rows(connection)

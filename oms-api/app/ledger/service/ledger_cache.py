@@ -106,7 +106,7 @@ class LockedLedgers:
     ) -> Callable[[], None]:
         """Return a function that caches the portfolios. Call it after the commit.
 
-        `states` and `positions` are those of the batch, which may still change. A portfolio whose row other
+        `states` and `positions` belong to the batch, which may still change them. A portfolio whose row other
         code of the transaction wrote is not found in the cache later, because its version is another one.
         """
         written_version = get_row_version(self._connection)

@@ -261,14 +261,18 @@ def build_trade_row(
         format_fixed(state.cash),
         origin.actor,
         origin.request_id,
-        *(_NOT_LOCAL if entry.fx_rate is None else _build_local_amounts(entry, entry.fx_rate, before, after)),
+        *(
+            _NO_LOCAL_AMOUNTS
+            if entry.fx_rate is None
+            else _build_local_amounts(entry, entry.fx_rate, before, after)
+        ),
         entry.backdated_reason,
         HASH_VERSION,
     )
     return TradeRow._make((*fields, compute_row_hash(fields, state.last_hash)))
 
 
-_NOT_LOCAL = (None, None, None, None)
+_NO_LOCAL_AMOUNTS = (None, None, None, None)
 
 
 def _build_local_amounts(

@@ -9,7 +9,7 @@ from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Fill, Side, build_fill, replay_fills
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
+from app.ledger.rules.corporate_actions import ACTION_ROW_KINDS, parse_action_key
 from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
@@ -88,7 +88,7 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
     `price` replaces the price of the original, for a row of a corporate action.
     """
     side = Side(original.side)
-    trade_count = 0 if original.kind in ACTION_ROWS else -1
+    trade_count = 0 if original.kind in ACTION_ROW_KINDS else -1
     return TradeEntry(
         kind=REVERSAL,
         symbol=original.symbol,

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.valuation import load_trade_prices, sum_flows
 from app.ledger.rules.equity import (
-    NO_EXPOSURE,
+    NO_MARKET_EXPOSURE,
     Baseline,
+    MarketExposure,
     Marks,
-    PortfolioExposure,
     PortfolioValue,
     PositionToValue,
     compute_value,
@@ -58,7 +58,7 @@ def value_statements(
     values = {}
     for key, statement in statements.items():
         portfolio = PortfolioKey(tenant_id, statement.summary.id)
-        exposure = exposures.get(portfolio, NO_EXPOSURE)
+        exposure = exposures.get(portfolio, NO_MARKET_EXPOSURE)
         opening = Baseline(Decimal(statement.summary.opening_cash), ZERO)
         last_close = baselines.get(statement.summary.id, opening)
         cash = Decimal(statement.summary.cash)
@@ -68,7 +68,7 @@ def value_statements(
 
 def value_positions(
     connection: Connection, read_quotes: QuoteReader, positions: Sequence[PositionToValue], at: datetime
-) -> dict[PortfolioKey, PortfolioExposure]:
+) -> dict[PortfolioKey, MarketExposure]:
     """Return the exposure of each portfolio that has positions, at the marks of the instant."""
     if not positions:
         return {}

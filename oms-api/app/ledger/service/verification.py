@@ -17,7 +17,7 @@ from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS
+from app.ledger.rules.corporate_actions import ACTION_ROW_KINDS
 from app.ledger.rules.keys import PortfolioKey, PositionKey, SymbolProductKey
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState
 from app.ledger.rules.projections import (
@@ -115,7 +115,7 @@ def check_rows(
         movements.apply_before(state, row.sequence)
         reversed_trade = audit.find_reversed_trade(connection, row) if row.kind == REVERSAL else None
         action = find_booking_action(connection, row)
-        is_replayed = row.kind in ACTION_ROWS or action is not None
+        is_replayed = row.kind in ACTION_ROW_KINDS or action is not None
         replayed = _replay_action(connection, row) if is_replayed else None
         amounts = parse_row_amounts(row)
         findings = check_row(row, amounts, state, reversed_trade, replayed)
@@ -170,7 +170,7 @@ def _verify_portfolio(
         comparison.add(build_event_key(row))
         rows += 1
         reversals += row.kind == REVERSAL
-        actions += row.kind in ACTION_ROWS
+        actions += row.kind in ACTION_ROW_KINDS
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, movement_findings in movements.findings:

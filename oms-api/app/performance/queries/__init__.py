@@ -23,7 +23,7 @@ from sqlalchemy.orm import aliased
 from app.database import RecordTable, build_insert_missing
 from app.database.bulk import BulkRow, BulkWrite
 from app.ledger.models import CashMovement, Portfolio, PositionRow
-from app.ledger.rules.cash import FLOWS
+from app.ledger.rules.cash import FLOW_KINDS
 from app.ledger.rules.equity import Baseline
 from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, format_fixed
@@ -146,7 +146,7 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     )
     statement = (
         select(flow.created_at, flow.portfolio_id)
-        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~has_snapshot)
+        .where(flow.kind.in_(sorted(FLOW_KINDS)), flow.created_at > since, ~has_snapshot)
         .distinct()
         .order_by(flow.created_at, flow.portfolio_id)
         .limit(limit)

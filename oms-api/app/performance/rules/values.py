@@ -17,7 +17,7 @@ class EquitySeries(NamedTuple):
 
     `flows` is the sum of deposits less withdrawals since the portfolio was opened. A flow at the instant
     itself is in both `equities` and `flows`. `is_close` is true at a close of the portfolio's P&L day.
-    `charges` is decimal text: what was paid so far. The other amounts are floats, because only ratios are
+    `charges` is decimal text: the charges paid so far. The other amounts are floats, because only ratios are
     computed from them, never money.
     """
 
@@ -29,7 +29,7 @@ class EquitySeries(NamedTuple):
     charges: list[str]
 
     def concatenate(self, later: "EquitySeries") -> "EquitySeries":
-        """Return these rows and then those of another series."""
+        """Return these rows, followed by the rows of another series."""
         columns: Any = zip(self, later, strict=True)  # their items have different types
         return EquitySeries._make([*first, *second] for first, second in columns)
 

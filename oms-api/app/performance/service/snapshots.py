@@ -23,7 +23,7 @@ from app.jobs.service import Lease
 from app.ledger.models import PositionRow
 from app.ledger.queries.portfolios import load_portfolio_summary
 from app.ledger.queries.valuation import list_positions_to_value, sum_flows
-from app.ledger.rules.equity import NO_EXPOSURE, PortfolioExposure, PositionToValue, value_currencies
+from app.ledger.rules.equity import NO_MARKET_EXPOSURE, MarketExposure, PositionToValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
@@ -141,9 +141,9 @@ class SnapshotService:
         keys = [PortfolioKey(state.tenant_id, state.id) for state in current]
         flows = sum_flows(connection, keys, at)
         return [
-            build_snapshot(state, exposures.get(key, NO_EXPOSURE), flows.get(key, ZERO), at, kind)._replace(
-                currencies=currencies.get(key)
-            )
+            build_snapshot(
+                state, exposures.get(key, NO_MARKET_EXPOSURE), flows.get(key, ZERO), at, kind
+            )._replace(currencies=currencies.get(key))
             for key, state in zip(keys, current, strict=True)
         ]
 
@@ -159,7 +159,7 @@ class SnapshotService:
 
 
 def build_snapshot(
-    state: PortfolioTotals, exposure: PortfolioExposure, flows: Decimal, at: datetime, kind: str
+    state: PortfolioTotals, exposure: MarketExposure, flows: Decimal, at: datetime, kind: str
 ) -> Snapshot:
     """Return the snapshot of a portfolio. Its charges are paid-in cash plus earnings, less equity."""
     equity = state.cash + exposure.net

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.ledger.rules.cash import FLOWS, CashKind
+from app.ledger.rules.cash import FLOW_KINDS, CashKind
 from app.ledger.rules.equity import CurrencyValue
 from app.money import ZERO, multiply
 from app.reports.rules.values import UsedRate
@@ -125,7 +125,7 @@ def explain_day(
     )
     interest, borrow = sums.get(CashKind.INTEREST, ZERO), sums.get(CashKind.BORROW, ZERO)
     dividends = sum((sums.get(kind, ZERO) for kind in _DIVIDENDS), ZERO)
-    cash_kinds = {CashKind.INTEREST, CashKind.BORROW, *_FEES, *_DIVIDENDS, *FLOWS}
+    cash_kinds = {CashKind.INTEREST, CashKind.BORROW, *_FEES, *_DIVIDENDS, *FLOW_KINDS}
     adjustments = sum((amount for kind, amount in sums.items() if kind not in cash_kinds), ZERO)
     currency = _explain_currencies(start, end, rates, trades)
     price = total - currency - interest - borrow - dividends - fees - adjustments

@@ -129,7 +129,7 @@ def _close_lots(open_lots: deque[Lot], booked_fill: BookedFill) -> Iterable[Clos
 
 
 def _split_lots(open_lots: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
-    """Return the lots after a split. The last one gets what rounding left of the position's quantity."""
+    """Return the lots after a split. The last lot gets the difference that rounding leaves."""
     lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in open_lots]
     if lots:
         rounded = quantity - sum(lot.quantity for lot in lots)

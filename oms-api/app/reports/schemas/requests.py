@@ -28,7 +28,10 @@ class ReportQuery(Period):
     until: QueryTime | None = Field(None, alias="to", description="Booked before this instant")
 
     def filter(self, caller: Caller, since: datetime | None = None) -> ReportFilter:
-        """Return the filter, limited to what the caller may see. `since` replaces the start if given."""
+        """Return the filter, limited to the portfolios that the caller may see.
+
+        `since` replaces the start if given.
+        """
         key = None if self.portfolio is None else name_key(self.portfolio.strip())
         return ReportFilter(key, self.symbol, since or self.since, self.until, caller.portfolios)
 
@@ -53,7 +56,7 @@ class ExposureQuery(RequestModel):
     )
 
     def filter(self, caller: Caller) -> ReportFilter:
-        """Return the filter, limited to what the caller may see."""
+        """Return the filter, limited to the portfolios that the caller may see."""
         key = None if self.portfolio is None else name_key(self.portfolio.strip())
         return ReportFilter(key, self.symbol, portfolios=caller.portfolios)
 

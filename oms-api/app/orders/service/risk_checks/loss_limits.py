@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.ledger.models import PositionRow
 from app.ledger.queries.valuation import list_positions_to_value
-from app.ledger.rules.equity import NO_EXPOSURE
+from app.ledger.rules.equity import NO_MARKET_EXPOSURE
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.valuation import value_positions
@@ -242,7 +242,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}
     for row in rows:
-        net = exposures.get(PortfolioKey(tenant_id, row.portfolio_id), NO_EXPOSURE).net
+        net = exposures.get(PortfolioKey(tenant_id, row.portfolio_id), NO_MARKET_EXPOSURE).net
         pnl = row.cash + net - baselines[row.portfolio_id].day_equity
         profits[row.base_currency] = profits.get(row.base_currency, ZERO) + pnl
     return profits

@@ -104,7 +104,11 @@ def _load_orders(
     loaded, store = context.loaded, context.order_store
     named_orders = store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, uncommon_commands)
-    store.load_relatives([*named_orders, *matched, *_list_orders_to_end(context, uncommon_commands)])
+    ended = [
+        *_list_orders_to_end(context, uncommon_commands),
+        *_list_competing_orders(context, uncommon_commands),
+    ]
+    store.load_relatives([*named_orders, *matched, *ended])
     changed_quotes = {key for key in map(_find_changed_quote, uncommon_commands) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(context.connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)
@@ -157,6 +161,17 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]
             for key in context.loaded.portfolios_with_overdue_orders[command]:
                 overdue += context.order_store.open_orders[key].list_overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.list_open_orders(key)]
+
+
+def _list_competing_orders(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
+    """Return the open orders in the positions that commands close, which the close may cancel."""
+    orders: list[Order] = []
+    for command in commands:
+        if isinstance(command, ClosePosition):
+            name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
+            for key in context.ledger.list_portfolio_keys([name]):
+                orders += context.order_store.list_open_orders_of_symbol(key, command.symbol)
+    return orders
 
 
 def _find_changed_quote(command: WriterCommand) -> InstrumentKey | None:
