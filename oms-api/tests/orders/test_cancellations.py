@@ -6,7 +6,7 @@ import pytest
 
 from app.clock import utc_now
 from app.errors import Unavailable
-from app.orders.service.cancellations import RESUME_AFTER
+from app.orders.service.cancellations import RESUME_DELAY
 
 RESTING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 BOOKS = ("Growth", "Income", "Macro")
@@ -53,7 +53,7 @@ def break_after_first(trader, monkeypatch):
 
 def resume_cancellation(api, monkeypatch):
     service = api.service.app.state.cancellations
-    later = utc_now() + RESUME_AFTER + timedelta(seconds=1)
+    later = utc_now() + RESUME_DELAY + timedelta(seconds=1)
     with monkeypatch.context() as patched:
         patched.setattr(service, "_now", lambda: later)
         api.service.client.portal.call(service.resume)
@@ -120,7 +120,7 @@ def test_key_of_another_caller_is_a_new_request(trader):
 
 def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
     service = trader.service.app.state.cancellations
-    monkeypatch.setattr(service, "_answer_seconds", 0)
+    monkeypatch.setattr(service, "_response_timeout_seconds", 0)
     assert cancel_all(trader).json() == {
         "orders": [],
         "pending_portfolios": list(BOOKS),

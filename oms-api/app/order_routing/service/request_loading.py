@@ -17,9 +17,9 @@ from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     build_broker_order,
+    can_replace_exits,
     choose_orders_sent_together,
     is_too_late,
-    may_replace_exits,
 )
 from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.rows import parse_order_row
@@ -51,7 +51,7 @@ def begin_request(connection: Connection, request: BrokerRequest, now: datetime)
     if is_too_late(request, now):
         return SendingDecision(Obstacle.TOO_LATE, None)
     order_to_send = order if request.kind is RequestKind.SUBMIT else None
-    if order_to_send and may_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
+    if order_to_send and can_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
         return SendingDecision(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
         order_to_send = _load_successor(connection, request, order)

@@ -33,8 +33,8 @@ from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
-RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
+RESPONSE_TIMEOUT_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
+RESUME_DELAY = timedelta(seconds=15)  # the process that stored it has to do it
 RESUME_PERIOD_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -56,10 +56,13 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        answer_seconds: float = ANSWER_SECONDS,
+        response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
-        self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
-        self._answer_seconds = answer_seconds
+        self._writer = writer
+        self._transactions = transactions
+        self._readers = readers
+        self._now = now
+        self._response_timeout_seconds = response_timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -70,33 +73,33 @@ class Cancellations:
 
         A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
         """
-        asked = self._build(request, filter_, reason)
+        requested = self._build_cancellation(request, filter_, reason)
         visible = request.caller.portfolios
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[CancellationPortfolio]]:
-            set_tenant_scope(connection, [asked.tenant_id])
-            values_by_column = asked._replace(symbol=_find_symbol(connection, asked))
+            set_tenant_scope(connection, [requested.tenant_id])
+            resolved = requested._replace(symbol=_find_symbol(connection, requested))
             portfolios = queries.list_portfolios_to_cancel_in(
-                connection, asked.tenant_id, values_by_column.filter, visible
+                connection, requested.tenant_id, resolved.filter, visible
             )
-            stored = queries.insert_cancellation(connection, values_by_column, portfolios)
-            is_new = stored.id == values_by_column.id
+            stored = queries.insert_cancellation(connection, resolved, portfolios)
+            is_new = stored.id == resolved.id
             return stored, portfolios if is_new else queries.list_portfolios_of_cancellation(
                 connection, stored
             )
 
         stored, portfolios = await self._transactions.run(store)
-        if stored.request_hash != asked.request_hash:
+        if stored.request_hash != requested.request_hash:
             raise OrderKeyReused(request.idempotency_key or "")
         results: dict[CancellationPortfolio, OrderResult] = {}
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._answer_seconds)
+        await asyncio.wait({task}, timeout=self._response_timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(
-            sorted(orders, key=_get_id), sorted(pending_portfolios), stored.id != asked.id
+            sorted(orders, key=_get_id), sorted(pending_portfolios), stored.id != requested.id
         )
 
     async def run(self) -> None:
@@ -108,7 +111,7 @@ class Cancellations:
 
         def read(connection: Connection) -> list[tuple[StoredCancellation, list[CancellationPortfolio]]]:
             unfinished = queries.list_unfinished_cancellations(
-                set_all_tenants_scope(connection), self._now() - RESUME_AFTER
+                set_all_tenants_scope(connection), self._now() - RESUME_DELAY
             )
             return [
                 (cancellation, queries.list_portfolios_of_cancellation(connection, cancellation))
@@ -137,7 +140,7 @@ class Cancellations:
             assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
             results[portfolio] = outcome
 
-    def _build(
+    def _build_cancellation(
         self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
         caller, now = request.caller, self._now()
@@ -155,12 +158,12 @@ class Cancellations:
         )
 
 
-def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | None:
-    """Return the symbol that the request means, which may have given an alias."""
-    if asked.symbol is None:
+def _find_symbol(connection: Connection, requested: StoredCancellation) -> str | None:
+    """Return the symbol of the request, None if it names none. An alias is replaced by its symbol."""
+    if requested.symbol is None:
         return None
-    key = InstrumentKey(asked.tenant_id, asked.symbol)
-    return load_symbols_by_alias(connection, [key]).get(key, asked.symbol)
+    key = InstrumentKey(requested.tenant_id, requested.symbol)
+    return load_symbols_by_alias(connection, [key]).get(key, requested.symbol)
 
 
 def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:

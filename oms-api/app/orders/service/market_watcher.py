@@ -36,7 +36,7 @@ from app.risk.queries.losses import list_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, load_halts
 from app.timestamps import format_timestamp
 
-EVERY_SECONDS = 0.4
+CHECK_PERIOD_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
@@ -47,17 +47,17 @@ _LOG = logging.getLogger(__name__)
 class _MarketState(NamedTuple):
     """The state that one check reads from the database.
 
-    `quotes` are not stale. `kept_back` are symbols with held orders, `opened` the symbols by tenant whose
-    session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant. `unmatched`
-    are symbols whose quote still has to be matched.
+    `quotes` are the quotes that are not stale, `opened_symbols` the symbols by tenant whose session has
+    opened, and `halts` the halts by tenant. `unmatched_symbols` are the symbols whose quote still has to be
+    matched.
     """
 
     quotes: dict[InstrumentKey, Quote]
-    kept_back: set[InstrumentKey]
-    opened: dict[int, list[str]]
+    symbols_with_held_orders: set[InstrumentKey]
+    opened_symbols: dict[int, list[str]]
     halts: dict[int, set[SwitchKey]]
-    limited: list[int]
-    unmatched: list[InstrumentKey]
+    tenants_with_loss_limits: list[int]
+    unmatched_symbols: list[InstrumentKey]
 
 
 class _CheckedQuote(NamedTuple):
@@ -90,8 +90,8 @@ class MarketWatcher:
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
-        await asyncio.sleep(EVERY_SECONDS)
-        await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
+        await asyncio.sleep(CHECK_PERIOD_SECONDS)
+        await repeat(self.check, CHECK_PERIOD_SECONDS, "the market was not checked", _LOG)
 
     async def check(self) -> None:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
@@ -104,14 +104,15 @@ class MarketWatcher:
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
         commands += [
-            ReleaseOrders(tenant_id, tuple(symbols), now) for tenant_id, symbols in state.opened.items()
+            ReleaseOrders(tenant_id, tuple(symbols), now)
+            for tenant_id, symbols in state.opened_symbols.items()
         ]
-        commands += [CheckLosses(tenant_id, now) for tenant_id in state.limited]
+        commands += [CheckLosses(tenant_id, now) for tenant_id in state.tenants_with_loss_limits]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
-        for key in state.unmatched:
+        for key in state.unmatched_symbols:
             await self._matcher.finish(key)
-        due_quotes = self._select_due_quotes(state.quotes, state.kept_back)
+        due_quotes = self._select_due_quotes(state.quotes, state.symbols_with_held_orders)
         await self._matcher.match(
             [MatchQuote(key.tenant_id, quote, now, is_new=False) for key, quote in due_quotes.items()]
         )
@@ -124,19 +125,25 @@ class MarketWatcher:
         keys = queries.list_instruments_with_open_orders(connection)
         quotes = self._market.load_quotes(connection, keys, at)
         # A stale quote counts as none, so it is checked again once its feed is back.
-        alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-        halts, tenant_ids = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
+        current_quotes = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
+        tenant_ids = {key.tenant_id for key in keys}
+        halts = load_halts(connection, at - HALT_GRACE)
         halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
-        kept_back, opened_symbols = (
-            list_instruments_with_held_orders(connection),
-            self._find_opened(connection, at),
+        symbols_with_held_orders = list_instruments_with_held_orders(connection)
+        opened_symbols = self._load_opened_symbols(connection, at)
+        tenants_with_loss_limits = list_tenants_with_loss_limits(connection) if checks_losses else []
+        unmatched_symbols = list_unmatched_quotes(connection, at - MATCH_GRACE)
+        return _MarketState(
+            current_quotes,
+            symbols_with_held_orders,
+            opened_symbols,
+            halts,
+            tenants_with_loss_limits,
+            unmatched_symbols,
         )
-        limited = list_tenants_with_loss_limits(connection) if checks_losses else []
-        unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-        return _MarketState(alive, kept_back, opened_symbols, halts, limited, unmatched)
 
-    def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
-        """Return by tenant the symbols with orders that wait for their session, where it is open now."""
+    def _load_opened_symbols(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+        """Return by tenant the symbols whose session is open now and which have orders that wait for it."""
         self._calendars.refresh(connection)
         waiting_instruments = list_instruments_waiting_for_session(connection, at)
         opened_symbols: dict[int, list[str]] = {}
@@ -156,12 +163,12 @@ class MarketWatcher:
         ]
 
     def _select_due_quotes(
-        self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]
+        self, quotes: dict[InstrumentKey, Quote], symbols_with_held_orders: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
         """Return the quotes that were not sent often enough, and those of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
-        again = quotes.keys() if self._is_delayed else kept_back
+        again = quotes.keys() if self._is_delayed else symbols_with_held_orders
         return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
     def _count_checks(self, key: InstrumentKey, quote: Quote) -> int:

@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Side as LedgerSide
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO, format_fixed, multiply
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import OrderType as TicketType
 from app.orders.rules.values import Ticket
 from app.orders.rules.values import TimeInForce as TicketTime
@@ -179,7 +179,7 @@ class LiveAccount:
 
 
 def _require_valid(ticket: Ticket) -> None:
-    if errors := find_ticket_errors(ticket):
+    if errors := list_ticket_errors(ticket):
         raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
 
 

@@ -115,7 +115,12 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
-    override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
+    override = {
+        "rule": rules.OVERRIDE_RULE,
+        "override_of": denied.id,
+        "waived": code,
+        "reason": command.reason,
+    }
     risk = build_risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
     context.loaded.approval_requests[order.key] = request  # from here on the limit is waived
@@ -252,8 +257,8 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
     if denied.status is not Status.DENIED or code is None:
         raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
-    if code not in rules.OVERRIDABLE:
-        limit_names = ", ".join(sorted(rules.OVERRIDABLE))
+    if code not in rules.OVERRIDABLE_LIMITS:
+        limit_names = ", ".join(sorted(rules.OVERRIDABLE_LIMITS))
         raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")

@@ -7,7 +7,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import ExitsOfEntry, NothingToClose
 from app.orders.rules.contingency import OCO_ROLES, can_only_close
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_request
@@ -98,7 +98,7 @@ def _build_exits(
         take_profit=command.take_profit,
         stop_loss=command.stop_loss,
     )
-    errors = find_ticket_errors(entry_ticket)
+    errors = list_ticket_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)

@@ -21,7 +21,7 @@ from app.orders.rules.order_factory import (
     build_order_from_ticket,
 )
 from app.orders.rules.states import get_resting_status
-from app.orders.rules.tickets import find_expiry_errors
+from app.orders.rules.tickets import list_expiry_errors
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_placement
@@ -113,7 +113,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
 
 def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
     """Raise Invalid if the ticket has expired. Call it only for new requests: a repeat may come late."""
-    for bad in find_expiry_errors(ticket, format_timestamp(now)) if ticket.expires_at else ():
+    for bad in list_expiry_errors(ticket, format_timestamp(now)) if ticket.expires_at else ():
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 

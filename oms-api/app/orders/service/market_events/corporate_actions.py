@@ -36,8 +36,8 @@ from app.orders.service.price_restatement import ACTOR, load_stored_prices, rest
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp, format_timestamp
 
-_REVERSED = "Reversed: "
-_NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+_REVERSAL_PREFIX = "Reversed: "
+_UNRESTATED_STATUSES = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> CorporateActionResult:
@@ -109,7 +109,7 @@ def _restate_orders(
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
     for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
-        if order.status in _NOT_RESTATED:
+        if order.status in _UNRESTATED_STATUSES:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{action_reason}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, increments) or restate_order(
@@ -125,7 +125,7 @@ def _restate_orders(
                 order,
                 restated,
                 at,
-                f"{_REVERSED}{action_reason}" if command.is_reversal else action_reason,
+                f"{_REVERSAL_PREFIX}{action_reason}" if command.is_reversal else action_reason,
             )
 
 
@@ -162,7 +162,7 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     action_reason = _build_action_reason(command.action)
     history = list_history(context, order)
     reasons = [event.reason for event in history]
-    is_restated = reasons.count(action_reason) > reasons.count(f"{_REVERSED}{action_reason}")
+    is_restated = reasons.count(action_reason) > reasons.count(f"{_REVERSAL_PREFIX}{action_reason}")
     if command.is_reversal:
         return is_restated
     return not is_restated and order.created_at < command.action.effective_at

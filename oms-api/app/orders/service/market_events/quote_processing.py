@@ -53,15 +53,19 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     A command then sees its portfolio as if the quote had been matched in all of them when it was stored. A
     portfolio in which the quote was already matched does not change.
     """
-    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
+    portfolio_keys_by_instrument: dict[InstrumentKey, list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.list_symbols(portfolio_key):
-            by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
+            portfolio_keys_by_instrument.setdefault(
+                InstrumentKey(portfolio_key.tenant_id, symbol), []
+            ).append(portfolio_key)
     at = format_timestamp(context.now)
-    for key in sorted(load_unmatched_quote_times(context.connection, sorted(by_symbol))):
+    for key in sorted(load_unmatched_quote_times(context.connection, sorted(portfolio_keys_by_instrument))):
         quote = context.find_quote(*key)
         if quote is not None:
-            process_quote(context, MatchQuote(key.tenant_id, quote, at, is_new=False), by_symbol[key])
+            process_quote(
+                context, MatchQuote(key.tenant_id, quote, at, is_new=False), portfolio_keys_by_instrument[key]
+            )
 
 
 def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:

@@ -71,8 +71,8 @@ def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -
     )
 
 
-_REASON = "Squared off"
-_BEGINNING = Timestamp("1970-01-01T00:00:00Z")
+_SQUARE_OFF_REASON = "Squared off"
+_EARLIEST_TIME = Timestamp("1970-01-01T00:00:00Z")
 
 
 def close_intraday_positions(context: BatchContext, command: SquareOff) -> OrderResult:
@@ -84,7 +84,7 @@ def close_intraday_positions(context: BatchContext, command: SquareOff) -> Order
     for portfolio_key in context.loaded.portfolios_with_intraday_positions.get(command.tenant_id, []):
         orders = context.order_store.list_open_orders(portfolio_key)
         due_orders = [order for order in orders if _is_due(context, order, at)]
-        cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
+        cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_SQUARE_OFF_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
                 _close_position(context, portfolio_key, symbol, at)
@@ -113,7 +113,7 @@ def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Ti
         for key, position in positions
         if key.product == INTRADAY
         and position.quantity
-        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _BEGINNING, at)
+        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _EARLIEST_TIME, at)
     )
 
 
@@ -125,5 +125,5 @@ def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: 
     portfolio = context.ledger.get_portfolio(portfolio_key)
     origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
-    command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
+    command = ClosePosition(origin, *names, None, _SQUARE_OFF_REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)
