@@ -24,7 +24,7 @@ from app.orders.rules.broker_requests import (
 from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
-from app.orders.service.contingent_orders.groups import GROUPS
+from app.orders.service.contingent_orders.groups import GROUP_ACTOR
 
 
 class Obstacle(StrEnum):
@@ -81,7 +81,7 @@ def _load_successor(connection: Connection, request: BrokerRequest, order: Order
     if successor.quantity <= order.quantity:
         return successor
     history = list_order_events(connection, order.tenant_id, order.id)
-    return reduce_successor(order, successor, history, GROUPS)
+    return reduce_successor(order, successor, history, GROUP_ACTOR)
 
 
 def _build_broker_order(

@@ -227,7 +227,7 @@ async def correct_execution(
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked with the time of the original and newly computed
-    charges. Its ID is `<execution_id>:correction1`; that of a second correction ends with `:correction2`.
+    charges. Its ID is `<execution_id>:correction1`. The ID of a second correction ends with `:correction2`.
     Exits are adjusted to the quantity, as after a bust.
     """
     result = await service.correct(
@@ -266,7 +266,7 @@ async def replace_order(
 def build_place_order_endpoint(
     service: OrderService,
 ) -> WriteEndpoint[Operation, Caller, PlaceOrder, Outcome]:
-    """Build the endpoint that places an order."""
+    """Return the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(
         Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.enrich_error

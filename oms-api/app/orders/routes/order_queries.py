@@ -96,7 +96,7 @@ class OrderQuery(Period):
         return query
 
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
-        """Return the filter without the page. `portfolios` are those the caller may see, None for all."""
+        """Return the filter without the page. The caller may see `portfolios`; None means all."""
         return OrderFilter(
             statuses=None if self.status is None else STATUSES_BY_NAME[self.status],
             is_open=self.open,

@@ -111,7 +111,7 @@ class Decider(NamedTuple):
 
 @lru_cache(maxsize=1_000)
 def parse_policy(policy_json: str) -> ApprovalPolicy:
-    """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
+    """Return the policy of the JSON text. Raises ValueError or KeyError if it is invalid."""
     fields = orjson.loads(policy_json)
     value, move = fields.get("value"), fields.get("max_move_percent")
     return ApprovalPolicy(
@@ -200,7 +200,7 @@ def loses_fills(order: Order, statuses: Iterable[str]) -> bool:
     """Return whether an order is a denied successor that does not keep the fills of its predecessor.
 
     A successor that waited for approval had already replaced its predecessor and keeps them. `statuses` are
-    those of the order's history.
+    the statuses in the order's history.
     """
     is_denied = order.denial is not None and order.replaces is not None
     return is_denied and Status.AWAITING_APPROVAL not in statuses
@@ -212,7 +212,7 @@ def build_rejection(actor: str, reason: str | None) -> Denial:
 
 
 def is_rejection(denial: object) -> bool:
-    """Return whether a stored denial is exactly that of an approver's rejection."""
+    """Return whether a stored denial is exactly the denial of an approver's rejection."""
     if not isinstance(denial, dict) or denial.get("code") != REJECTION_CODE:
         return False
     return denial == Denial(REJECTION_CODE, denial.get("message", ""), largest_passing=None)._asdict()

@@ -266,7 +266,8 @@ def convert_order(
 ) -> BrokerOrder:
     """Return the order in the terms of the broker protocol, with our id.
 
-    `time_in_force` replaces that of the order. `links` are the fields that only the paper market reads.
+    `time_in_force` replaces the time in force of the order. `links` are the fields that only the paper market
+    reads.
     """
     return BrokerOrder(
         id=order.id,

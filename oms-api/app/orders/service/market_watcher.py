@@ -165,7 +165,7 @@ class MarketWatcher:
     def _select_due_quotes(
         self, quotes: dict[InstrumentKey, Quote], symbols_with_held_orders: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes that were not sent often enough, and those of symbols with held orders."""
+        """Return the quotes that were not sent often enough, and all quotes of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else symbols_with_held_orders

@@ -51,7 +51,7 @@ def find_broker_denial(
     )
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
-    name, stored = _find_connection(context, order)
+    name, stored = _load_connection_of_order(context, order)
     if stored is not None and not can_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
@@ -75,7 +75,7 @@ def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     portfolio = context.get_portfolio(order)
     if portfolio.when_broker_down != HOLD:
         return None
-    name, stored = _find_connection(context, order)
+    name, stored = _load_connection_of_order(context, order)
     if stored is None or stored.status not in _RECOVERING_STATUSES:
         return None
     return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
@@ -92,7 +92,7 @@ def load_broker_connection(
     return key[1], loaded[key]
 
 
-def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
+def _load_connection_of_order(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
     return load_broker_connection(context, context.get_portfolio(order))
 
 
@@ -100,7 +100,7 @@ def count_critical_issues(context: BatchContext, order: Order) -> int:
     """Return the number of critical differences between the order's portfolio and its broker's books."""
     if order.broker == PAPER:
         return 0
-    _, stored = _find_connection(context, order)
+    _, stored = _load_connection_of_order(context, order)
     return 0 if stored is None else stored.critical_issues
 
 

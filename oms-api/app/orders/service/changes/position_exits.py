@@ -22,7 +22,7 @@ from app.timestamps import format_timestamp
 
 
 def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
-    """Replace the exits of a position by those of the command, for its whole quantity.
+    """Replace the exits of a position by the exits of the command, for the whole position.
 
     Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
     still fill. If a check denies one of the new exits, the current ones stay. Nothing changes if the
@@ -62,9 +62,9 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
 def _list_exits(
     context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> list[Order]:
-    """Return the open exits of the position, without those of entries that have not filled.
+    """Return the open exits of the position, without exits of entries that have not filled.
 
-    Raises ExitsOfEntry.
+    Raises ExitsOfEntry if an entry is filled in part and open.
     """
     side = "SELL" if position_quantity > 0 else "BUY"
     exits = []

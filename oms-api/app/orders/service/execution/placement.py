@@ -39,7 +39,7 @@ from app.orders.service.contingent_orders.exit_denials import (
     find_follower_denial,
     find_pair_denial,
 )
-from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
+from app.orders.service.contingent_orders.groups import RISK_ACTOR, deny_order, finalize_order
 from app.orders.service.execution.matching import match_new_order
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request
 from app.orders.service.risk_checks.order_estimates import find_quantity_denial, resolve_quantity
@@ -266,7 +266,12 @@ def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> 
         current = context.order_store.get(order.tenant_id, order.id)
         if current.status is Status.INITIALIZED:
             finalize_order(
-                context, current, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
+                context,
+                current,
+                Status.CANCELED,
+                at,
+                RISK_ACTOR,
+                reason="The other order of the group was denied.",
             )
 
 

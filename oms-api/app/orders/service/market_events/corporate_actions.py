@@ -60,7 +60,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
         book_action(booking)
     context.exposures.pop(portfolio_key, None)
     if action.kind is ActionKind.SYMBOL_CHANGE and not command.is_reversal:
-        _cancel_orders(context, portfolio_key, command)
+        _cancel_orders_of_old_symbol(context, portfolio_key, command)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
         restate_prices(context, command)
@@ -91,7 +91,9 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
     return rate
 
 
-def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
+def _cancel_orders_of_old_symbol(
+    context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
+) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
     orders = context.order_store.list_open_orders_of_symbol(portfolio_key, command.action.symbol)
     cancel_open_orders(context, orders, format_timestamp(command.origin.at), ACTOR, reason=reason)
@@ -107,7 +109,7 @@ def _restate_orders(
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
     action_reason = _build_action_reason(action)
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
-    for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
+    for stale_order in [order for order in open_orders if _must_restate(context, order, command)]:
         order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
         if order.status in _UNRESTATED_STATUSES:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{action_reason}: place the order again")
@@ -120,7 +122,7 @@ def _restate_orders(
                 context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
             )
         else:
-            _restate_order(
+            _apply_restated_terms(
                 context,
                 order,
                 restated,
@@ -154,7 +156,7 @@ def _find_previous_terms(
     )
 
 
-def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
+def _must_restate(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
     """Return whether an order is in the old units, for a reversal whether the action restated it.
 
     An order that was placed after the action took effect is in the new units.
@@ -172,7 +174,7 @@ def _build_action_reason(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate_order(
+def _apply_restated_terms(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
 ) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.
