@@ -11,7 +11,6 @@ from app.config import ConfigurationError
 from app.database.tenants import enforce_row_security, send_tenant_scope
 from app.database.timeouts import set_statement_timeout
 
-CONNECT_TIMEOUT_SECONDS = 3
 # For the writer, changes, logins, administration, the audit trail and new Slack users.
 _SPARE_CONNECTIONS = 9
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
@@ -55,7 +54,6 @@ def connect_engine(
     engine = create_engine(
         parsed_url,
         connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "options": options,
             "application_name": "oms-api",
         },

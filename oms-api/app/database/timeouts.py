@@ -1,7 +1,8 @@
 """Timeouts for statements on PostgreSQL.
 
 libpq waits for a response without a limit, so a server that hangs would block every thread. psycopg2 lets the
-process wait itself (its "wait callback"); here that wait has a deadline.
+process wait itself (its "wait callback"); here that wait has a deadline. With a callback, libpq ignores
+`connect_timeout`, so that the callback also limits how long a connection may take.
 """
 
 import select
@@ -10,6 +11,7 @@ import threading
 import psycopg2
 from psycopg2 import extensions
 
+CONNECT_TIMEOUT_SECONDS = 3.0
 _patience = threading.local()
 _default_seconds = 5.0
 
@@ -47,12 +49,15 @@ class response_timeout:  # noqa: N801  # used as a statement: `with response_tim
 
 def _wait_for_answer(connection: extensions.connection) -> None:
     poller = None
+    is_connecting = connection.status == extensions.STATUS_SETUP
     while (state := connection.poll()) != extensions.POLL_OK:
         if poller is None:
             poller = select.poll()
         event = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
         poller.register(connection.fileno(), event)
         seconds = getattr(_patience, "seconds", _default_seconds)
+        if is_connecting:
+            seconds = min(seconds, CONNECT_TIMEOUT_SECONDS)
         if not poller.poll(seconds * 1000):
             # psycopg2 closes the connection itself when its callback raises. Closing it here would wait for
             # the lock that this statement holds.
