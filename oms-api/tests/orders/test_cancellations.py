@@ -6,7 +6,7 @@ import pytest
 
 from app.clock import utc_now
 from app.errors import Unavailable
-from app.orders.service.cancellations import RESUME_AFTER
+from app.orders.service.cancellations import RESUME_DELAY
 
 RESTING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 BOOKS = ("Growth", "Income", "Macro")
@@ -22,9 +22,9 @@ def trader(market):
 
 
 def cancel_all(api, headers=None, **body):
-    response = api.post("/orders:cancel-all", body, headers)
-    assert response.status_code == 200, response.text
-    return response
+    answer = api.post("/orders:cancel-all", body, headers)
+    assert answer.status_code == 200, answer.text
+    return answer
 
 
 def list_statuses(api):
@@ -53,7 +53,7 @@ def break_after_first(trader, monkeypatch):
 
 def resume_cancellation(api, monkeypatch):
     service = api.service.app.state.cancellations
-    later = utc_now() + RESUME_AFTER + timedelta(seconds=1)
+    later = utc_now() + RESUME_DELAY + timedelta(seconds=1)
     with monkeypatch.context() as patched:
         patched.setattr(service, "_now", lambda: later)
         api.service.client.portal.call(service.resume)
@@ -95,9 +95,9 @@ def test_repeated_request_returns_the_first_orders_and_finishes_it(trader, break
     first = cancel_all(trader, KEY).json()["orders"]
     monkeypatch.undo()
     later = trader.place_order(**RESTING)
-    repeated_response = cancel_all(trader, KEY)
-    assert repeated_response.headers["Idempotent-Replayed"] == "true"
-    ids = [order["id"] for order in repeated_response.json()["orders"]]
+    again = cancel_all(trader, KEY)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    ids = [order["id"] for order in again.json()["orders"]]
     assert first[0]["id"] in ids
     assert len(ids) == 3
     assert [order["id"] for order in cancel_all(trader, KEY).json()["orders"]] == ids
@@ -106,11 +106,8 @@ def test_repeated_request_returns_the_first_orders_and_finishes_it(trader, break
 
 def test_key_of_another_request_is_refused(trader):
     cancel_all(trader, KEY, side="SELL")
-    response = trader.post("/orders:cancel-all", {"side": "BUY"}, KEY)
-    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (
-        409,
-        "idempotency-key-reused",
-    )
+    answer = trader.post("/orders:cancel-all", {"side": "BUY"}, KEY)
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "idempotency-key-reused")
     assert set(list_statuses(trader).values()) == {"ACCEPTED"}
 
 
@@ -123,7 +120,7 @@ def test_key_of_another_caller_is_a_new_request(trader):
 
 def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
     service = trader.service.app.state.cancellations
-    monkeypatch.setattr(service, "_timeout_seconds", 0)
+    monkeypatch.setattr(service, "_response_timeout_seconds", 0)
     assert cancel_all(trader).json() == {
         "orders": [],
         "pending_portfolios": list(BOOKS),

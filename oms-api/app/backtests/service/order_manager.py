@@ -33,7 +33,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import Ratio
 from app.money import ZERO, multiply
 from app.orders.rules.states import get_status_after_fill
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import Status, Ticket
 from slackoms_strategy import Fill, OrderState
 
@@ -69,7 +69,7 @@ class OrderManager:
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
         """Place an order, which may be denied or rejected. Raises ValueError for an invalid ticket."""
-        if errors := find_ticket_errors(ticket):
+        if errors := list_ticket_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create_order(ticket, ticket.quantity or ZERO, at)
         denial = self.risk.count_order_message(order.instrument, at)
@@ -104,7 +104,7 @@ class OrderManager:
         previous = self.find(order_id)
         if previous is None:
             raise ValueError(_NOT_OPEN_MESSAGE.format(order_id))
-        if errors := find_ticket_errors(ticket):
+        if errors := list_ticket_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         quantity = ticket.quantity or ZERO
         if previous.parent_id is not None:  # an exit never grows beyond the quantity that it protects

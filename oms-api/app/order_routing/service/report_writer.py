@@ -12,7 +12,7 @@ from app.clock import EPOCH, Now
 from app.errors import NotFound, OmsError, Unavailable, WriteRefused
 from app.group_commit import GroupCommit
 from app.order_routing.queries import open_transaction
-from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
+from app.orders.service.broker_reports.known_fills import exclude_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import ApplyBrokerReport
@@ -93,7 +93,7 @@ class ReportWriter:
         if not any(map(is_listed_fill, events)):
             return events
         with open_transaction(self._engine, self._tenant_id) as connection:
-            return drop_known_fills(connection, self._tenant_id, events)
+            return exclude_known_fills(connection, self._tenant_id, events)
 
 
 def _split_at_successors(commands: Sequence[ApplyBrokerReport]) -> Iterator[Sequence[ApplyBrokerReport]]:

@@ -17,14 +17,14 @@ from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     build_broker_order,
+    can_replace_exits,
     choose_orders_sent_together,
     is_too_late,
-    may_replace_exits,
 )
 from app.orders.rules.contingency import reduce_successor
 from app.orders.rules.rows import parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, OrderKey, Status
-from app.orders.service.contingent_orders.groups import GROUPS
+from app.orders.service.contingent_orders.groups import GROUP_ACTOR
 
 
 class Obstacle(StrEnum):
@@ -51,7 +51,7 @@ def begin_request(connection: Connection, request: BrokerRequest, now: datetime)
     if is_too_late(request, now):
         return SendingDecision(Obstacle.TOO_LATE, None)
     order_to_send = order if request.kind is RequestKind.SUBMIT else None
-    if order_to_send and may_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
+    if order_to_send and can_replace_exits(order) and queries.has_exits_pending_cancel(connection, order):
         return SendingDecision(Obstacle.EXITS_END, None)
     if request.kind is RequestKind.REPLACE:
         order_to_send = _load_successor(connection, request, order)
@@ -81,7 +81,7 @@ def _load_successor(connection: Connection, request: BrokerRequest, order: Order
     if successor.quantity <= order.quantity:
         return successor
     history = list_order_events(connection, order.tenant_id, order.id)
-    return reduce_successor(order, successor, history, GROUPS)
+    return reduce_successor(order, successor, history, GROUP_ACTOR)
 
 
 def _build_broker_order(

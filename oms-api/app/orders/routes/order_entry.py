@@ -50,7 +50,7 @@ PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_
 PlaceGroupRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PLACE_ORDER))]
 PreviewOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PREVIEW_ORDER))]
 ChangeOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CHANGE_ORDER))]
-BustExecutionRequest = Annotated[
+ExecutionChangeRequest = Annotated[
     AuthenticatedRequest, Depends(authenticate_request(Operation.BUST_EXECUTION))
 ]
 CancelOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CANCEL_ORDER))]
@@ -95,7 +95,7 @@ CorrectionBody = Annotated[
         )
     ),
 ]
-ChangesBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20"}))]
+ReplacementBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20"}))]
 
 
 @router.post(
@@ -204,7 +204,7 @@ async def cancel_order(
     **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
-    request: BustExecutionRequest, order_id: OrderIdPath, body: BustBody, service: OrderServiceDep
+    request: ExecutionChangeRequest, order_id: OrderIdPath, body: BustBody, service: OrderServiceDep
 ) -> Response:
     """Reverse an execution that its venue canceled.
 
@@ -222,12 +222,12 @@ async def bust_execution(
     **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
-    request: BustExecutionRequest, order_id: OrderIdPath, body: CorrectionBody, service: OrderServiceDep
+    request: ExecutionChangeRequest, order_id: OrderIdPath, body: CorrectionBody, service: OrderServiceDep
 ) -> Response:
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked with the time of the original and newly computed
-    charges. Its ID is `<execution_id>:correction1`; that of a second correction ends with `:correction2`.
+    charges. Its ID is `<execution_id>:correction1`. The ID of a second correction ends with `:correction2`.
     Exits are adjusted to the quantity, as after a bust.
     """
     result = await service.correct(
@@ -247,7 +247,7 @@ async def correct_execution(
     **document_responses(200, OrderOut, *WRITE_ERROR_STATUSES, headers=REPLAYED_HEADER),
 )
 async def replace_order(
-    request: ChangeOrderRequest, order_id: OrderIdPath, body: ChangesBody, service: OrderServiceDep
+    request: ChangeOrderRequest, order_id: OrderIdPath, body: ReplacementBody, service: OrderServiceDep
 ) -> Response:
     """Replace an order.
 

@@ -34,7 +34,7 @@ from app.text import name_key
 router = APIRouter(tags=["orders"])
 ReadOrderCaller = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
 
-_LIST = "orders"
+_LIST_NAME = "orders"
 
 
 # The accepted names of statuses, including those of other systems, and the statuses that they select.
@@ -96,7 +96,7 @@ class OrderQuery(Period):
         return query
 
     def filter(self, portfolios: frozenset[str] | None) -> OrderFilter:
-        """Return the filter without the page. `portfolios` are those the caller may see, None for all."""
+        """Return the filter without the page. The caller may see `portfolios`; None means all."""
         return OrderFilter(
             statuses=None if self.status is None else STATUSES_BY_NAME[self.status],
             is_open=self.open,
@@ -118,7 +118,7 @@ async def list_orders(
 ) -> Response:
     """List orders, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
-    page = pages.open(tenant_id, _LIST, query)
+    page = pages.open(tenant_id, _LIST_NAME, query)
 
     def read(connection: Connection) -> list[OrderView]:
         resolved = filters

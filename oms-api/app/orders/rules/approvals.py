@@ -14,16 +14,19 @@ from app.orders.rules.values import Order, OrderKey, Status
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
-REQUESTED, GRANTED = "approval.requested", "approval.granted"
-REJECTED, EXPIRED = "approval.rejected", "approval.expired"
-REJECTION = "APPROVAL_REJECTED"  # the code of the denial of an order that an approver rejected
-OVERRIDE = "override"  # the rule of an order that waits because it exceeds a limit
+# The types of the events of an approval.
+REQUESTED = "approval.requested"
+GRANTED = "approval.granted"
+REJECTED = "approval.rejected"
+EXPIRED = "approval.expired"
+REJECTION_CODE = "APPROVAL_REJECTED"  # the code of the denial of an order that an approver rejected
+OVERRIDE_RULE = "override"  # the rule of an order that waits because it exceeds a limit
 SYSTEM_ACTOR = "calendar"  # the actor who expires orders
 DEFAULT_APPROVERS = ("role:approver", "role:admin")
 OVERRIDE_APPROVERS = ("role:risk", "role:admin")
 OVERRIDE_MINUTES = 30
 # Caps of one portfolio. Kill switches, permissions, prices and firm-wide limits cannot be overridden.
-OVERRIDABLE = frozenset(
+OVERRIDABLE_LIMITS = frozenset(
     {
         "MAX_ORDER_QUANTITY",
         "MAX_ORDER_VALUE",
@@ -36,8 +39,8 @@ OVERRIDABLE = frozenset(
     }
 )
 _PERCENT = Decimal(100)
-_ROLE = "role:"
-_WORSE_WHEN_WIDER = ("trail_amount", "trail_percent")
+_ROLE_PREFIX = "role:"
+_TRAIL_FIELDS = ("trail_amount", "trail_percent")
 
 
 class ApprovalMode(StrEnum):
@@ -108,7 +111,7 @@ class Decider(NamedTuple):
 
 @lru_cache(maxsize=1_000)
 def parse_policy(policy_json: str) -> ApprovalPolicy:
-    """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
+    """Return the policy of the JSON text. Raises ValueError or KeyError if it is invalid."""
     fields = orjson.loads(policy_json)
     value, move = fields.get("value"), fields.get("max_move_percent")
     return ApprovalPolicy(
@@ -160,10 +163,10 @@ def needs_new_approval(order: Order, successor: Order) -> bool:
         before, after = getattr(order, name), getattr(successor, name)
         if before is not None and after is not None and (after - before) * sign > 0:
             return True
-    return any(_is_wider(getattr(order, name), getattr(successor, name)) for name in _WORSE_WHEN_WIDER)
+    return any(_is_wider_trail(getattr(order, name), getattr(successor, name)) for name in _TRAIL_FIELDS)
 
 
-def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
+def _is_wider_trail(before: Decimal | None, after: Decimal | None) -> bool:
     """Return whether a trail is wider, or became a trail that cannot be compared."""
     return after is not None and (before is None or after > before)
 
@@ -171,7 +174,9 @@ def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
 def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
     """Return whether the request lists the person or the role."""
     approvers: list[str] = orjson.loads(request.approvers)
-    roles = {approver.removeprefix(_ROLE) for approver in approvers if approver.startswith(_ROLE)}
+    roles = {
+        approver.removeprefix(_ROLE_PREFIX) for approver in approvers if approver.startswith(_ROLE_PREFIX)
+    }
     return decider.role in roles or not decider.names.isdisjoint(approvers)
 
 
@@ -195,7 +200,7 @@ def loses_fills(order: Order, statuses: Iterable[str]) -> bool:
     """Return whether an order is a denied successor that does not keep the fills of its predecessor.
 
     A successor that waited for approval had already replaced its predecessor and keeps them. `statuses` are
-    those of the order's history.
+    the statuses in the order's history.
     """
     is_denied = order.denial is not None and order.replaces is not None
     return is_denied and Status.AWAITING_APPROVAL not in statuses
@@ -203,14 +208,14 @@ def loses_fills(order: Order, statuses: Iterable[str]) -> bool:
 
 def build_rejection(actor: str, reason: str | None) -> Denial:
     """Return the denial of an order that an approver rejected."""
-    return Denial(REJECTION, f"{actor} rejected it: {reason}", largest_passing=None)
+    return Denial(REJECTION_CODE, f"{actor} rejected it: {reason}", largest_passing=None)
 
 
 def is_rejection(denial: object) -> bool:
-    """Return whether a stored denial is exactly that of an approver's rejection."""
-    if not isinstance(denial, dict) or denial.get("code") != REJECTION:
+    """Return whether a stored denial is exactly the denial of an approver's rejection."""
+    if not isinstance(denial, dict) or denial.get("code") != REJECTION_CODE:
         return False
-    return denial == Denial(REJECTION, denial.get("message", ""), largest_passing=None)._asdict()
+    return denial == Denial(REJECTION_CODE, denial.get("message", ""), largest_passing=None)._asdict()
 
 
 def find_approval_event_type(from_status: str | None, to_status: str, actor: str) -> str | None:

@@ -96,7 +96,7 @@ def choose_request(undone_requests: Iterable[BrokerRequest], now: datetime) -> B
     by_order: dict[str, list[BrokerRequest]] = {}
     for request in undone_requests:
         by_order.setdefault(request.order_id, []).append(request)
-    candidates = [_find_next(requests) for requests in by_order.values()]
+    candidates = [_choose_next_request(requests) for requests in by_order.values()]
     due_requests = [candidate for candidate in candidates if is_due(candidate, now)]
     return min(
         due_requests, key=lambda request: (request.kind is not RequestKind.CANCEL, request.id), default=None
@@ -108,7 +108,7 @@ def is_due(request: BrokerRequest, now: datetime) -> bool:
     return request.next_attempt_at is None or request.next_attempt_at <= now
 
 
-def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
+def _choose_next_request(requests: Sequence[BrokerRequest]) -> BrokerRequest:
     first = requests[0]
     if first.status is not RequestStatus.NEW:
         return first
@@ -154,7 +154,7 @@ def is_new_order(request: BrokerRequest) -> bool:
     return is_submission(request) and request.status is RequestStatus.NEW
 
 
-def may_replace_exits(order: Order) -> bool:
+def can_replace_exits(order: Order) -> bool:
     """Return whether an order is an exit of a position, which may replace other exits."""
     return order.role in EXIT_ROLES and order.parent_id is None
 
@@ -273,7 +273,8 @@ def convert_order(
 ) -> BrokerOrder:
     """Return the order in the terms of the broker protocol, with our id.
 
-    `time_in_force` replaces that of the order. `links` are the fields that only the paper market reads.
+    `time_in_force` replaces the time in force of the order. `links` are the fields that only the paper market
+    reads.
     """
     return BrokerOrder(
         id=order.id,

@@ -8,12 +8,12 @@ from app.money import round_down_to_step, round_up_to_step
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Role, Status
 
-MAX_PARTS = 100  # of a close: it is split into at most this number of orders
+MAX_PARTS = 100  # a close is split into at most this number of orders
 PARENT_ROLES = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
 EXIT_ROLES = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 OCO_ROLES = EXIT_ROLES | {Role.EITHER}  # a fill of one reduces its sibling
 
-_MAYBE_EXITS = frozenset({Role.EITHER, Role.FOLLOWER})
+_POSSIBLE_EXIT_ROLES = frozenset({Role.EITHER, Role.FOLLOWER})
 
 
 def find_oco_group_id(order: Order) -> str | None:
@@ -30,7 +30,7 @@ def can_only_close(order: Order, position_quantity: Decimal) -> bool:
     if order.role in EXIT_ROLES:
         return True
     closable_quantity = position_quantity if order.side == "SELL" else -position_quantity
-    return order.role in _MAYBE_EXITS and order.leaves_quantity <= closable_quantity
+    return order.role in _POSSIBLE_EXIT_ROLES and order.leaves_quantity <= closable_quantity
 
 
 def list_siblings(order: Order, orders: Iterable[Order]) -> list[Order]:

@@ -45,7 +45,7 @@ def build_order_payload(
 def build_shared_fields(order: Order, portfolio_name: str) -> dict[str, Any]:
     """Return the payload fields of an order that do not depend on the history row.
 
-    `add_event_fields` sets the rest.
+    `add_event_fields` sets the other fields.
     """
     quantity = _format_quantity(order.quantity)
     payload: dict[str, Any] = {

@@ -6,7 +6,8 @@ from app.orders.rules.rows import ExecutionRow
 
 BUST = "bust"  # the note of an execution that reverses another one
 CORRECTION = "correction"  # the note of an execution that replaces a busted one
-_BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
+_BUST_SUFFIX = ":bust"
+_CORRECTION_SUFFIX = ":correction"
 MAX_ID_LENGTH = 100
 
 

@@ -97,7 +97,7 @@ def sort_pairs_for_sending(orders: Iterable[Order], prices: Prices) -> list[Orde
     return [order for group in groups.values() for order in sort_for_sending(group, prices)]
 
 
-def find_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
+def compute_nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:
         return round_down_to_step(max(prices), tick) + tick

@@ -10,8 +10,8 @@ from app.orders.rules.exit_prices import round_to_tick
 from app.orders.rules.values import Order, replace_fields
 
 _ONE = Decimal(1)
-_PRICED = ("quantity", "limit_price", "stop_price")
-_BEFORE = "Before: "
+_RESTATED_FIELDS = ("quantity", "limit_price", "stop_price")
+_PREVIOUS_TERMS_PREFIX = "Before: "
 
 
 class InstrumentIncrements(NamedTuple):
@@ -67,26 +67,34 @@ def restore_order(
 
     `previous` are the terms that the split restated. The trail level is the current level in the old units.
     """
-    before = replace_fields(order, **previous)
-    restated = restate_order(before, ratio, increments)
-    compared_names = (*_PRICED, "trail_amount")
+    previous_order = replace_fields(order, **previous)
+    restated = restate_order(previous_order, ratio, increments)
+    compared_names = (*_RESTATED_FIELDS, "trail_amount")
     if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared_names):
         return None
     level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
     if level is not None:
         level = max(round_to_nearest_step(level, increments.tick_size), increments.tick_size)
-    return RestatedOrder(before.quantity, before.limit_price, before.stop_price, before.trail_amount, level)
+    return RestatedOrder(
+        previous_order.quantity,
+        previous_order.limit_price,
+        previous_order.stop_price,
+        previous_order.trail_amount,
+        level,
+    )
 
 
 def format_terms(order: Order) -> str:
     """Return the terms that a split restates, for the order's history."""
-    prices = ((name, getattr(order, name)) for name in _PRICED)
-    return _BEFORE + " ".join(f"{name}={format_fixed(value)}" for name, value in prices if value is not None)
+    prices = ((name, getattr(order, name)) for name in _RESTATED_FIELDS)
+    return _PREVIOUS_TERMS_PREFIX + " ".join(
+        f"{name}={format_fixed(value)}" for name, value in prices if value is not None
+    )
 
 
 def parse_terms(formatted_terms: str) -> dict[str, Decimal]:
     """Return the terms that `format_terms` wrote."""
-    terms = (term.partition("=") for term in formatted_terms.removeprefix(_BEFORE).split())
+    terms = (term.partition("=") for term in formatted_terms.removeprefix(_PREVIOUS_TERMS_PREFIX).split())
     return {name: Decimal(value) for name, _, value in terms}
 
 

@@ -50,7 +50,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
             Status.FILLED, *_STATUSES_AFTER_REFUSAL,
         },
         Status.CANCELED: {Status.FILLED},  # a fill can cross the cancel request
-        Status.EXPIRED: {Status.FILLED},  # as for CANCELED
+        Status.EXPIRED: {Status.FILLED},  # the report of a fill can arrive after the expiry
         Status.REPLACED: set(),  # a late fill counts for the successor
         Status.FILLED: set(),
         Status.DENIED: set(),

@@ -6,55 +6,59 @@ from app.brokers.rules.values import PAPER_TIMES_IN_FORCE
 from app.errors import FieldError
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
 
-_ALIASES = {"SL": OrderType.STOP_LIMIT, "SL-M": OrderType.STOP}
-_PRICES = ("limit_price", "stop_price", "trail_amount", "trail_percent")
-_NEEDED = {
+_TYPES_BY_ALIAS = {"SL": OrderType.STOP_LIMIT, "SL-M": OrderType.STOP}
+_PRICE_FIELDS = ("limit_price", "stop_price", "trail_amount", "trail_percent")
+_REQUIRED_PRICES_BY_TYPE = {
     OrderType.MARKET: frozenset[str](),
     OrderType.LIMIT: frozenset({"limit_price"}),
     OrderType.STOP: frozenset({"stop_price"}),
     OrderType.STOP_LIMIT: frozenset({"stop_price", "limit_price"}),
     OrderType.TRAILING_STOP: frozenset[str](),  # exactly one trail field: see _trail_errors
 }
-_ALLOWED = {
-    **_NEEDED,
+_ALLOWED_PRICES_BY_TYPE = {
+    **_REQUIRED_PRICES_BY_TYPE,
     OrderType.TRAILING_STOP: frozenset({"trail_amount", "trail_percent"}),
 }
-_TIMES = ", ".join(time_in_force for time_in_force in TimeInForce if time_in_force in PAPER_TIMES_IN_FORCE)
+_PAPER_TIMES_TEXT = ", ".join(
+    time_in_force for time_in_force in TimeInForce if time_in_force in PAPER_TIMES_IN_FORCE
+)
 _HUNDRED = Decimal(100)
-_LIMIT_AT_STOP = "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
+_LIMIT_AT_STOP_MESSAGE = (
+    "Must be at the stop price or beyond it: at most the stop of a SELL, at least that of a BUY."
+)
 
 
 def parse_order_type(name: str) -> OrderType:
     """Return the order type with that name. SL is STOP_LIMIT, SL-M is STOP. Raises ValueError for others."""
-    return _ALIASES.get(name) or OrderType(name)
+    return _TYPES_BY_ALIAS.get(name) or OrderType(name)
 
 
-def find_ticket_errors(ticket: Ticket) -> list[FieldError]:
+def list_ticket_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of the ticket that do not depend on the time or the market."""
     return [
-        *_find_price_errors(ticket),
-        *_find_trail_errors(ticket),
-        *_find_size_errors(ticket),
-        *_find_time_errors(ticket),
-        *_find_exit_price_errors(ticket),
+        *_list_price_errors(ticket),
+        *_list_trail_errors(ticket),
+        *_list_size_errors(ticket),
+        *_list_time_errors(ticket),
+        *_list_exit_price_errors(ticket),
     ]
 
 
-def _find_price_errors(ticket: Ticket) -> list[FieldError]:
-    needed, allowed = _NEEDED[ticket.type], _ALLOWED[ticket.type]
+def _list_price_errors(ticket: Ticket) -> list[FieldError]:
+    needed, allowed = _REQUIRED_PRICES_BY_TYPE[ticket.type], _ALLOWED_PRICES_BY_TYPE[ticket.type]
     errors = []
-    for name in _PRICES:
+    for name in _PRICE_FIELDS:
         is_given = getattr(ticket, name) is not None
         if name in needed and not is_given:
             errors.append(FieldError(name, f"A {ticket.type} order needs {name}.", "missing"))
         if is_given and name not in allowed:
-            other = _find_type_with(ticket, name)
+            other = _choose_type_with(ticket, name)
             message = f"A {ticket.type} order has no {name}: leave it out, or send type {other}."
             errors.append(FieldError(name, message, "not_of_this_type"))
     return errors
 
 
-def _find_type_with(ticket: Ticket, price: str) -> OrderType:
+def _choose_type_with(ticket: Ticket, price: str) -> OrderType:
     """Return the order type that has the ticket's prices and also `price`."""
     if price.startswith("trail"):
         return OrderType.TRAILING_STOP
@@ -63,7 +67,7 @@ def _find_type_with(ticket: Ticket, price: str) -> OrderType:
     return OrderType.LIMIT if price == "limit_price" else OrderType.STOP
 
 
-def _find_trail_errors(ticket: Ticket) -> list[FieldError]:
+def _list_trail_errors(ticket: Ticket) -> list[FieldError]:
     if ticket.type is not OrderType.TRAILING_STOP:
         return []
     if (ticket.trail_amount is None) == (ticket.trail_percent is None):
@@ -73,7 +77,7 @@ def _find_trail_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def _find_size_errors(ticket: Ticket) -> list[FieldError]:
+def _list_size_errors(ticket: Ticket) -> list[FieldError]:
     if (ticket.quantity is None) == (ticket.notional is None):
         return [FieldError("quantity", "Send either `quantity` or `notional`.", "sized_once")]
     if ticket.notional is not None and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
@@ -87,14 +91,14 @@ def _find_size_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def find_expiry_errors(ticket: Ticket, now: str) -> list[FieldError]:
+def list_expiry_errors(ticket: Ticket, now: str) -> list[FieldError]:
     """Return the errors of the ticket's expiry at `now`."""
     if ticket.expires_at is not None and ticket.expires_at <= now:
         return [FieldError("expires_at", "Must be in the future.", "in_the_past")]
     return []
 
 
-def _find_time_errors(ticket: Ticket) -> list[FieldError]:
+def _list_time_errors(ticket: Ticket) -> list[FieldError]:
     is_gtd = ticket.time_in_force is TimeInForce.GTD
     if is_gtd != (ticket.expires_at is not None):
         other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
@@ -110,12 +114,12 @@ def _find_time_errors(ticket: Ticket) -> list[FieldError]:
 def describe_unsupported_time(time_in_force: TimeInForce) -> str:
     """Return the message for a time in force that needs an open or a close, in a market without them."""
     return (
-        f"The paper market has no {time_in_force} here. Send one of {_TIMES}, or let the portfolio enforce "
-        "the trading sessions of the instrument's market."
+        f"The paper market has no {time_in_force} here. Send one of {_PAPER_TIMES_TEXT}, or let the "
+        "portfolio enforce the trading sessions of the instrument's market."
     )
 
 
-def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
+def _list_exit_price_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of a take-profit or stop-loss that is on the wrong side of the entry price."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
@@ -147,16 +151,16 @@ def _find_exit_price_errors(ticket: Ticket) -> list[FieldError]:
         and limit is not None
         and _is_short_of_stop(_get_other_side(ticket.side), stop, limit)
     ):
-        errors.append(_build_field_error("stop_loss.limit_price", _LIMIT_AT_STOP))
+        errors.append(_build_field_error("stop_loss.limit_price", _LIMIT_AT_STOP_MESSAGE))
     return errors
 
 
-def find_exit_errors(ticket: Ticket) -> list[FieldError]:
+def list_exit_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of a stop-limit exit. If its limit is short of its stop, it might never fill."""
     stop, limit = ticket.stop_price, ticket.limit_price
     if stop is None or limit is None or not _is_short_of_stop(ticket.side, stop, limit):
         return []
-    return [_build_field_error("limit_price", _LIMIT_AT_STOP)]
+    return [_build_field_error("limit_price", _LIMIT_AT_STOP_MESSAGE)]
 
 
 def _is_short_of_stop(side: str, stop: Decimal, limit: Decimal) -> bool:

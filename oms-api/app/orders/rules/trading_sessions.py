@@ -15,9 +15,9 @@ from app.timestamps import Timestamp, format_timestamp
 OPENING_PERIOD = timedelta(minutes=5)
 INTRADAY = "MIS"  # the product of positions that are closed on the day they are opened
 SQUARE_OFF = "square-off"  # the source of the orders that close intraday positions
-AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
-_ENDS_AT_CLOSE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
-_NEVER_DENIED = EXIT_ROLES | {Role.CLOSING, Role.FOLLOWER}
+AUCTION_TIMES_IN_FORCE = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_SESSION_TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
+_UNDENIABLE_ROLES = EXIT_ROLES | {Role.CLOSING, Role.FOLLOWER}
 
 
 class Enforcement(StrEnum):
@@ -36,7 +36,11 @@ class SessionCalendars(NamedTuple):
 
     def get_calendar(self, order: Order) -> Calendar:
         """Return the calendar of the order: extended hours apply to LIMIT orders that request them."""
-        if order.extended_hours and order.type is OrderType.LIMIT and order.time_in_force not in AT_AUCTION:
+        if (
+            order.extended_hours
+            and order.type is OrderType.LIMIT
+            and order.time_in_force not in AUCTION_TIMES_IN_FORCE
+        ):
             return self.extended or self.regular
         return self.regular
 
@@ -89,20 +93,20 @@ def build_hold_until_open(calendar: Calendar, instant: datetime) -> Hold:
         return Hold("The market is closed, and its next session is not known.", None)
 
 
-def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | None:
-    """Return the instant at which an order placed at `at` ends. Only DAY, OPG and CLS follow the session.
+def compute_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | None:
+    """Return the instant at which an order placed at `at` ends, None if it does not end.
 
-    Raises SessionsUnknown.
+    Only DAY, OPG and CLS orders follow the session. Raises SessionsUnknown.
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
         return format_timestamp(calendar.get_next_open(instant) + OPENING_PERIOD)
-    if order.time_in_force in _ENDS_AT_CLOSE:
+    if order.time_in_force in _SESSION_TIMES_IN_FORCE:
         return format_timestamp(calendar.get_session_or_next(instant).close)
     return order.ends_at
 
 
-def may_fill_at_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
+def can_fill_at_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     """Return whether the order may fill at a quote of that time.
 
     An OPG order needs a quote of its own session. A CLS order takes no quote: it is matched when it ends.
@@ -130,7 +134,7 @@ def is_deniable(order: Order) -> bool:
 
     Exits, closing orders, followers and OPG orders wait instead.
     """
-    return order.role not in _NEVER_DENIED and order.time_in_force is not TimeInForce.OPG
+    return order.role not in _UNDENIABLE_ROLES and order.time_in_force is not TimeInForce.OPG
 
 
 def waits_for_session(order: Order) -> bool:

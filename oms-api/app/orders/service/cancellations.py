@@ -22,7 +22,7 @@ from app.ids import SortableIds
 from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import CommandOrigin
+from app.ledger.service.commands import Origin
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import CancellationPortfolio
@@ -33,14 +33,14 @@ from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-RESPONSE_TIMEOUT_SECONDS = 5.0  # after it, the remaining portfolios are pending in the response
-RESUME_AFTER = timedelta(seconds=15)  # before it, the process that stored the cancellation cancels
+RESPONSE_TIMEOUT_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
+RESUME_DELAY = timedelta(seconds=15)  # the process that stored it has to do it
 RESUME_PERIOD_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 class CancellationResult(NamedTuple):
-    """The canceled orders, by id, and the names of the portfolios that are not finished."""
+    """The canceled orders, by id, and the names of the portfolios that are not done yet."""
 
     orders: list[OrderView]
     pending_portfolios: list[str]
@@ -56,10 +56,13 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+        response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
-        self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
-        self._timeout_seconds = timeout_seconds
+        self._writer = writer
+        self._transactions = transactions
+        self._readers = readers
+        self._now = now
+        self._response_timeout_seconds = response_timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -68,7 +71,7 @@ class Cancellations:
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
-        A repeated request returns the current state of the same orders. Raises OrderKeyReused.
+        A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
         """
         requested = self._build_cancellation(request, filter_, reason)
         visible = request.caller.portfolios
@@ -92,7 +95,7 @@ class Cancellations:
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._timeout_seconds)
+        await asyncio.wait({task}, timeout=self._response_timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(
@@ -108,7 +111,7 @@ class Cancellations:
 
         def read(connection: Connection) -> list[tuple[StoredCancellation, list[CancellationPortfolio]]]:
             unfinished = queries.list_unfinished_cancellations(
-                set_all_tenants_scope(connection), self._now() - RESUME_AFTER
+                set_all_tenants_scope(connection), self._now() - RESUME_DELAY
             )
             return [
                 (cancellation, queries.list_portfolios_of_cancellation(connection, cancellation))
@@ -140,8 +143,7 @@ class Cancellations:
     def _build_cancellation(
         self, request: AuthenticatedRequest, filter_: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
-        caller = request.caller
-        now = self._now()
+        caller, now = request.caller, self._now()
         sender = (caller.name, caller.person)
         return StoredCancellation(
             caller.tenant_id,
@@ -157,15 +159,15 @@ class Cancellations:
 
 
 def _find_symbol(connection: Connection, requested: StoredCancellation) -> str | None:
-    """Return the symbol of the request, also if the request names an alias. None if it names none."""
+    """Return the symbol of the request, None if it names none. An alias is replaced by its symbol."""
     if requested.symbol is None:
         return None
     key = InstrumentKey(requested.tenant_id, requested.symbol)
     return load_symbols_by_alias(connection, [key]).get(key, requested.symbol)
 
 
-def _build_origin(stored: StoredCancellation, at: datetime) -> CommandOrigin:
-    return CommandOrigin(
+def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:
+    return Origin(
         tenant_id=stored.tenant_id,
         source=stored.source,
         user_label=None,

@@ -49,12 +49,10 @@ class KillSwitchOrders:
         """
         # The idempotency key identifies the request for the switch, not each order.
         request = request._replace(idempotency_key=None)
-        canceled_ids, pending_portfolios, unconfirmed = await self._cancel(
-            request, instruction, locked, only, seconds
-        )
+        effect = await self._cancel(request, instruction, locked, only, seconds)
         if instruction.exits is not ExitPolicy.FLATTEN:
-            return KillSwitchEffect(canceled_ids, pending_portfolios, None, unconfirmed)
-        skipped_portfolios = {*locked, *pending_portfolios}
+            return effect
+        skipped_portfolios = {*locked, *effect.pending_portfolios}
         positions = [
             position
             for position in await self._list_positions(request, instruction)
@@ -72,8 +70,8 @@ class KillSwitchOrders:
         remaining_positions = [
             _serialize_position(position) for position in await self._list_positions(request, instruction)
         ]
-        flattened = {"canceled": canceled_ids, "closed": closing_order_ids, "left": remaining_positions}
-        return KillSwitchEffect(canceled_ids, pending_portfolios, flattened, unconfirmed)
+        flattened = {"canceled": effect.canceled, "closed": closing_order_ids, "left": remaining_positions}
+        return effect._replace(flattened=flattened)
 
     async def _cancel(
         self,
@@ -82,12 +80,8 @@ class KillSwitchOrders:
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
-    ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
-        """Cancel the orders.
-
-        Return the ids of the canceled orders, the portfolios with orders that are not canceled yet, and the
-        orders whose broker has not confirmed the cancellation yet.
-        """
+    ) -> KillSwitchEffect:
+        """Cancel the orders, and return the effect without the closing of positions."""
         names = [
             name
             for name in await self._list_portfolio_names(request, instruction)
@@ -116,7 +110,9 @@ class KillSwitchOrders:
         ]
         pending_portfolios = set(names) - orders_by_portfolio.keys()
         pending_portfolios |= {cancel.portfolio_name for cancel in unconfirmed}
-        return sorted(canceled_ids), sorted(pending_portfolios), tuple(sorted(unconfirmed))
+        return KillSwitchEffect(
+            sorted(canceled_ids), sorted(pending_portfolios), None, tuple(sorted(unconfirmed))
+        )
 
     async def _cancel_in_portfolio(
         self, request: AuthenticatedRequest, instruction: KillSwitchInstruction, portfolio_name: str

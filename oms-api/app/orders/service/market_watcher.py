@@ -33,13 +33,13 @@ from app.orders.service.internal_commands import CancelHalted, CheckLosses, Matc
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import list_tenants_with_loss_limits
-from app.risk.queries.switches import HaltedSwitch, load_halts
+from app.risk.queries.switches import SwitchKey, load_halts
 from app.timestamps import format_timestamp
 
 CHECK_PERIOD_SECONDS = 0.4
-HALT_GRACE = timedelta(seconds=10)  # before it, the request that sets the kill switch cancels the orders
+HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
-MATCH_GRACE = timedelta(seconds=2)  # before it, the process that stored the quote matches it
+MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
 MAX_CHECKS = 2  # an order stored at the same time as its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
@@ -47,17 +47,17 @@ _LOG = logging.getLogger(__name__)
 class _MarketState(NamedTuple):
     """The state that one check reads from the database.
 
-    `quotes` are not stale. `with_held_orders` are symbols with held orders, `opened` the symbols by tenant
-    whose session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant.
-    `unmatched` are symbols whose quote is not matched yet.
+    `quotes` are the quotes that are not stale, `opened_symbols` the symbols by tenant whose session has
+    opened, and `halts` the halts by tenant. `unmatched_symbols` are the symbols whose quote still has to be
+    matched.
     """
 
     quotes: dict[InstrumentKey, Quote]
-    with_held_orders: set[InstrumentKey]
-    opened: dict[int, list[str]]
-    halts: dict[int, set[HaltedSwitch]]
-    limited: list[int]
-    unmatched: list[InstrumentKey]
+    symbols_with_held_orders: set[InstrumentKey]
+    opened_symbols: dict[int, list[str]]
+    halts: dict[int, set[SwitchKey]]
+    tenants_with_loss_limits: list[int]
+    unmatched_symbols: list[InstrumentKey]
 
 
 class _CheckedQuote(NamedTuple):
@@ -86,7 +86,7 @@ class MarketWatcher:
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._checked_quotes: dict[InstrumentKey, _CheckedQuote] = {}
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[HaltedSwitch]] = {}  # the halts whose orders were canceled
+        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
@@ -104,14 +104,15 @@ class MarketWatcher:
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
         commands += [
-            ReleaseOrders(tenant_id, tuple(symbols), now) for tenant_id, symbols in state.opened.items()
+            ReleaseOrders(tenant_id, tuple(symbols), now)
+            for tenant_id, symbols in state.opened_symbols.items()
         ]
-        commands += [CheckLosses(tenant_id, now) for tenant_id in state.limited]
+        commands += [CheckLosses(tenant_id, now) for tenant_id in state.tenants_with_loss_limits]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
-        for key in state.unmatched:
+        for key in state.unmatched_symbols:
             await self._matcher.finish(key)
-        due_quotes = self._select_due_quotes(state.quotes, state.with_held_orders)
+        due_quotes = self._select_due_quotes(state.quotes, state.symbols_with_held_orders)
         await self._matcher.match(
             [MatchQuote(key.tenant_id, quote, now, is_new=False) for key, quote in due_quotes.items()]
         )
@@ -124,20 +125,25 @@ class MarketWatcher:
         keys = queries.list_instruments_with_open_orders(connection)
         quotes = self._market.load_quotes(connection, keys, at)
         # A stale quote counts as none, so it is checked again once its feed is back.
-        fresh_quotes = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-        halts = load_halts(connection, at - HALT_GRACE)
+        current_quotes = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
         tenant_ids = {key.tenant_id for key in keys}
-        halts = {
-            tenant_id: switch_keys for tenant_id, switch_keys in halts.items() if tenant_id in tenant_ids
-        }
-        with_held_orders = list_instruments_with_held_orders(connection)
-        opened_symbols = self._group_opened_symbols_by_tenant(connection, at)
-        limited = list_tenants_with_loss_limits(connection) if checks_losses else []
-        unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-        return _MarketState(fresh_quotes, with_held_orders, opened_symbols, halts, limited, unmatched)
+        halts = load_halts(connection, at - HALT_GRACE)
+        halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
+        symbols_with_held_orders = list_instruments_with_held_orders(connection)
+        opened_symbols = self._load_opened_symbols(connection, at)
+        tenants_with_loss_limits = list_tenants_with_loss_limits(connection) if checks_losses else []
+        unmatched_symbols = list_unmatched_quotes(connection, at - MATCH_GRACE)
+        return _MarketState(
+            current_quotes,
+            symbols_with_held_orders,
+            opened_symbols,
+            halts,
+            tenants_with_loss_limits,
+            unmatched_symbols,
+        )
 
-    def _group_opened_symbols_by_tenant(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
-        """Return by tenant the symbols whose session is open and for which orders wait."""
+    def _load_opened_symbols(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+        """Return by tenant the symbols whose session is open now and which have orders that wait for it."""
         self._calendars.refresh(connection)
         waiting_instruments = list_instruments_waiting_for_session(connection, at)
         opened_symbols: dict[int, list[str]] = {}
@@ -148,8 +154,8 @@ class MarketWatcher:
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)
         return opened_symbols
 
-    def _list_newly_halted(self, halts: dict[int, set[HaltedSwitch]]) -> list[int]:
-        """Return the tenants with a halt that the last successful check did not find."""
+    def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
+        """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
         return [
             tenant_id
             for tenant_id, switch_keys in halts.items()
@@ -157,12 +163,12 @@ class MarketWatcher:
         ]
 
     def _select_due_quotes(
-        self, quotes: dict[InstrumentKey, Quote], with_held_orders: set[InstrumentKey]
+        self, quotes: dict[InstrumentKey, Quote], symbols_with_held_orders: set[InstrumentKey]
     ) -> dict[InstrumentKey, Quote]:
-        """Return the quotes that were not sent often enough, and the quotes of symbols with held orders."""
+        """Return the quotes that were not sent often enough, and all quotes of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._checked_quotes = {key: _CheckedQuote(quote, checks[key] + 1) for key, quote in quotes.items()}
-        again = quotes.keys() if self._is_delayed else with_held_orders
+        again = quotes.keys() if self._is_delayed else symbols_with_held_orders
         return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
     def _count_checks(self, key: InstrumentKey, quote: Quote) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.errors import FieldError, Invalid
 from app.money import format_fixed
-from app.orders.rules.tickets import find_exit_errors, find_ticket_errors
+from app.orders.rules.tickets import list_exit_errors, list_ticket_errors
 from app.orders.rules.values import Ticket
 
 _LEG_FIELDS = frozenset({"take_profit", "stop_loss"})  # hashed by their prices
@@ -17,7 +17,7 @@ _get_hashed_values = attrgetter(
 
 def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
     """Raise Invalid if the fields of a ticket contradict each other. `prefix` is put before field names."""
-    errors = find_ticket_errors(ticket) or (find_exit_errors(ticket) if is_exit else [])
+    errors = list_ticket_errors(ticket) or (list_exit_errors(ticket) if is_exit else [])
     if errors:
         prefixed = [FieldError(f"{prefix}{error.field}", error.message, error.code) for error in errors]
         raise Invalid(errors[0].message, prefixed)

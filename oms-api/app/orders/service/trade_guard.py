@@ -118,12 +118,12 @@ def get_working_quantity(
 
     Exits of the position `position_quantity` do not count, because the trade reduces them.
     """
-    same_side = (
+    orders_of_side = (
         order for order in orders if (order.product, order.side) == (command.product, command.side.value)
     )
-    plain = (
+    other_orders = (
         order
-        for order in same_side
+        for order in orders_of_side
         if order.status in WORKING_STATUSES and not can_only_close(order, position_quantity)
     )
-    return sum((order.leaves_quantity for order in plain), ZERO)
+    return sum((order.leaves_quantity for order in other_orders), ZERO)

@@ -16,7 +16,7 @@ from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
 from app.money import format_plain_amount
-from app.orders.service.broker_reports.known_fills import drop_known_fills
+from app.orders.service.broker_reports.known_fills import exclude_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.differences import (
@@ -105,7 +105,7 @@ class Reconciler:
             booked_ids = queries.load_booked_execution_ids(connection, stored.tenant_id, stored.broker, ids)
             orders = {execution.order_id for execution in old}
             known_orders = queries.load_known_order_ids(connection, stored.tenant_id, portfolio.id, orders)
-            old = drop_known_fills(
+            old = exclude_known_fills(
                 connection,
                 stored.tenant_id,
                 [execution for execution in old if execution.order_id in known_orders],

@@ -20,7 +20,7 @@ from app.backtests.rules.commands import (
     parse_command,
 )
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import Ticket
 from app.sandbox.errors import InvalidFrame
 from app.strategies.errors import MessageLimitExceeded
@@ -110,7 +110,7 @@ def _build_action(command: StrategyCommand, new_id: str, scope: ActionScope) -> 
 
 def _complete_ticket(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
     """Return a ticket with the fields that the host sets. Raises InvalidCommand."""
-    if errors := find_ticket_errors(ticket):
+    if errors := list_ticket_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
     if ticket.product not in _PRODUCTS:
         raise InvalidCommand("its product is unknown")

@@ -14,7 +14,7 @@ from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO, format_fixed, multiply
 from app.orders.rules import values as order_values
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import Ticket
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 from app.strategies.rules.journal_values import parse_order, serialize_order
@@ -181,7 +181,7 @@ class LiveAccount:
 
 
 def _require_valid(ticket: Ticket) -> None:
-    if errors := find_ticket_errors(ticket):
+    if errors := list_ticket_errors(ticket):
         raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.orders.rules.approvals import (
     DEFAULT_APPROVERS,
-    REJECTION,
+    REJECTION_CODE,
     ApprovalMode,
     ApprovalPolicy,
     ApprovalRequest,
@@ -182,7 +182,7 @@ def test_approved_replacement_keeps_the_filled_quantity_of_its_original():
 
 def test_approval_rejection_is_distinct_from_a_risk_denial():
     denial = build_rejection("slack:T1:U9", "No")
-    assert (denial.code, denial.message) == (REJECTION, "slack:T1:U9 rejected it: No")
+    assert (denial.code, denial.message) == (REJECTION_CODE, "slack:T1:U9 rejected it: No")
     assert is_rejection(denial._asdict())
     assert not is_rejection(denial._asdict() | {"limit": "1"})
     assert not is_rejection(denial._asdict() | {"code": "HALTED"})

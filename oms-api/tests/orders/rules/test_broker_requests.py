@@ -15,6 +15,7 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
+    can_replace_exits,
     choose_orders_sent_together,
     choose_request,
     compute_retry_delay,
@@ -23,7 +24,6 @@ from app.orders.rules.broker_requests import (
     is_sent_as_day_order,
     is_too_late,
     list_proven_events,
-    may_replace_exits,
     return_to_new,
     was_never_received,
 )
@@ -167,9 +167,9 @@ def test_pair_is_emulated_where_the_broker_links_no_orders(broker, expected):
 
 def test_only_exits_of_a_position_replace_other_exits():
     exit_order = build_exit_order("alpaca")
-    assert may_replace_exits(exit_order._replace(parent_id=None))
-    assert not may_replace_exits(exit_order._replace(parent_id="O1"))
-    assert not may_replace_exits(exit_order._replace(parent_id=None, role=None))
+    assert can_replace_exits(exit_order._replace(parent_id=None))
+    assert not can_replace_exits(exit_order._replace(parent_id="O1"))
+    assert not can_replace_exits(exit_order._replace(parent_id=None, role=None))
 
 
 def test_oco_order_keeps_its_time_in_force():

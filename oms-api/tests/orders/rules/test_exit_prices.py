@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.exit_prices import (
+    compute_nearest_exit_price,
     fills_at_once,
-    find_nearest_exit_price,
     find_triggering_price,
     find_unprofitable_price,
     get_trigger_price,
@@ -92,7 +92,7 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     ],
 )
 def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick, nearest):
-    price = find_nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
+    price = compute_nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
     assert price == (nearest and Decimal(nearest))
 
 

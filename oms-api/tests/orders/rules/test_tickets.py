@@ -6,9 +6,9 @@ import pytest
 
 from app.orders.rules.tickets import (
     describe_unsupported_time,
-    find_exit_errors,
-    find_expiry_errors,
-    find_ticket_errors,
+    list_exit_errors,
+    list_expiry_errors,
+    list_ticket_errors,
     parse_order_type,
 )
 from app.orders.rules.values import StopLoss, TakeProfit, TimeInForce
@@ -20,8 +20,8 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def list_codes(**changes):
     return [
         (error.field, error.code)
-        for error in find_ticket_errors(build_ticket(**changes))
-        + find_expiry_errors(build_ticket(**changes), NOW)
+        for error in list_ticket_errors(build_ticket(**changes))
+        + list_expiry_errors(build_ticket(**changes), NOW)
     ]
 
 
@@ -108,10 +108,10 @@ def test_invalid_ticket_names_each_faulty_field(bad, errors):
 
 def test_limit_short_of_its_stop_is_an_error_of_an_exit():
     terms = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90"}
-    assert [error.field for error in find_exit_errors(build_ticket(**terms, limit_price="91"))] == [
+    assert [error.field for error in list_exit_errors(build_ticket(**terms, limit_price="91"))] == [
         "limit_price"
     ]
-    assert find_exit_errors(build_ticket(**terms, limit_price="90")) == []
+    assert list_exit_errors(build_ticket(**terms, limit_price="90")) == []
 
 
 def test_message_of_an_unsupported_time_names_it():

@@ -15,13 +15,13 @@ from app.orders.rules.trading_sessions import (
     Enforcement,
     Hold,
     SessionCalendars,
+    can_fill_at_quote,
+    compute_session_end,
     find_hold,
-    find_session_end,
     get_enforcement,
     has_auctions,
     is_closing_price,
     is_deniable,
-    may_fill_at_quote,
     waits_for_session,
 )
 from app.orders.rules.values import Role, Status, TimeInForce, replace_fields
@@ -47,7 +47,7 @@ def build_order(**changes):
 
 def build_opening_order(placed):
     order = build_order(time_in_force="OPG")
-    return replace_fields(order, ends_at=find_session_end(order, XNYS, placed))
+    return replace_fields(order, ends_at=compute_session_end(order, XNYS, placed))
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,20 @@ def test_portfolio_setting_overrides_environment_and_live_always_enforces(
     ],
 )
 def test_day_order_expires_at_the_session_close(calendar, placed, ends_at):
-    assert find_session_end(build_order(), calendar, parse_time(placed)) == parse_time(ends_at)
-    assert find_session_end(build_order(time_in_force="CLS"), calendar, parse_time(placed)) == parse_time(
+    assert compute_session_end(build_order(), calendar, parse_time(placed)) == parse_time(ends_at)
+    assert compute_session_end(build_order(time_in_force="CLS"), calendar, parse_time(placed)) == parse_time(
         ends_at
     )
 
 
 def test_gtc_and_gtd_orders_keep_their_expiry():
-    assert find_session_end(build_order(time_in_force="GTC"), XNYS, parse_time("2026-11-20T12:00Z")) is None
+    assert (
+        compute_session_end(build_order(time_in_force="GTC"), XNYS, parse_time("2026-11-20T12:00Z")) is None
+    )
     dated = build_order(time_in_force="GTD", expires_at=parse_time("2027-01-04T12:00Z"))
-    assert find_session_end(dated, XNYS, parse_time("2026-11-20T12:00Z")) == parse_time("2027-01-04T12:00Z")
+    assert compute_session_end(dated, XNYS, parse_time("2026-11-20T12:00Z")) == parse_time(
+        "2027-01-04T12:00Z"
+    )
 
 
 def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
@@ -106,14 +110,14 @@ def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
     allowed = [
-        may_fill_at_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
+        can_fill_at_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
     assert allowed == [False, True, False]
-    assert not may_fill_at_quote(
+    assert not can_fill_at_quote(
         build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
     )
-    assert may_fill_at_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
+    assert can_fill_at_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
     session = calendar.find_session(instant)
     assert (hold is None) == (session is not None)
     ends_at = datetime.fromisoformat(
-        find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
+        compute_session_end(build_order(), calendar, format_timestamp(instant)) or ""
     )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
@@ -181,7 +185,7 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
     order = build_order(time_in_force="OPG")
-    end = datetime.fromisoformat(find_session_end(order, XNYS, format_timestamp(instant)) or "")
+    end = datetime.fromisoformat(compute_session_end(order, XNYS, format_timestamp(instant)) or "")
     session = XNYS.find_session(end - OPENING_PERIOD)
     assert session is not None
     assert session.open == end - OPENING_PERIOD > instant

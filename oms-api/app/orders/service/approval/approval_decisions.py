@@ -115,7 +115,12 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
-    override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
+    override = {
+        "rule": rules.OVERRIDE_RULE,
+        "override_of": denied.id,
+        "waived": code,
+        "reason": command.reason,
+    }
     risk = build_risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
     context.loaded.approval_requests[order.key] = request  # from here on the limit is waived
@@ -254,8 +259,8 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
         raise NotOverridable(
             f"Order {denied.id} is {denied.status}; only a denial can be overridden, so read the order again."
         )
-    if code not in rules.OVERRIDABLE:
-        limit_names = ", ".join(sorted(rules.OVERRIDABLE))
+    if code not in rules.OVERRIDABLE_LIMITS:
+        limit_names = ", ".join(sorted(rules.OVERRIDABLE_LIMITS))
         raise NotOverridable(
             f"{code} cannot be overridden; change the order. Limits that can be: {limit_names}."
         )

@@ -1,4 +1,4 @@
-"""Orders at brokers outside of this process: requests are stored with them and sent after the commit."""
+"""Orders at brokers outside of this process: store requests with the orders, to be sent after the commit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,9 @@ from app.orders.service.broker_request_notifier import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
-_RETURNING = frozenset({ConnectionStatus.NEW, ConnectionStatus.DOWN})  # connected again without a person
+_RECOVERING_STATUSES = frozenset(
+    {ConnectionStatus.NEW, ConnectionStatus.DOWN}
+)  # connected again without a person
 
 
 def find_broker_denial(
@@ -49,7 +51,7 @@ def find_broker_denial(
     )
     if group_denial is not None:
         return Denial("BROKER_GROUPS", group_denial, None, order.broker, None)
-    name, stored = _find_connection(context, order)
+    name, stored = _load_connection_of_order(context, order)
     if stored is not None and not can_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
@@ -73,8 +75,8 @@ def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     portfolio = context.get_portfolio(order)
     if portfolio.when_broker_down != HOLD:
         return None
-    name, stored = _find_connection(context, order)
-    if stored is None or stored.status not in _RETURNING:
+    name, stored = _load_connection_of_order(context, order)
+    if stored is None or stored.status not in _RECOVERING_STATUSES:
         return None
     return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
 
@@ -90,15 +92,15 @@ def load_broker_connection(
     return key[1], loaded[key]
 
 
-def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
+def _load_connection_of_order(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
     return load_broker_connection(context, context.get_portfolio(order))
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:
-    """Return how many critical differences from its broker's books the order's portfolio has."""
+    """Return the number of critical differences between the order's portfolio and its broker's books."""
     if order.broker == PAPER:
         return 0
-    _, stored = _find_connection(context, order)
+    _, stored = _load_connection_of_order(context, order)
     return 0 if stored is None else stored.critical_issues
 
 
@@ -123,7 +125,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
 
 
 def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
-    """Request the cancellation of a working order. It stays PENDING_CANCEL until the broker answers."""
+    """Request the cancellation of a working order. It is PENDING_CANCEL until the broker responds."""
     if order.status is Status.PENDING_CANCEL:
         return order
     pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **fields)
@@ -154,7 +156,7 @@ def request_replacement(
 
 
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
-    """Assign the exits and followers of a replaced order, or the parts of a close, to its successor."""
+    """Assign the child orders of a replaced entry, or the parts of a replaced close, to the successor."""
     if order.role not in PARENT_ROLES:
         return
     for child in context.order_store.list_children(order):

@@ -22,10 +22,10 @@ from app.timestamps import Timestamp
 
 
 def book_broker_charges(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
-    """Book the difference to the charges that the execution has, once.
+    """Book the difference between the broker's charges and the charges of the execution, once.
 
-    More is a movement of the kind `charges`, less an `adjustment`. Raises NoSuchExecution, AlreadyBusted,
-    NoRate and AmountTooLarge.
+    Higher charges are a movement of the kind `charges`, lower ones an `adjustment`. Raises NoSuchExecution,
+    AlreadyBusted, NoRate and AmountTooLarge.
     """
     execution = find_execution(context, order, event.execution_id)
     if load_broker_charge(context, execution) is not None:
@@ -55,9 +55,9 @@ def load_broker_charge(context: BatchContext, execution: ExecutionRow) -> Decima
     charges = context.loaded.broker_charges
     if execution.key not in charges:
         is_new = execution in context.order_store.executions
-        place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
+        day_key = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
         charges[execution.key] = (
-            None if is_new else find_movement_amount(context.connection, *place, _get_key(execution))
+            None if is_new else find_movement_amount(context.connection, *day_key, _get_key(execution))
         )
     return charges[execution.key]
 

@@ -49,27 +49,27 @@ from app.orders.service.internal_commands import ApplyBrokerReport
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
-_ENDS: dict[type[BrokerEvent], Status] = {
+_STATUSES_BY_END: dict[type[BrokerEvent], Status] = {
     Canceled: Status.CANCELED,
     Expired: Status.EXPIRED,
     UnfilledCanceled: Status.CANCELED,
     Rejected: Status.REJECTED,
     Replaced: Status.REPLACED,
 }
-_AFTER_ACCEPTANCE = frozenset(Status) - {
+_STATUSES_AFTER_ACCEPTANCE = frozenset(Status) - {
     Status.INITIALIZED,
     Status.AWAITING_APPROVAL,
     Status.HELD,
     Status.SUBMITTED,
 }
-_LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pending."
+_LATE_ACCEPTANCE_REASON = "The broker accepted the order while a request for it was pending."
 
 
 def apply_execution_report(context: BatchContext, command: ApplyBrokerReport) -> OrderResult:
     """Apply a broker's event.
 
-    An event that is known changes nothing. An event that the table of states does not allow is noted and
-    changes nothing else.
+    An event that was applied before changes nothing. If the table of states does not allow the event, or its
+    amounts cannot be booked, only a note in the history records it.
     """
     order = context.order_store.get(command.tenant_id, command.order_id)
     if not _is_known(context, order, command.event):
@@ -93,13 +93,15 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
                 is not None
             )
         case Accepted():
-            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING_STATUSES
+            return (
+                order.accepted_at is not None or order.status in _STATUSES_AFTER_ACCEPTANCE - PENDING_STATUSES
+            )
         case Triggered():
             return order.is_triggered
         case CancelRejected():
             return is_remote(order) and order.status in FINAL_STATUSES  # its end was reported first
         case _:
-            return order.status is _ENDS.get(type(event))
+            return order.status is _STATUSES_BY_END.get(type(event))
 
 
 def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport) -> None:  # noqa: C901  # a table of events
@@ -149,7 +151,9 @@ def _finalize(context: BatchContext, order: Order, to: Status, at: Timestamp, **
 
 def _accept_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in PENDING_STATUSES:  # it was requested before the acceptance arrived
-        context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
+        context.order_store.record_change(
+            order, at, order.broker, reason=_LATE_ACCEPTANCE_REASON, accepted_at=at
+        )
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
         trim_accepted_exit(context, mark_accepted_at_broker(context, order, at, order.broker), at)
     else:

@@ -1,4 +1,4 @@
-"""Leave out fills that are booked under another id."""
+"""Exclude fills that a broker lists and that are booked already, perhaps under another id."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -26,7 +26,7 @@ def is_listed_fill(event: BrokerEvent) -> TypeGuard[Executed]:
     return isinstance(event, Executed) and event.order_filled is not None
 
 
-def drop_known_fills(connection: Connection, tenant_id: int, events: Sequence[EventT]) -> list[EventT]:
+def exclude_known_fills(connection: Connection, tenant_id: int, events: Sequence[EventT]) -> list[EventT]:
     """Return the events without listed fills that are booked, under their own id or under another one."""
     fills_by_order: dict[str, list[Executed]] = {}
     for event in events:

@@ -61,7 +61,10 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
 
 
 def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> list[str] | None:
-    """Load the orders of a cancellation's part if it is done: another process may have done it meanwhile."""
+    """Load the ids of the orders that a cancellation canceled in a portfolio, None if it is not done there.
+
+    Another process may have done it meanwhile.
+    """
     key = command.cancellation.id, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     loaded = context.loaded.canceled_orders
     if key not in loaded:
@@ -70,7 +73,7 @@ def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> l
 
 
 def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
-    """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
+    """Cancel the orders of a cancellation in one portfolio, unless this is done. Return their state."""
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
     ids = load_canceled_orders(context, command)

@@ -13,7 +13,7 @@ from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import OCO_ROLES
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import OrderChanges
-from app.orders.rules.tickets import find_exit_errors, find_expiry_errors, find_ticket_errors
+from app.orders.rules.tickets import list_exit_errors, list_expiry_errors, list_ticket_errors
 from app.orders.rules.values import (
     FINAL_STATUSES,
     PENDING_STATUSES,
@@ -49,7 +49,7 @@ from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp, format_timestamp
 
-_CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+_FILLED_AMOUNT_FIELDS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 
 
 def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
@@ -80,8 +80,8 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     denial = _find_replacement_denial(context, order, successor)
     if denial is not None:
         deny_order(context, successor, denial, successor.created_at)
-        nothing = dict.fromkeys(_CARRIED, ZERO)
-        context.order_store.update_fields(context.order_store.get(order.tenant_id, successor.id), **nothing)
+        no_fills = dict.fromkeys(_FILLED_AMOUNT_FIELDS, ZERO)
+        context.order_store.update_fields(context.order_store.get(order.tenant_id, successor.id), **no_fills)
         return build_result(context, order.tenant_id, [successor.id])
     _replace_by_successor(context, order, successor, format_timestamp(origin.at), get_actor(origin))
     return build_result(context, order.tenant_id, [successor.id])
@@ -98,7 +98,7 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     count_order_message(context, origin, order)
     denial = _find_replacement_denial(context, order, successor)
     if denial is not None:
-        unfilled = replace_fields(successor, **dict.fromkeys(_CARRIED, ZERO))
+        unfilled = replace_fields(successor, **dict.fromkeys(_FILLED_AMOUNT_FIELDS, ZERO))
         deny_order(context, store_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(
@@ -213,9 +213,9 @@ def _validate_terms(order: Order, at: Timestamp) -> None:
     )
     is_exit = order.role in OCO_ROLES or order.role is Role.FOLLOWER
     errors = (
-        find_ticket_errors(ticket)
-        or find_expiry_errors(ticket, at)
-        or (find_exit_errors(ticket) if is_exit else [])
+        list_ticket_errors(ticket)
+        or list_expiry_errors(ticket, at)
+        or (list_exit_errors(ticket) if is_exit else [])
     )
     if errors:
         raise Invalid("The changed order is not valid; see `errors`.", errors)

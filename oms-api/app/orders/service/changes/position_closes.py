@@ -120,7 +120,7 @@ def _list_competing_orders(
     context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
 ) -> list[Order]:
     """Return orders that would close the position again, and entries that would continue without exits."""
-    rivals = [
+    competing_orders = [
         order
         for order in context.order_store.list_open_orders(portfolio_key)
         if _is_competing(order, closing)
@@ -128,11 +128,15 @@ def _list_competing_orders(
     for exit_order in exits:
         entry = context.order_store.find_parent(exit_order) if exit_order.status is not Status.HELD else None
         if entry is not None and entry.status not in FINAL_STATUSES:
-            rivals.append(entry)
-    return rivals
+            competing_orders.append(entry)
+    return competing_orders
 
 
 def _is_competing(order: Order, closing: Order) -> bool:
-    is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
-    is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
-    return is_here and not is_leg_to_come and order.role not in OCO_ROLES  # its fills reduce the exits
+    is_same_side = (order.symbol, order.product, order.side) == (
+        closing.symbol,
+        closing.product,
+        closing.side,
+    )
+    is_held_child = order.status is Status.HELD and order.parent_id is not None
+    return is_same_side and not is_held_child and order.role not in OCO_ROLES  # its fills reduce the exits

@@ -7,7 +7,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import ExitsOfEntry, NothingToClose
 from app.orders.rules.contingency import OCO_ROLES, can_only_close
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, build_order_from_ticket
-from app.orders.rules.tickets import find_ticket_errors
+from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import FINAL_STATUSES, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_request
@@ -22,7 +22,7 @@ from app.timestamps import format_timestamp
 
 
 def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
-    """Replace the exits of a position by those of the command, for its whole quantity.
+    """Replace the exits of a position by the exits of the command, for the whole position.
 
     Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
     still fill. If a check denies one of the new exits, the current ones stay. Nothing changes if the
@@ -62,9 +62,9 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
 def _list_exits(
     context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, position_quantity: Decimal
 ) -> list[Order]:
-    """Return the open exits of the position, without those of entries that have not filled.
+    """Return the open exits of the position, without exits of entries that have not filled.
 
-    Raises ExitsOfEntry.
+    Raises ExitsOfEntry if an entry is filled in part and open.
     """
     side = "SELL" if position_quantity > 0 else "BUY"
     exits = []
@@ -98,7 +98,7 @@ def _build_exits(
         take_profit=command.take_profit,
         stop_loss=command.stop_loss,
     )
-    errors = find_ticket_errors(entry_ticket)
+    errors = list_ticket_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
     placement = build_placement(context, origin, portfolio_key, command.symbol)

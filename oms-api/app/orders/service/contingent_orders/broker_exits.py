@@ -44,7 +44,7 @@ from app.orders.service.contingent_orders.exits_sent_together import (
     restore_exits_sent_with_entry,
 )
 from app.orders.service.contingent_orders.groups import (
-    GROUPS,
+    GROUP_ACTOR,
     cancel_order,
     get_closable_quantity,
     release_order,
@@ -84,7 +84,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if held_exits and not any(child.status in WORKING_STATUSES | FINAL_STATUSES for child in children):
         fields = {"quantity": protected_quantity, "reason": f"{entry.id} filled"}
         resized_exits = [
-            context.order_store.record_change(order, at, GROUPS, **fields) for order in held_exits
+            context.order_store.record_change(order, at, GROUP_ACTOR, **fields) for order in held_exits
         ]
         send_exits(context, resized_exits, at)
         return
@@ -142,11 +142,11 @@ def swap_pair_orders(context: BatchContext, order: Order, at: Timestamp) -> None
             order, context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         ):
             if stop.status in _RESTING_STATUSES:
-                cancel_order(context, stop, at, GROUPS, reason=SWAPPED_TO_LIMIT)
+                cancel_order(context, stop, at, GROUP_ACTOR, reason=SWAPPED_TO_LIMIT)
     elif order.status in _RESTING_STATUSES and not is_reached:
         previous_stop = _find_stop(context, order)
         if previous_stop is not None and find_resend_reason(context, previous_stop) == SWAPPED_TO_LIMIT:
-            cancel_order(context, order, at, GROUPS, reason=SWAPPED_TO_STOP)
+            cancel_order(context, order, at, GROUP_ACTOR, reason=SWAPPED_TO_STOP)
 
 
 def _apply_end_to_emulated_pair(
@@ -188,7 +188,7 @@ def _release_emulated_limit(context: BatchContext, ended_stop: Order, at: Timest
         if quantity:
             release_order(context, sibling, at, quantity=quantity)
         else:
-            cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
+            cancel_order(context, sibling, at, GROUP_ACTOR, reason="The position is closed.")
 
 
 def _resend_stop(context: BatchContext, target: Order, unfilled_quantity: Decimal, at: Timestamp) -> None:
@@ -221,7 +221,7 @@ def _resend_order(
     copy = copy_exit(context, ended_order, exit_quantity, at)
     successor = context.order_store.add(copy, copy.placed_by, f"Continues {ended_order.id}")
     if is_held:
-        context.order_store.change_status(successor, Status.HELD, at, GROUPS)
+        context.order_store.change_status(successor, Status.HELD, at, GROUP_ACTOR)
     else:
         release_order(context, successor, at)
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXIT_ROLES, can_only_close, compute_exit_quantity
 from app.orders.rules.exit_prices import (
+    compute_nearest_exit_price,
     fills_at_once,
-    find_nearest_exit_price,
     find_triggering_price,
     find_unprofitable_price,
     get_trigger_price,
@@ -144,7 +144,7 @@ def _find_side_denial(context: BatchContext, entry: Order, exit_order: Order) ->
     entry_price = format_plain_amount(level)
     limit_price = _format_price(exit_order.limit_price)
     message = f"There is no profit at {limit_price}, because the entry fills at {entry_price}."
-    nearest = find_nearest_exit_price(
+    nearest = compute_nearest_exit_price(
         levels, _get_tick_size(context, exit_order), is_above=exit_order.side == "SELL"
     )
     return Denial("EXIT_PRICE", message, level, exit_order.limit_price, None, nearest)
@@ -160,7 +160,7 @@ def _find_stop_denial(context: BatchContext, order: Order, levels: Sequence[Deci
     message = (
         f"The stop at {_format_price(order.stop_price)} must be {side} {entry_price}, else it fills at once."
     )
-    nearest = find_nearest_exit_price(levels, _get_tick_size(context, order), is_above=is_above)
+    nearest = compute_nearest_exit_price(levels, _get_tick_size(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
 
 

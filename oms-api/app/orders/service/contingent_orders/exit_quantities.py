@@ -20,7 +20,7 @@ from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Rol
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker.order_pairs import RESIZED, is_held_at_broker, was_sent_with_entry
 from app.orders.service.contingent_orders.groups import (
-    GROUPS,
+    GROUP_ACTOR,
     cancel_open_orders,
     cancel_order,
     get_closable_quantity,
@@ -69,7 +69,7 @@ def _trim_order(context: BatchContext, order: Order, closable_quantity: Decimal,
     if order.status not in WORKING_STATUSES or order.leaves_quantity <= closable_quantity:
         return order
     if not closable_quantity:
-        return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
+        return cancel_order(context, order, at, GROUP_ACTOR, reason="The position is closed.")
     return _reduce_order(context, order, closable_quantity, at)
 
 
@@ -166,7 +166,7 @@ def _reduce_order(context: BatchContext, order: Order, kept_quantity: Decimal, a
     reason = f"Quantity reduced to {format_plain_amount(size)}"
     if is_at_broker(order):
         return _resize_at_broker(context, order, size, at, reason)
-    return context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
+    return context.order_store.record_change(order, at, GROUP_ACTOR, quantity=size, reason=reason)
 
 
 def _resize_at_broker(
@@ -181,13 +181,15 @@ def _resize_at_broker(
     ):
         if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
             reduced_quantity = sibling.filled_quantity + size - order.filled_quantity
-            context.order_store.record_change(sibling, at, GROUPS, quantity=reduced_quantity, reason=reason)
-    resized = context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
-    return cancel_order(context, resized, at, GROUPS, reason=RESIZED)
+            context.order_store.record_change(
+                sibling, at, GROUP_ACTOR, quantity=reduced_quantity, reason=reason
+            )
+    resized = context.order_store.record_change(order, at, GROUP_ACTOR, quantity=size, reason=reason)
+    return cancel_order(context, resized, at, GROUP_ACTOR, reason=RESIZED)
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
-    """Return the working orders: first those without an open entry, then by group and age."""
+    """Return the working orders, sorted by group and age. Orders without an open entry come first."""
     working_orders = [order for order in orders if order.status in WORKING_STATUSES]
     return sorted(
         working_orders,
@@ -199,7 +201,7 @@ def _cancel_with_entry(context: BatchContext, order: Order, at: Timestamp, cause
     """Cancel an order and its open entry, which would continue without its exits."""
     entry = context.order_store.find_parent(order)
     orders = [order] if entry is None else [entry, order]
-    cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
+    cancel_open_orders(context, orders, at, GROUP_ACTOR, reason=f"{cause} closed the position")
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:

@@ -21,7 +21,7 @@ from app.orders.rules.values import FINAL_STATUSES, OPEN_STATUSES, WORKING_STATU
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_history
 from app.orders.service.broker.order_pairs import must_wait_for_swap, sort_pairs
-from app.orders.service.contingent_orders.groups import GROUPS, release_order
+from app.orders.service.contingent_orders.groups import GROUP_ACTOR, release_order
 from app.timestamps import Timestamp
 
 _INEFFECTIVE_STATUSES = frozenset({Status.REPLACED, Status.DENIED})  # a denied replacement left its exit open
@@ -144,7 +144,7 @@ def _restore_exit(
             return exit_order
         reason = f"{reversed_reduction.reason}: quantity increased to {format_plain_amount(size)}"
         return context.order_store.record_change(
-            exit_order, at, GROUPS, quantity=size, accepted_at=at, reason=reason
+            exit_order, at, GROUP_ACTOR, quantity=size, accepted_at=at, reason=reason
         )
     if exit_order.status not in FINAL_STATUSES or not was_ended_by_group(context, exit_order):
         return None
@@ -190,7 +190,7 @@ def add_exits(
         )
     if is_held:
         for added_exit in added_exits:
-            context.order_store.change_status(added_exit, Status.HELD, at, GROUPS)
+            context.order_store.change_status(added_exit, Status.HELD, at, GROUP_ACTOR)
     else:
         send_exits(context, added_exits, at)
     return added_exits
@@ -203,7 +203,7 @@ def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) ->
         if order.status in {Status.INITIALIZED, Status.HELD} and not must_wait_for_swap(context, order):
             release_order(context, order, at)
         elif order.status is Status.INITIALIZED:
-            context.order_store.change_status(order, Status.HELD, at, GROUPS)
+            context.order_store.change_status(order, Status.HELD, at, GROUP_ACTOR)
 
 
 def was_ended_by_group(context: BatchContext, exit_order: Order) -> bool:
@@ -214,7 +214,7 @@ def was_ended_by_group(context: BatchContext, exit_order: Order) -> bool:
         return False
     history = list_history(context, exit_order)
     return any(
-        event.actor == GROUPS
+        event.actor == GROUP_ACTOR
         and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}
         and event.to_status != event.from_status
         for event in history

@@ -23,7 +23,7 @@ from app.orders.service.broker.order_pairs import (
 )
 from app.orders.service.contingent_orders.exit_restoration import add_exits
 from app.orders.service.contingent_orders.groups import (
-    GROUPS,
+    GROUP_ACTOR,
     cancel_order,
     finalize_order,
     get_closable_quantity,
@@ -50,7 +50,7 @@ def apply_end_to_exits_sent_together(context: BatchContext, ended_exit: Order, a
     is_unsent = ended_exit.role is Role.TAKE_PROFIT and ended_exit.accepted_at is None
     if unsent and is_unsent and not was_sent_with_entry(context, ended_exit):
         for order in unsent:
-            finalize_order(context, order, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
+            finalize_order(context, order, Status.CANCELED, at, GROUP_ACTOR, reason=_NOT_SENT)
         return
     if (
         any(exit_order.status not in FINAL_STATUSES for exit_order in exits)
@@ -91,7 +91,7 @@ def cancel_entry_at_stop(context: BatchContext, exit_order: Order, at: Timestamp
     price = get_trigger_price(exit_order, prices)
     is_reached = price is not None and find_triggering_price(exit_order, [price]) is not None
     if entry is not None and entry.status in WORKING_STATUSES and exit_order.type in STOPS and is_reached:
-        cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
+        cancel_order(context, entry, at, GROUP_ACTOR, reason=_STOP_REACHED)
 
 
 def _has_open_entry(context: BatchContext, exit_order: Order) -> bool:
@@ -100,7 +100,7 @@ def _has_open_entry(context: BatchContext, exit_order: Order) -> bool:
 
 
 def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
-    return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
+    return any(event.actor != GROUP_ACTOR for event in list_cancel_requests(context, order))
 
 
 def _must_resend(context: BatchContext, ended_exit: Order) -> bool:

@@ -18,8 +18,8 @@ from app.orders.service.risk_checks.risk_evaluation import find_denial, format_d
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp
 
-GROUPS = "group"  # the actor of changes that another order of the group causes
-RISK = "risk"
+GROUP_ACTOR = "group"  # the actor of changes that another order of the group causes
+RISK_ACTOR = "risk"
 
 
 def finalize_order(
@@ -81,14 +81,14 @@ def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestam
     payload = build_denial_payload(order, text)
     context.order_store.add_event(order.tenant_id, "risk.denied", payload, at)
     return finalize_order(
-        context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields
+        context, order, Status.DENIED, at, RISK_ACTOR, reason=denial.message, denial=text, **fields
     )
 
 
 def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
     """Apply a fill of `quantity` to the order's group."""
     if order.role is Role.CLOSING:
-        _apply_part_fill(context, order, at)
+        _send_next_part(context, order, at)
     if order.group_kind is None:
         return
     if order.role is Role.ENTRY:
@@ -101,14 +101,14 @@ def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> No
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
         children = context.order_store.list_children(order)
-        cancel_open_orders(context, children, at, GROUPS, reason=f"{order.id} ended")
+        cancel_open_orders(context, children, at, GROUP_ACTOR, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
         parts = _list_waiting_parts(context, order)
-        cancel_open_orders(context, parts, at, GROUPS, reason=f"{order.id} ended")
+        cancel_open_orders(context, parts, at, GROUP_ACTOR, reason=f"{order.id} ended")
     is_ended_pair = order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}
     if is_ended_pair and (not is_remote(order) or find_resend_reason(context, order) is None):
         siblings = _list_open_siblings(context, order)
-        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} ended")
+        cancel_open_orders(context, siblings, at, GROUP_ACTOR, reason=f"{order.id} ended")
 
 
 def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
@@ -123,21 +123,23 @@ def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: 
         fields |= round_to_tick(
             order_to_send, context.find_instrument(order.tenant_id, order.symbol).tick_size
         )
-        return _send_released(context, order, at, **fields)
+        return _submit_released_order(context, order, at, **fields)
     denial = find_denial(context, order_to_send)
     if denial is not None and context.get_trading_state(order).state is not TradingState.ACTIVE:
         if order_to_send == order:
             return order
-        return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
+        return context.order_store.record_change(order, at, GROUP_ACTOR, reason=denial.message, **fields)
     if denial is not None:
         return deny_order(context, order, denial, at, **fields)
-    request = None if _was_approved(context, order) else find_required_request(context, order_to_send, at)
+    request = (
+        None if _has_approval_request(context, order) else find_required_request(context, order_to_send, at)
+    )
     if request is not None:
         return await_approval(context, context.order_store.update_fields(order, **fields), request)
-    return _send_released(context, order, at, **fields)
+    return _submit_released_order(context, order, at, **fields)
 
 
-def _was_approved(context: BatchContext, order: Order) -> bool:
+def _has_approval_request(context: BatchContext, order: Order) -> bool:
     """Return whether the order waited for an approval before, or the first order of its group did.
 
     An approval of the group does not cover a later replacement.
@@ -152,8 +154,8 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     )
 
 
-def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
-    sent = context.order_store.change_status(order, Status.SUBMITTED, at, GROUPS, **fields)
+def _submit_released_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, GROUP_ACTOR, **fields)
     if is_remote(sent):
         request_submission(context, sent, at)
         return sent
@@ -183,20 +185,28 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
         for child in held_children if entry.status is Status.FILLED else []:
             context.released_orders.append(release_order(context, child, at))
         return
-    grown = compute_exit_quantity(entry, children)
-    was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
+    exit_quantity = compute_exit_quantity(entry, children)
+    was_held_before = (
+        entry.filled_quantity > quantity
+    )  # held since an earlier fill: the position may be smaller
     for child in children:
         if child.status is Status.HELD:
-            released_quantity = min(grown, get_closable_quantity(context, child)) if was_kept else grown
+            released_quantity = (
+                min(exit_quantity, get_closable_quantity(context, child))
+                if was_held_before
+                else exit_quantity
+            )
             if released_quantity:
                 release_order(context, child, at, quantity=released_quantity)
         elif quantity and child.status not in FINAL_STATUSES:
             size = child.quantity + quantity
             reason = f"Quantity increased to {format_plain_amount(size)}"  # it matches from the next quote on
-            context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+            context.order_store.record_change(
+                child, at, GROUP_ACTOR, quantity=size, accepted_at=at, reason=reason
+            )
 
 
-def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
+def _send_next_part(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Send the next part of a close after this one has filled, limited to the remaining position."""
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
@@ -208,7 +218,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
         )
     else:
         # This cancels the other parts too.
-        cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")
+        cancel_order(context, parts[0], at, GROUP_ACTOR, reason="The position is closed.")
 
 
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
@@ -226,19 +236,23 @@ def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
 def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
     """Apply a fill of an order that shares its quantity.
 
-    An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.
+    A fill of an exit cancels its entry. The sibling is reduced by the same quantity.
     """
     if order.role in EXIT_ROLES and order.parent_id:
         entry = context.order_store.find_parent(order)
-        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
+        cancel_open_orders(context, [entry] if entry else [], at, GROUP_ACTOR, reason=f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:
-            cancel_order(context, sibling, at, GROUPS, reason=f"{order.id} filled")
+            cancel_order(context, sibling, at, GROUP_ACTOR, reason=f"{order.id} filled")
         else:
             size = sibling.quantity - quantity
             context.order_store.record_change(
-                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_plain_amount(size)}"
+                sibling,
+                at,
+                GROUP_ACTOR,
+                quantity=size,
+                reason=f"Quantity reduced to {format_plain_amount(size)}",
             )
 
 

@@ -17,7 +17,7 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_history, load_broker_requests
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.order_pairs import RESIZED, list_cancel_requests, was_sent_with_entry
-from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
+from app.orders.service.contingent_orders.groups import GROUP_ACTOR, cancel_order
 from app.timestamps import Timestamp
 
 _RESTING_STATUSES = WORKING_STATUSES - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
@@ -35,7 +35,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     if order.status in FINAL_STATUSES:
         raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
-    successor = reduce_successor(order, successor, list_history(context, order), GROUPS)
+    successor = reduce_successor(order, successor, list_history(context, order), GROUP_ACTOR)
     is_cancelled = order.status is Status.PENDING_CANCEL  # requested during the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
@@ -109,7 +109,7 @@ def confirm_reductions(
         ):
             continue
         if sibling.replaces is None and not was_sent_with_entry(context, sibling):
-            cancel_order(context, sibling, at, GROUPS, reason=RESIZED)
+            cancel_order(context, sibling, at, GROUP_ACTOR, reason=RESIZED)
         elif sibling.replaces is not None and sibling.accepted_at is not None:
             _request_reduction(context, sibling, at)
 
@@ -126,4 +126,4 @@ def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> No
         replaces=order.id,
         request_hash=None,
     )
-    request_replacement(context, order, successor, at, GROUPS, None)
+    request_replacement(context, order, successor, at, GROUP_ACTOR, None)

@@ -22,7 +22,7 @@ from app.money import ZERO, multiply
 from app.orders.queries.executions import list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES, find_oco_group_id
-from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
+from app.orders.rules.trading_sessions import AUCTION_TIMES_IN_FORCE, is_closing_price
 from app.orders.rules.values import FINAL_STATUSES, WORKING_STATUSES, Order, Status, TimeInForce
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_executions
@@ -48,7 +48,7 @@ def match_new_order(context: BatchContext, order: Order, at: Timestamp) -> None:
         return
     quote = context.find_quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
-        arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
+        arrived = [] if order.time_in_force in AUCTION_TIMES_IN_FORCE else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
         match_open_orders(context, [order], quote, at)
@@ -127,7 +127,7 @@ def apply_broker_events(
             case TrailMoved():
                 context.order_store.update_fields(order, trail_level=event.level)
             case UnfilledCanceled():
-                to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
+                to = Status.EXPIRED if order.time_in_force in AUCTION_TIMES_IN_FORCE else Status.CANCELED
                 finalize_order(context, order, to, at, order.broker, broker_reason=event.reason)
     match_released_orders(context, at)
 
@@ -148,7 +148,7 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
         order,
         context.find_instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; the unfilled quantity is then canceled.
-        TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
+        TimeInForce.IOC if order.time_in_force in AUCTION_TIMES_IN_FORCE else None,
         group_id=find_oco_group_id(order),
         parent_id=order.parent_id if order.role in EXIT_ROLES else None,
         is_reducing=order.leaves_quantity <= get_closable_quantity(context, order),

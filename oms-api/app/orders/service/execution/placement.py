@@ -21,7 +21,7 @@ from app.orders.rules.order_factory import (
     build_order_from_ticket,
 )
 from app.orders.rules.states import get_resting_status
-from app.orders.rules.tickets import find_expiry_errors
+from app.orders.rules.tickets import list_expiry_errors
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import build_result, find_repeated_placement
@@ -39,7 +39,7 @@ from app.orders.service.contingent_orders.exit_denials import (
     find_follower_denial,
     find_pair_denial,
 )
-from app.orders.service.contingent_orders.groups import RISK, deny_order, finalize_order
+from app.orders.service.contingent_orders.groups import RISK_ACTOR, deny_order, finalize_order
 from app.orders.service.execution.matching import match_new_order
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request
 from app.orders.service.risk_checks.order_estimates import find_quantity_denial, resolve_quantity
@@ -113,7 +113,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
 
 def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
     """Raise Invalid if the ticket has expired. Call it only for new requests: a repeat may come late."""
-    for bad in find_expiry_errors(ticket, format_timestamp(now)) if ticket.expires_at else ():
+    for bad in list_expiry_errors(ticket, format_timestamp(now)) if ticket.expires_at else ():
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
@@ -266,7 +266,12 @@ def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> 
         current = context.order_store.get(order.tenant_id, order.id)
         if current.status is Status.INITIALIZED:
             finalize_order(
-                context, current, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
+                context,
+                current,
+                Status.CANCELED,
+                at,
+                RISK_ACTOR,
+                reason="The other order of the group was denied.",
             )
 
 

@@ -1,7 +1,7 @@
 """Bust an execution that its venue canceled: add rows to the ledger and to the executions."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,13 @@ from app.orders.service.execution_changes.trade_reversal import append_reversal
 from app.timestamps import format_timestamp
 
 ExecutionChange = BustExecution | CorrectExecution
+
+
+class BustedTrade(NamedTuple):
+    """The trade of an execution, and the reversal of the trade."""
+
+    original: TradeRow
+    reversal: TradeRow
 
 
 def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult:
@@ -116,16 +123,14 @@ def find_execution(context: BatchContext, order: Order, execution_id: str) -> Ex
     return executions[execution_id]
 
 
-def reverse_trade(
-    context: BatchContext, command: ExecutionChange, execution: ExecutionRow
-) -> tuple[TradeRow, TradeRow]:
+def reverse_trade(context: BatchContext, command: ExecutionChange, execution: ExecutionRow) -> BustedTrade:
     """Append the reversal of the execution's trade, charges included. Return the trade and its reversal.
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     original = _get_trade(context, TradeKey(execution.tenant_id, execution.trade_id))
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
-    return original, append_reversal(context, origin, original, command.reason)
+    return BustedTrade(original, append_reversal(context, origin, original, command.reason))
 
 
 def _get_trade(context: BatchContext, trade_key: TradeKey) -> TradeRow:

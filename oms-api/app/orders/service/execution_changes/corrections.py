@@ -36,7 +36,7 @@ from app.orders.service.execution_changes.busts import (
 from app.timestamps import format_timestamp
 
 
-class _Booked(NamedTuple):
+class _BookedCorrection(NamedTuple):
     """The result of a correction: the original trade, the new one, and the change of the filled quantity."""
 
     original: TradeRow
@@ -93,7 +93,7 @@ def _book_correction(
     execution: ExecutionRow,
     event: Executed,
     command: CorrectExecution,
-) -> tuple[Order, _Booked]:
+) -> tuple[Order, _BookedCorrection]:
     """Book the bust and the new execution. The returned trade has the position's change by both."""
     at, actor = format_timestamp(command.origin.at), get_actor(command.origin)
     original, reversal = reverse_trade(context, command, execution)
@@ -106,4 +106,4 @@ def _book_correction(
     corrected = apply_execution(context, order, row, at, actor, **fields)
     delta = Decimal(reversal.quantity_delta) + Decimal(trade.quantity_delta)
     net = trade._replace(quantity_delta=format_fixed(delta))
-    return corrected, _Booked(original, net, event.quantity - Decimal(execution.quantity))
+    return corrected, _BookedCorrection(original, net, event.quantity - Decimal(execution.quantity))

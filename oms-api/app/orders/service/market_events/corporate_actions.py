@@ -36,8 +36,8 @@ from app.orders.service.market_events.price_restatement import ACTOR, load_store
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp, format_timestamp
 
-_REVERSED = "Reversed: "
-_NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+_REVERSAL_PREFIX = "Reversed: "
+_UNRESTATED_STATUSES = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> CorporateActionResult:
@@ -60,7 +60,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
         book_action(booking)
     context.exposures.pop(portfolio_key, None)
     if action.kind is ActionKind.SYMBOL_CHANGE and not command.is_reversal:
-        _cancel_orders(context, portfolio_key, command)
+        _cancel_orders_of_old_symbol(context, portfolio_key, command)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
         restate_prices(context, command)
@@ -91,7 +91,9 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
     return rate
 
 
-def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
+def _cancel_orders_of_old_symbol(
+    context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
+) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
     orders = context.order_store.list_open_orders_of_symbol(portfolio_key, command.action.symbol)
     cancel_open_orders(context, orders, format_timestamp(command.origin.at), ACTOR, reason=reason)
@@ -107,9 +109,9 @@ def _restate_orders(
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
     action_reason = _build_action_reason(action)
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, action.symbol)
-    for stale_order in [order for order in open_orders if _is_due(context, order, command)]:
+    for stale_order in [order for order in open_orders if _must_restate(context, order, command)]:
         order = context.order_store.get_current(stale_order)  # canceling another order may have canceled it
-        if order.status in _NOT_RESTATED:
+        if order.status in _UNRESTATED_STATUSES:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{action_reason}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, increments) or restate_order(
@@ -120,12 +122,12 @@ def _restate_orders(
                 context, [order], at, ACTOR, reason=f"{action_reason}: less than one lot is left"
             )
         else:
-            _restate_order(
+            _apply_restated_terms(
                 context,
                 order,
                 restated,
                 at,
-                f"{_REVERSED}{action_reason}" if command.is_reversal else action_reason,
+                f"{_REVERSAL_PREFIX}{action_reason}" if command.is_reversal else action_reason,
             )
 
 
@@ -154,7 +156,7 @@ def _find_previous_terms(
     )
 
 
-def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
+def _must_restate(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
     """Return whether an order is in the old units, for a reversal whether the action restated it.
 
     An order that was placed after the action took effect is in the new units.
@@ -162,7 +164,7 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     action_reason = _build_action_reason(command.action)
     history = list_history(context, order)
     reasons = [event.reason for event in history]
-    is_restated = reasons.count(action_reason) > reasons.count(f"{_REVERSED}{action_reason}")
+    is_restated = reasons.count(action_reason) > reasons.count(f"{_REVERSAL_PREFIX}{action_reason}")
     if command.is_reversal:
         return is_restated
     return not is_restated and order.created_at < command.action.effective_at
@@ -172,7 +174,7 @@ def _build_action_reason(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate_order(
+def _apply_restated_terms(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, action_reason: str
 ) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.

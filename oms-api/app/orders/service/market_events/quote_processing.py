@@ -53,15 +53,19 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     A command then sees its portfolio as if the quote had been matched in all of them when it was stored. A
     portfolio in which the quote was already matched does not change.
     """
-    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
+    portfolio_keys_by_instrument: dict[InstrumentKey, list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.list_symbols(portfolio_key):
-            by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
+            portfolio_keys_by_instrument.setdefault(
+                InstrumentKey(portfolio_key.tenant_id, symbol), []
+            ).append(portfolio_key)
     at = format_timestamp(context.now)
-    for key in sorted(load_unmatched_quote_times(context.connection, sorted(by_symbol))):
+    for key in sorted(load_unmatched_quote_times(context.connection, sorted(portfolio_keys_by_instrument))):
         quote = context.find_quote(*key)
         if quote is not None:
-            process_quote(context, MatchQuote(key.tenant_id, quote, at, is_new=False), by_symbol[key])
+            process_quote(
+                context, MatchQuote(key.tenant_id, quote, at, is_new=False), portfolio_keys_by_instrument[key]
+            )
 
 
 def apply_quote(context: BatchContext, command: MatchQuote) -> Outcome:
@@ -125,21 +129,28 @@ def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Qu
 def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
-    """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
+    """Swap emulated pairs, and try again to release held exits and followers.
+
+    A kill switch may have prevented their release.
+    """
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, quote.symbol)
     for stale_order in sort_pairs(context, open_orders):
         order = context.order_store.get_current(stale_order)
         swap_pair_orders(context, order, at)
         if order.status is Status.HELD and not waits_for_swap(context, order):
-            quantity = _find_due_quantity(context, order)
+            quantity = _compute_due_quantity(context, order)
             if quantity and is_held_at_broker(context, order):
                 cancel_entry_at_stop(context, order, at)
             elif quantity:
                 release_order(context, order, at, quantity=quantity)
 
 
-def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
-    """Return the quantity to release: for an exit that of its entry's fills, else the whole follower."""
+def _compute_due_quantity(context: BatchContext, order: Order) -> Decimal:
+    """Return the quantity to release: of an exit the filled quantity of its entry, of a follower all.
+
+    A position's exit at a broker has no entry, and is released for the closable quantity. Zero if the order
+    is not due.
+    """
     entry = context.order_store.find_parent(order)
     if entry is None and is_remote(order) and order.role in EXIT_ROLES:  # it is sent again on a new day
         return min(order.quantity, get_closable_quantity(context, order))

@@ -14,7 +14,7 @@ from app.orders.service.changes.position_closes import close_in_portfolio
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.contingent_orders.groups import (
-    GROUPS,
+    GROUP_ACTOR,
     cancel_open_orders,
     cancel_order,
     get_closable_quantity,
@@ -37,11 +37,11 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
         for symbol in command.symbols:
             open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
             for stale_order in sort_pairs(context, open_orders):
-                _release_if_due(context, context.order_store.get_current(stale_order), command.at)
+                _release_in_session(context, context.order_store.get_current(stale_order), command.at)
     return NO_ORDERS
 
 
-def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
+def _release_in_session(context: BatchContext, order: Order, at: Timestamp) -> None:
     if not waits_for_session(order) or waits_for_swap(context, order):
         return
     if find_order_hold(context, order, at) is not None:
@@ -57,22 +57,22 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     elif released_order.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.list_open_orders_of_symbol(order.portfolio_key, order.symbol)
         siblings = [sibling for sibling in orders if sibling.group_id == order.group_id]
-        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
+        cancel_open_orders(context, siblings, at, GROUP_ACTOR, reason=f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most the remaining position."""
     closable_quantity = get_closable_quantity(context, order)
     if not closable_quantity:
-        cancel_order(context, order, at, GROUPS, reason="The position is closed.")
+        cancel_order(context, order, at, GROUP_ACTOR, reason="The position is closed.")
         return
     match_new_order(
         context, release_order(context, order, at, quantity=min(order.quantity, closable_quantity)), at
     )
 
 
-_REASON = "Squared off"
-_BEGINNING = Timestamp("1970-01-01T00:00:00Z")
+_SQUARE_OFF_REASON = "Squared off"
+_EARLIEST_TIME = Timestamp("1970-01-01T00:00:00Z")
 
 
 def close_intraday_positions(context: BatchContext, command: SquareOff) -> OrderResult:
@@ -83,15 +83,15 @@ def close_intraday_positions(context: BatchContext, command: SquareOff) -> Order
     at = command.at
     for portfolio_key in context.loaded.portfolios_with_intraday_positions.get(command.tenant_id, []):
         orders = context.order_store.list_open_orders(portfolio_key)
-        due_orders = [order for order in orders if _is_due(context, order, at)]
-        cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_REASON)
+        due_orders = [order for order in orders if _is_due_for_square_off(context, order, at)]
+        cancel_open_orders(context, due_orders, at, SQUARE_OFF, reason=_SQUARE_OFF_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
-            if not _is_closing(context, portfolio_key, symbol):
+            if not _has_square_off_order(context, portfolio_key, symbol):
                 _close_position(context, portfolio_key, symbol, at)
     return NO_ORDERS
 
 
-def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:
+def _is_due_for_square_off(context: BatchContext, order: Order, at: Timestamp) -> bool:
     if order.product != INTRADAY or is_square_off(order):
         return False
     return _began_before(context, order.portfolio_key, order.symbol, order.created_at, at)
@@ -113,11 +113,11 @@ def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Ti
         for key, position in positions
         if key.product == INTRADAY
         and position.quantity
-        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _BEGINNING, at)
+        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _EARLIEST_TIME, at)
     )
 
 
-def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> bool:
+def _has_square_off_order(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> bool:
     return any(map(is_square_off, context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)))
 
 
@@ -125,5 +125,5 @@ def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: 
     portfolio = context.ledger.get_portfolio(portfolio_key)
     origin = CommandOrigin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
-    command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
+    command = ClosePosition(origin, *names, None, _SQUARE_OFF_REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)

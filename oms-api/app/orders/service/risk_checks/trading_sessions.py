@@ -10,18 +10,18 @@ from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.values import Quote
 from app.orders.rules.tickets import describe_unsupported_time
 from app.orders.rules.trading_sessions import (
-    AT_AUCTION,
+    AUCTION_TIMES_IN_FORCE,
     INTRADAY,
     Enforcement,
     Hold,
     SessionCalendars,
     build_hold_until_open,
+    can_fill_at_quote,
+    compute_session_end,
     describe_square_off,
     find_hold,
-    find_session_end,
     has_auctions,
     is_deniable,
-    may_fill_at_quote,
 )
 from app.orders.rules.values import Order, Status, replace_fields
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -48,13 +48,13 @@ def set_session_end(context: BatchContext, order: Order) -> Order:
     Raises Invalid for OPG and CLS where there is no open or close.
     """
     calendars = find_calendars(context, order)
-    if order.time_in_force in AT_AUCTION and not has_auctions(calendars and calendars.regular):
+    if order.time_in_force in AUCTION_TIMES_IN_FORCE and not has_auctions(calendars and calendars.regular):
         message = describe_unsupported_time(order.time_in_force)
         raise Invalid(message, [FieldError("time_in_force", message, "not_of_this_venue")])
     if calendars is None:
         return order
     try:
-        ends_at = find_session_end(order, calendars.get_calendar(order), order.created_at)
+        ends_at = compute_session_end(order, calendars.get_calendar(order), order.created_at)
     except SessionsUnknown:
         return order  # the risk check denies it
     return replace_fields(order, ends_at=ends_at)
@@ -122,15 +122,15 @@ def select_tradable(
 ) -> list[Order]:
     """Return the orders that may trade at the quote at `at`."""
     if not context.loaded.has_sessions:
-        return [order for order in orders if order.time_in_force not in AT_AUCTION]
+        return [order for order in orders if order.time_in_force not in AUCTION_TIMES_IN_FORCE]
     return [order for order in orders if _can_trade(context, order, quote, at)]
 
 
 def _can_trade(context: BatchContext, order: Order, quote: Quote, at: Timestamp) -> bool:
     calendars = find_calendars(context, order)
     if calendars is None:  # an auction order dates from when the portfolio still enforced sessions
-        return order.time_in_force not in AT_AUCTION
+        return order.time_in_force not in AUCTION_TIMES_IN_FORCE
     calendar = calendars.get_calendar(order)
-    return is_known_open(calendar, datetime.fromisoformat(at)) and may_fill_at_quote(
+    return is_known_open(calendar, datetime.fromisoformat(at)) and can_fill_at_quote(
         order, calendar, quote.at
     )

@@ -13,10 +13,10 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.broker_reports.execution_reports import apply_execution_report
 from app.orders.service.changes.order_cancels import cancel_all, cancel_in_portfolio, cancel_requested_order
 from app.orders.service.changes.order_expiry import expire_order, expire_orders
+from app.orders.service.changes.order_previews import preview_order
 from app.orders.service.changes.order_replacements import replace_order
 from app.orders.service.changes.position_closes import close_position
 from app.orders.service.changes.position_exits import set_exits
-from app.orders.service.changes.previewing import preview_order
 from app.orders.service.command_results import NO_ORDERS, OrderResult, Outcome
 from app.orders.service.commands import (
     AdoptOrder,

@@ -1,4 +1,4 @@
-"""Preview a ticket with the books, prices and limits of an order, without any change."""
+"""Preview an order with the current books, prices and limits, without any change."""
 
 from app.orders.rules.order_factory import build_exit_tickets
 from app.orders.rules.order_views import OrderPreview
