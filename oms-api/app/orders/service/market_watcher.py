@@ -33,13 +33,13 @@ from app.orders.service.internal_commands import CancelHalted, CheckLosses, Matc
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import list_tenants_with_loss_limits
-from app.risk.queries.switches import SwitchKey, load_halts
+from app.risk.queries.switches import HaltedSwitch, load_halts
 from app.timestamps import format_timestamp
 
 CHECK_PERIOD_SECONDS = 0.4
-HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
+HALT_GRACE = timedelta(seconds=10)  # before it, the request that sets the kill switch cancels the orders
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
-MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
+MATCH_GRACE = timedelta(seconds=2)  # before it, the process that stored the quote matches it
 MAX_CHECKS = 2  # an order stored at the same time as its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ class _MarketState(NamedTuple):
     """The state that one check reads from the database.
 
     `quotes` are the quotes that are not stale, `opened_symbols` the symbols by tenant whose session has
-    opened, and `halts` the halts by tenant. `unmatched_symbols` are the symbols whose quote still has to be
-    matched.
+    opened, and `halts` the halts by tenant. `unmatched_symbols` are the symbols whose quote is not matched
+    yet.
     """
 
     quotes: dict[InstrumentKey, Quote]
     symbols_with_held_orders: set[InstrumentKey]
     opened_symbols: dict[int, list[str]]
-    halts: dict[int, set[SwitchKey]]
+    halts: dict[int, set[HaltedSwitch]]
     tenants_with_loss_limits: list[int]
     unmatched_symbols: list[InstrumentKey]
 
@@ -86,7 +86,7 @@ class MarketWatcher:
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._checked_quotes: dict[InstrumentKey, _CheckedQuote] = {}
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
+        self._halts: dict[int, set[HaltedSwitch]] = {}  # the halts whose orders were canceled
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
@@ -128,7 +128,7 @@ class MarketWatcher:
         current_quotes = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
         tenant_ids = {key.tenant_id for key in keys}
         halts = load_halts(connection, at - HALT_GRACE)
-        halts = {tenant_id: symbols for tenant_id, symbols in halts.items() if tenant_id in tenant_ids}
+        halts = {tenant_id: halted for tenant_id, halted in halts.items() if tenant_id in tenant_ids}
         symbols_with_held_orders = list_instruments_with_held_orders(connection)
         opened_symbols = self._load_opened_symbols(connection, at)
         tenants_with_loss_limits = list_tenants_with_loss_limits(connection) if checks_losses else []
@@ -154,8 +154,8 @@ class MarketWatcher:
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)
         return opened_symbols
 
-    def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
-        """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
+    def _list_newly_halted(self, halts: dict[int, set[HaltedSwitch]]) -> list[int]:
+        """Return the tenants with a halt that the last successful check did not find."""
         return [
             tenant_id
             for tenant_id, switch_keys in halts.items()
