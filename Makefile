@@ -117,6 +117,8 @@ check: lint ## lint, format, types and architecture
 	cd oms-api && $(MYPY)
 	cd slack-bot && $(MYPY)
 	cd e2e && $(MYPY)
+	cd oms-api && MYPYPATH=.. $(MYPY) --exclude bench/slack_ ../bench
+	cd slack-bot && MYPYPATH=..:../e2e:../scripts $(MYPY) ../bench/slack_ack.py ../bench/slack_latency.py
 	cd oms-api && $(IMPORTS)
 	cd slack-bot && $(IMPORTS)
 

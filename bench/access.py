@@ -27,7 +27,7 @@ from sqlalchemy import text
 from app.clock import utc_now
 from app.config import load_settings
 from app.database import connect_engine, unit_of_work
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from app.identity.rules.access import Operation
 from app.identity.service.keys import store_new_key
 from app.main import create_app

@@ -14,6 +14,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from time import process_time
+from typing import cast
+
+from sqlalchemy import Table
 
 from app.alerts.models import AlertRow
 from app.alerts.service.price_alert_watcher import PriceAlertWatcher
@@ -122,7 +125,7 @@ def _insert_alerts(url: str) -> None:
     engine = connect_engine(url, readers=1)
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
-        execute_writes(connection, build_insert(AlertRow.__table__, _COLUMNS, rows))
+        execute_writes(connection, build_insert(cast("Table", AlertRow.__table__), _COLUMNS, rows))
     engine.dispose()
 
 

@@ -109,7 +109,7 @@ def measure_rate(blocks: list[BarBlock], settings: BacktestSettings) -> float:
 
 def measure_reference(python: Path, bars_path: Path, count: int) -> float:
     """Return the bars per second of backtesting.py."""
-    command = [python, "-c", REFERENCE, bars_path]
+    command = [str(python), "-c", REFERENCE, str(bars_path)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return count / float(output)
 
@@ -138,7 +138,8 @@ def measure_sweep(blocks: list[BarBlock], sets: int) -> float:
 
 def measure_memory(bars_path: Path) -> float:
     """Return the peak memory of a backtest of a file, in MB."""
-    command = [sys.executable, "-m", "app.backtest", STRATEGY, "--data", bars_path, "--json", "--risk", "off"]
+    arguments = [STRATEGY, "--data", str(bars_path), "--json", "--risk", "off"]
+    command = [sys.executable, "-m", "app.backtest", *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return float(json.loads(output)["peak_rss_mb"])
 

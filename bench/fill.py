@@ -18,7 +18,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.text import name_key
 from bench.load import PORTFOLIOS, SYMBOLS
 
@@ -43,7 +43,9 @@ def _create_command(
     number: int, symbol: str, portfolio: str, side: Side, quantity: Decimal, price: Decimal
 ) -> RecordTrade:
     key = f"fill-{number}"
-    origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, hash_request(key))
+    origin = CommandOrigin(
+        1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, hash_request(key)
+    )
     trade = compute_trade_value(quantity, quantity * price, None)
     return RecordTrade(
         origin=origin,

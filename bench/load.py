@@ -15,7 +15,7 @@ import secrets
 import select
 import socket
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
@@ -136,7 +136,7 @@ def _build_signal(chance: random.Random, names: list[str]) -> dict[str, object]:
     return {name: order[field] for name, field in renamed.items()}
 
 
-def _build_post(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
+def _build_post(key: str, path: str, content: Mapping[str, object]) -> tuple[bytes, bytes]:
     """Return a POST request in two parts. The idempotency key goes between them."""
     body = json.dumps(content).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"

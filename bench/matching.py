@@ -55,8 +55,9 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
         if number % 10 == 8:
             order = order._replace(kind=OrderType.STOP, stop_price=100 - distance)
         elif number % 10 == 9:
-            trail = {"trail_amount": abs(distance), "trail_level": 100 - distance}
-            order = order._replace(kind=OrderType.TRAILING_STOP, **trail)
+            order = order._replace(
+                kind=OrderType.TRAILING_STOP, trail_amount=abs(distance), trail_level=100 - distance
+            )
         yield order
 
 

@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
@@ -129,8 +129,8 @@ def _build_quote(price: str) -> Quote:
     )
 
 
-def _build_origin(key: str) -> Origin:
-    return Origin(1, "bench", None, _get_now(), key, hash_request(key))
+def _build_origin(key: str) -> CommandOrigin:
+    return CommandOrigin(1, "bench", None, _get_now(), key, hash_request(key))
 
 
 def _build_trade(number: int) -> RecordTrade:

@@ -12,8 +12,8 @@ from time import perf_counter, process_time
 
 from sqlalchemy import Connection, Engine, text
 
-from app.assembly import Components, assemble
-from app.background_jobs import ORDER_EXPIRY
+from app.assembly.background_jobs import ORDER_EXPIRY
+from app.assembly.components import Components, assemble
 from app.config import Settings
 from app.database import Readers, connect_engine, set_tenant_scope
 from app.database.timeouts import response_timeout
@@ -24,7 +24,7 @@ from app.jobs.service import JobRunner
 from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.logs import AccessLog
 from app.market_data.service import Market
@@ -125,7 +125,7 @@ def _create_commands(orders: int) -> Iterator[PlaceOrder]:
             limit_price=Decimal("0.01"),
         )
         at = _OPEN + number * timedelta(milliseconds=20)
-        origin = Origin(_TENANT, f"key {number % 1000}", None, at, None, hash_request(str(number)))
+        origin = CommandOrigin(_TENANT, f"key {number % 1000}", None, at, None, hash_request(str(number)))
         yield PlaceOrder(origin, ticket, name, name_key(name))
 
 

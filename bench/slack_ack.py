@@ -6,6 +6,7 @@ the same server and under the same load. It ends within a minute. Status 1 means
 missed.
 """
 
+import argparse
 import http.client
 import os
 import socket
@@ -14,23 +15,29 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
 
 BOT = Path(__file__).resolve().parents[1] / "slack-bot"
 sys.path.insert(0, str(BOT))
 
 from tests import factories  # noqa: E402 - after the path to it
 from tests.fake_oms import FakeOms  # noqa: E402 - after the path to it
-from tests.fakes import FakeSlack, Response  # noqa: E402 - after the path to it
+from tests.fakes import FakeSlack, Request, Response  # noqa: E402 - after the path to it
 
 CLIENTS = 4
 REQUESTS = 150  # per client
 HUNG_AT_ONCE = 20
 OMS_SECONDS = 0.010
 START_SECONDS = 15
+
+Payload = dict[str, Any]
+
 BARE = """
 import sys
 from flask import Flask, request
@@ -59,7 +66,8 @@ class Latencies:
 class HealthyOms(FakeOms):
     """Responds to each call in about 10 ms in total: first the price query, then the trade."""
 
-    def receive(self, call):
+    @override
+    def receive(self, call: Request) -> Response:
         time.sleep(OMS_SECONDS / 2)
         return super().receive(call)
 
@@ -74,11 +82,12 @@ def compute_figures(seconds: list[float]) -> Latencies:
 def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextmanager
-def run_program(arguments: list[str], port: int, **environment: str):
+def run_program(arguments: list[str], port: int, **environment: str) -> Iterator[None]:
     """Run a server until the block ends."""
     started = subprocess.Popen(arguments, cwd=BOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
     try:
@@ -115,7 +124,7 @@ def post_request(
     return answer.status
 
 
-def send_requests(port: int, payload: Callable[[int], dict], clients: int, requests: int) -> list[float]:
+def send_requests(port: int, payload: Callable[[int], Payload], clients: int, requests: int) -> list[float]:
     """Send `requests` requests from each of `clients` concurrently. Return the seconds of each."""
     seconds: list[float] = []
     together = threading.Barrier(clients)
@@ -142,11 +151,11 @@ def send_requests(port: int, payload: Callable[[int], dict], clients: int, reque
     return seconds
 
 
-def build_price_command(_number: int) -> dict:
+def build_price_command(_number: int) -> Payload:
     return factories.build_command("AAPL")
 
 
-def create_submission_builder(prefix: str) -> Callable[[int], dict]:
+def create_submission_builder(prefix: str) -> Callable[[int], Payload]:
     return lambda number: factories.build_submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
@@ -181,6 +190,7 @@ def measure_bare() -> Latencies:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     slack, oms = FakeSlack(), HealthyOms()
     try:
         with tempfile.TemporaryDirectory() as folder:

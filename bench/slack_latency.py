@@ -6,6 +6,7 @@ and simulator run as `make run` starts them. It ends within three minutes. Statu
 value was missed.
 """
 
+import argparse
 import gc
 import http.client
 import json
@@ -26,6 +27,7 @@ import httpx  # noqa: E402 - after the paths
 from bench.slack_ack import (  # noqa: E402
     HealthyOms,
     Latencies,
+    Payload,
     compute_figures,
     find_free_port,
     post_request,
@@ -61,17 +63,17 @@ def _get_user_id(number: int) -> str:
     return f"U{number % PEOPLE}"
 
 
-def _create_command_builder(name: str, text: str) -> Callable[[int], dict]:
+def _create_command_builder(name: str, text: str) -> Callable[[int], Payload]:
     return lambda number: factories.build_command(text, name, user_id=_get_user_id(number))
 
 
-def _build_click(number: int) -> dict:
+def _build_click(number: int) -> Payload:
     action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
     payload = factories.build_interaction("block_actions", actions=[action])
     return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
-def _build_choice(number: int) -> dict:
+def _build_choice(number: int) -> Payload:
     payload = factories.build_interaction(
         "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
         view=factories.build_view(),
@@ -79,7 +81,7 @@ def _build_choice(number: int) -> dict:
     return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
-KINDS: dict[str, Callable[[int], dict]] = {
+KINDS: dict[str, Callable[[int], Payload]] = {
     "/trade": _create_command_builder("/trade", "AAPL"),
     "/order": _create_command_builder("/order", "buy 50 AAPL limit 170 gtc in Growth"),
     "/desk": _create_command_builder("/desk", "positions"),
@@ -142,7 +144,7 @@ def open_overview(port: int, slack: FakeSlack) -> None:
 def _send_request(port: int, body: str, headers: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
     if post_request(connection, "POST", "/slack/events", body, headers) != http.client.OK:
-        raise SystemExit("a request was not answered with 200")
+        raise SystemExit("a request did not return 200")
 
 
 def measure_bot() -> dict[str, Latencies]:
@@ -207,9 +209,9 @@ def _is_form_ready(deployment: Deployment) -> bool:
     return form is not None and "Preview" in json.dumps(form)
 
 
-def _list_messages(deployment: Deployment) -> list[dict]:
+def _list_messages(deployment: Deployment) -> list[Payload]:
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    messages: list[dict] = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
+    messages: list[Payload] = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
     return messages
 
 
@@ -237,7 +239,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 2:  # the process of `_run_clients`
         sys.stdout.write(json.dumps(send_clicks(int(sys.argv[1]), sys.argv[2])))
         sys.exit()
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

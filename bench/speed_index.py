@@ -1,5 +1,6 @@
 """The speed of this machine: the seconds of a fixed Python loop, to compare the other figures by."""
 
+import argparse
 from time import perf_counter
 
 ADDITIONS = 5_000_000
@@ -28,5 +29,6 @@ def _measure_once() -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     index = measure_seconds()
     print(f"speed index {index:.3f} s ({describe(index)} machine)")

@@ -31,7 +31,7 @@ from app.database import (
 from app.database.bulk import BulkRow
 from app.ledger.models import PositionRow
 from app.ledger.queries.batch_statements import insert_portfolios
-from app.ledger.queries.valuation import list_open_positions
+from app.ledger.queries.valuation import list_positions_to_value
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.valuation import value_positions
 from app.market_data.queries import build_quote_writes
@@ -76,7 +76,7 @@ def measure_marks(server: Server) -> list[ResultLine]:
     for _ in range(ROUNDS):
         started = perf_counter()
         with snapshot(engine) as connection:
-            positions = list_open_positions(
+            positions = list_positions_to_value(
                 set_tenant_scope(connection, [1]), PositionRow.__table__.c.tenant_id == 1
             )
             exposures = value_positions(connection, market.load_past_quotes, positions, utc_now())

@@ -17,13 +17,13 @@ from time import perf_counter, sleep, time
 
 from sqlalchemy import Engine, text
 
-from app.background_jobs import create_delivery_runner
+from app.assembly.background_jobs import create_delivery_runner
+from app.assembly.security import create_key_ring
 from app.clock import utc_now
 from app.config import Settings
 from app.database import connect_engine, execute_writes, set_tenant_scope, unit_of_work
 from app.events.service.outbox import build_event_insert
 from app.migrate import migrate
-from app.security_setup import create_key_ring
 from app.timestamps import format_timestamp
 from app.webhooks.queries.webhooks import WEBHOOKS, StoredWebhook
 from app.webhooks.rules.signatures import format_secret
@@ -60,7 +60,7 @@ def _measure_rate(seconds: float, endpoints: int, hanging_count: int, *, on_sqli
 
 
 def _measure_deliveries(url: str, seconds: float, endpoints: int, hanging_count: int) -> float:
-    settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)
     owner = connect_engine(url)
     migrate(owner)
     owner.dispose()

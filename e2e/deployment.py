@@ -125,7 +125,7 @@ class Deployment:
         self._stop_oms(signal.SIGTERM)
 
     def start_oms(self) -> None:
-        """Start the OMS again, and wait until it answers."""
+        """Start the OMS again, and wait until it responds."""
         oms = self.programs["oms-api"]
         oms.start()
         run.wait_until_healthy([oms])

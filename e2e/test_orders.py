@@ -90,7 +90,7 @@ def test_oms_panel_shows_an_outage_and_recovers(slack, deployment, portfolio):
     expect(orders).to_contain_text("DESKB")
     deployment.kill_oms()
     try:
-        expect(slack.page.get_by_test_id("desk")).to_contain_text("The OMS does not answer.")
+        expect(slack.page.get_by_test_id("desk")).to_contain_text("The OMS does not respond.")
         expect(orders).to_contain_text("Not known.")
     finally:
         deployment.start_oms()

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.e2e
 
 CHANNEL = "C0TRADING01"
 JOB = "/jobs/daily-reports:run"
-AGAIN = "The OMS made this report again"
+AGAIN = "The OMS generated this report again"
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_stopped_oms_is_reported_and_records_nothing(slack, restart_oms_afterwar
 
 
 @pytest.mark.parametrize("end", ["goes on", "is killed"])
-def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
+def test_submission_to_a_frozen_oms_gets_a_response_in_time_and_trades_at_most_once(
     slack, restart_oms_afterwards, end
 ):
     deployment = restart_oms_afterwards

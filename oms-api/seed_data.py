@@ -26,7 +26,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import CommandOrigin, LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.migrate import is_current
 from app.money import format_fixed, to_cents
 from app.text import name_key
@@ -174,7 +174,9 @@ def build_command(deal: Deal) -> RecordTrade:
         deal.user_id,
         deal.note,
     )
-    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*request_values))
+    origin = CommandOrigin(
+        FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*request_values)
+    )
     return RecordTrade(origin, deal.symbol, "", deal.side, valued, deal.portfolio, folded, deal.note)
 
 
@@ -194,7 +196,7 @@ def _build_reversal(slip: RecordedTrade) -> ReverseTrade:
     reason_given, at = "Reported twice", datetime.fromisoformat(slip.row.created_at) + timedelta(minutes=4)
     key, request_hash = f"seed-data:{SEED}:reversal", hash_request(slip.row.trade_id, "Reported twice")
     return ReverseTrade(
-        Origin(FIRST_TENANT, SOURCE, None, at, key, request_hash), slip.row.trade_id, reason_given
+        CommandOrigin(FIRST_TENANT, SOURCE, None, at, key, request_hash), slip.row.trade_id, reason_given
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.audit.service import AuditEntry, record_entries
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.values import Rejected
@@ -27,7 +27,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, compute_mark
@@ -43,7 +43,7 @@ from app.orders.service.write_path.batch_handler import OrderBatchHandler
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.service.controls import Controls
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.text import name_key
 from app.timestamps import format_timestamp
 
@@ -159,8 +159,8 @@ def _build_client_order_id(name: str) -> str:
     return name if name.startswith(SOURCE) else f"{SOURCE}-{name}"
 
 
-def _build_origin(name: str, now: datetime) -> Origin:
-    return Origin(
+def _build_origin(name: str, now: datetime) -> CommandOrigin:
+    return CommandOrigin(
         FIRST_TENANT,
         SOURCE,
         None,

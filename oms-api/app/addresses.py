@@ -6,9 +6,9 @@ from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-NOBODY = "-"  # a Unix domain socket has no address
-_FORWARDED_FOR = b"x-forwarded-for"
-_MAPPED = "::ffff:"  # IPv4 on a socket that accepts IPv6 too
+NO_ADDRESS = "-"  # a Unix domain socket has no address
+_FORWARDED_FOR_HEADER = b"x-forwarded-for"
+_MAPPED_IPV4_PREFIX = "::ffff:"  # IPv4 on a socket that accepts IPv6 too
 _MAX_HOPS = 20
 
 
@@ -25,12 +25,12 @@ class AddressResolver:
     def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return the client address of a request from `peer` with these headers."""
         if peer is None:
-            return NOBODY
-        if peer.startswith(_MAPPED):
+            return NO_ADDRESS
+        if peer.startswith(_MAPPED_IPV4_PREFIX):
             peer = _convert_mapped_address(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
-        header_values = [value for name, value in headers if name == _FORWARDED_FOR]
+        header_values = [value for name, value in headers if name == _FORWARDED_FOR_HEADER]
         hops = b",".join(header_values).decode("latin-1").rsplit(",", _MAX_HOPS)
         return self._find_last_untrusted(peer, hops[-_MAX_HOPS:])
 

@@ -1,4 +1,4 @@
-"""Runs a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
+"""Run a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
 
 The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. `--data
 bars` are the bars that the service stores, in the database of DATABASE_URL. The folder of `--out` gets
@@ -17,8 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.backtest_arguments import add_run_arguments, build_settings
-from app.backtest_data import OpenBars, open_files
+from app.backtest_inputs.arguments import add_run_arguments, build_settings
+from app.backtest_inputs.bars import OpenBars, open_files
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestRun
@@ -87,7 +87,7 @@ def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
         yield open_files(namespace)
         return
     # Imported here, since a backtest on files needs no memory for the service.
-    from app.backtest_stored_data import open_stored  # noqa: PLC0415  # as above
+    from app.backtest_inputs.stored_data import open_stored  # noqa: PLC0415  # only the stored bars need it
 
     with open_stored(namespace) as bars:
         yield bars

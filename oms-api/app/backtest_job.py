@@ -1,4 +1,4 @@
-"""Runs the backtests that wait, one after another, and ends: `python -m app.backtest_job`.
+"""Run the backtests that wait, one after another, and exit: `python -m app.backtest_job`.
 
 The service starts it as a separate process, so that a backtest takes no time from requests. Exit status: 0
 no backtest waits any more, 2 the settings or the database cannot be used.
@@ -6,7 +6,7 @@ no backtest waits any more, 2 the settings or the database cannot be used.
 
 import sys
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.backtests.service.jobs import BacktestJobs
 from app.calendars.service import Calendars
 from app.clock import SteadyClock

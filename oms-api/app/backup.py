@@ -33,13 +33,13 @@ from app.migrate import get_current_revision, get_migration_url, is_current
 
 DONE, CANNOT = 0, 2
 SCAN_SECONDS = 3600.0
-ROWS = 1_000  # that are in memory at a time
+ROWS_IN_MEMORY = 1_000  # that are in memory at a time
 SQLITE_FILE = "database.sqlite"
-_HEADS = {
+_HEAD_QUERIES = {
     "ledger": "SELECT tenant_id, id, last_sequence, last_hash FROM portfolios ORDER BY tenant_id, id",
     "audit": "SELECT tenant_id, last_sequence, last_hash FROM audit_heads ORDER BY tenant_id",
 }
-_SEQUENCES = """
+_SEQUENCES_QUERY = """
     SELECT sequencename, last_value FROM pg_sequences
     WHERE schemaname = current_schema() AND last_value IS NOT NULL ORDER BY sequencename
 """
@@ -73,7 +73,9 @@ def write_backup(
 
 def read_heads(connection: Connection) -> dict[str, list[list[Any]]]:
     """Return the ends of all hash chains."""
-    return {name: [list(row) for row in connection.execute(text(query))] for name, query in _HEADS.items()}
+    return {
+        name: [list(row) for row in connection.execute(text(query))] for name, query in _HEAD_QUERIES.items()
+    }
 
 
 def create_backup_keys(settings: Settings) -> EncryptionKeys | None:
@@ -88,7 +90,7 @@ def _copy_postgresql(
         _require_tables(connection)
         set_all_tenants_scope(connection).execute(text("SELECT 1"))  # sends the scope
         heads, revision = read_heads(connection), get_current_revision(connection) or ""
-        sequences = {str(row[0]): int(row[1]) for row in connection.execute(text(_SEQUENCES))}
+        sequences = {str(row[0]): int(row[1]) for row in connection.execute(text(_SEQUENCES_QUERY))}
         files = [
             _copy_table(connection, table, folder, keys, backup_id, on_progress)
             for table in METADATA.sorted_tables
@@ -106,10 +108,10 @@ def _copy_table(
     statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted_names} FROM "{table.name}") one'  # noqa: S608
     name = f"{table.name}.jsonl.gz"
     writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
-    options = {"stream_results": True, "yield_per": ROWS}
+    options = {"stream_results": True, "yield_per": ROWS_IN_MEMORY}
     for number, row in enumerate(connection.execution_options(**options).execute(text(statement))):
         writer.write(row[0].encode() + b"\n")
-        if number % ROWS == 0:
+        if number % ROWS_IN_MEMORY == 0:
             on_progress()
     return writer.close()._replace(table=table.name, columns=columns)
 

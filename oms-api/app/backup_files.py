@@ -11,11 +11,11 @@ import orjson
 
 from app.encryption import DecryptionFailed, EncryptionKeys
 
-MANIFEST = "manifest.json"
-FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+BACKUP_FORMAT = 1
 FRAME_BYTES = 1 << 20
 _LENGTH_BYTES = 4
-_GZIP = 31  # the window bits of the gzip format
+_GZIP_WINDOW_BITS = 31  # the window bits of the gzip format
 
 
 class InvalidBackup(Exception):
@@ -55,7 +55,7 @@ class BackupWriter:
     def __init__(self, path: Path, keys: EncryptionKeys | None, context: str) -> None:
         self._path, self._keys, self._context = path, keys, context
         self._file = path.open("xb")
-        self._packer = zlib.compressobj(wbits=_GZIP)
+        self._packer = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
         self._hash, self._pending_bytes, self._frames, self.bytes = hashlib.sha256(), bytearray(), 0, 0
 
     def write(self, content: bytes) -> int:
@@ -92,7 +92,7 @@ class BackupReader:
 
     def __init__(self, file: BinaryIO, keys: EncryptionKeys | None, context: str) -> None:
         self._file, self._keys, self._context = file, keys, context
-        self._unpacker = zlib.decompressobj(wbits=_GZIP)
+        self._unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
         self._content, self._frames, self._is_over = bytearray(), 0, False
 
     def read(self, size: int = -1) -> bytes:
@@ -133,17 +133,20 @@ class BackupReader:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, last: a backup without one is not complete."""
-    fields = manifest._asdict() | {"format": FORMAT, "files": [file._asdict() for file in manifest.files]}
-    (folder / MANIFEST).write_bytes(orjson.dumps(fields, option=orjson.OPT_INDENT_2))
+    fields = manifest._asdict() | {
+        "format": BACKUP_FORMAT,
+        "files": [file._asdict() for file in manifest.files],
+    }
+    (folder / MANIFEST_FILE).write_bytes(orjson.dumps(fields, option=orjson.OPT_INDENT_2))
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a backup whose files have the sizes and hashes in it. Raises InvalidBackup."""
     try:
-        fields = orjson.loads((folder / MANIFEST).read_bytes())
+        fields = orjson.loads((folder / MANIFEST_FILE).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise InvalidBackup(f"{folder} has no manifest; the backup is not complete.") from None
-    if fields.pop("format", None) != FORMAT:
+    if fields.pop("format", None) != BACKUP_FORMAT:
         raise InvalidBackup("The backup was made by another version.")
     files = [FileEntry(**{**item, "columns": tuple(item["columns"])}) for item in fields.pop("files")]
     manifest = Manifest(**fields, files=tuple(files))

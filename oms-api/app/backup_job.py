@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from app.backup import write_backup
-from app.backup_files import MANIFEST
+from app.backup_files import MANIFEST_FILE
 from app.clock import Now
 from app.database import connect_engine
 from app.encryption import EncryptionKeys
 from app.jobs.service import Lease
 
-_NAME = "%Y%m%dT%H%M%SZ"
-_PATTERN = re.compile(r"\d{8}T\d{6}Z")
+_FOLDER_FORMAT = "%Y%m%dT%H%M%SZ"
+_FOLDER_PATTERN = re.compile(r"\d{8}T\d{6}Z")
 
 
 class BackupJob:
@@ -34,7 +34,7 @@ class BackupJob:
         now = self._now()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._delete_incomplete()
-        target = self._folder / now.strftime(_NAME)
+        target = self._folder / now.strftime(_FOLDER_FORMAT)
         if not target.exists():
             engine = connect_engine(self._database_url, readers=1)
             try:
@@ -45,16 +45,18 @@ class BackupJob:
 
     def _delete_incomplete(self) -> None:
         for path in self._list_folders():
-            if not (path / MANIFEST).is_file():
+            if not (path / MANIFEST_FILE).is_file():
                 shutil.rmtree(path)
 
     def _delete_old(self, now: datetime) -> None:
-        oldest = (now - self._retention).strftime(_NAME)
+        oldest = (now - self._retention).strftime(_FOLDER_FORMAT)
         for path in self._list_folders()[:-1]:
             if path.name < oldest:
                 shutil.rmtree(path)
 
     def _list_folders(self) -> list[Path]:
         """Return the folders of backups, the oldest first. Other files of the folder are ignored."""
-        folders = (path for path in self._folder.iterdir() if _PATTERN.fullmatch(path.name) and path.is_dir())
+        folders = (
+            path for path in self._folder.iterdir() if _FOLDER_PATTERN.fullmatch(path.name) and path.is_dir()
+        )
         return sorted(folders)

@@ -13,14 +13,16 @@ from app.database.failures import format_reason
 from app.migrate import is_current
 
 CANNOT = 2  # the exit status of a program that cannot work
-_UNUSABLE = "The database cannot be used: {reason}. Check DATABASE_URL."
+_UNUSABLE_DATABASE_MESSAGE = "The database cannot be used: {reason}. Check DATABASE_URL."
 
 
-class CannotWork(Exception):
+class CannotRun(Exception):
     """Raised when the database has no tables of this version, or the port of the metrics is in use."""
 
 
-def run_program(work: Callable[[], int], *refusals: type[Exception], message: str = _UNUSABLE) -> int:
+def run_program(
+    work: Callable[[], int], *refusals: type[Exception], message: str = _UNUSABLE_DATABASE_MESSAGE
+) -> int:
     """Return the exit status of `work`. If it fails as expected, print why and return CANNOT.
 
     Expected are `refusals`, invalid settings, and failures of the database, which `message` describes.
@@ -49,7 +51,7 @@ def open_database(settings: Settings, threads: int = 1) -> Iterator[tuple[Engine
 
 
 def require_tables(engine: Engine) -> None:
-    """Raise CannotWork if the database has no tables of this version."""
+    """Raise CannotRun if the database has no tables of this version."""
     with engine.connect() as connection:
         if not is_current(connection):
-            raise CannotWork("The tables are not those of this version. Run `python -m app.migrate`.")
+            raise CannotRun("The tables are not those of this version. Run `python -m app.migrate`.")

@@ -13,11 +13,11 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 MIN_KEY_LENGTH = 32
-LIMIT_CEILING = Decimal("1e12")
+MAX_LIMIT = Decimal("1e12")
 MAX_METRICS_PORTFOLIOS = 100
-PLACEHOLDER = "change-me"
-_JWT_KEY = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
-_ENCRYPTION_KEY = re.compile(r"(?:[A-Za-z0-9]{1,32}:)?[A-Za-z0-9+/]{43}=")
+PLACEHOLDER_KEY = "change-me"
+_JWT_KEY_PATTERN = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
+_ENCRYPTION_KEY_PATTERN = re.compile(r"(?:[A-Za-z0-9]{1,32}:)?[A-Za-z0-9+/]{43}=")
 _ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 
 
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     price_source: str = "simulated"
     simulation_seed: str = "slackoms"
     max_quote_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 30.0
-    paper_spread: Annotated[Decimal, Field(ge=0, le=LIMIT_CEILING)] = Decimal(0)
+    paper_spread: Annotated[Decimal, Field(ge=0, le=MAX_LIMIT)] = Decimal(0)
     paper_participation: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     paper_slippage: Literal["none", "half_spread", "basis_points", "volume_share"] = "none"
     paper_basis_points: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
         mode="before",
     )
     @classmethod
-    def _set_to_something(cls, value: str | None) -> str | None:
+    def _require_non_empty(cls, value: str | None) -> str | None:
         return value or None  # Docker Compose passes an unset variable as an empty one
 
     @field_validator("enforce_sessions", mode="before")
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
             return None
         printable = all("!" <= character <= "~" for character in value)
         setting = str(validation_info.field_name).upper()
-        if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER in value.lower():
+        if len(value) < MIN_KEY_LENGTH or not printable or PLACEHOLDER_KEY in value.lower():
             raise ValueError(
                 f"{setting} must be at least {MIN_KEY_LENGTH} printable ASCII "
                 "characters, kept secret: run `python generate_api_key.py` and set it to what is printed"
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
             return None
         keys = [key.strip() for key in value.split(",")]
         names = [key.partition(":")[0] for key in keys if ":" in key]
-        if PLACEHOLDER in value.lower() or not all(map(_JWT_KEY.fullmatch, keys)):
+        if PLACEHOLDER_KEY in value.lower() or not all(map(_JWT_KEY_PATTERN.fullmatch, keys)):
             raise ValueError(
                 "JWT_KEYS must be name:secret pairs separated by commas, each secret at least "
                 f"{MIN_KEY_LENGTH} printable ASCII characters without comma or colon: `openssl rand -hex 32` "
@@ -221,7 +221,7 @@ class Settings(BaseSettings):
     @classmethod
     def _require_encryption_keys(cls, value: str | None, validation_info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
-        if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
+        if not all(map(_ENCRYPTION_KEY_PATTERN.fullmatch, parts)):
             setting = str(validation_info.field_name).upper()
             raise ValueError(
                 f"{setting} must be id:base64 pairs separated by commas, each key 32 "
@@ -260,9 +260,9 @@ class Settings(BaseSettings):
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
-    def _require_sane_limit(cls, value: Decimal) -> Decimal:
-        if not (value.is_finite() and 0 < value <= LIMIT_CEILING):
-            raise ValueError(f"a limit must be above 0 and at most {LIMIT_CEILING:,f}")
+    def _require_limit_in_range(cls, value: Decimal) -> Decimal:
+        if not (value.is_finite() and 0 < value <= MAX_LIMIT):
+            raise ValueError(f"a limit must be above 0 and at most {MAX_LIMIT:,f}")
         return value
 
     @model_validator(mode="after")

@@ -19,8 +19,8 @@ from nacl.exceptions import CryptoError
 
 KEY_BYTES = 32
 _NONCE_BYTES = 24  # long enough to be random
-_VERSION = "v1"
-_ID_LENGTH = 8
+_CIPHERTEXT_VERSION = "v1"
+_KEY_ID_LENGTH = 8
 
 
 class DecryptionFailed(Exception):
@@ -40,14 +40,14 @@ class EncryptionKeys:
         encrypted = crypto_aead_xchacha20poly1305_ietf_encrypt(
             text.encode(), context.encode(), nonce, self._keys[self.current_id]
         )
-        return f"{_VERSION}:{self.current_id}:{base64.b64encode(nonce + encrypted).decode()}"
+        return f"{_CIPHERTEXT_VERSION}:{self.current_id}:{base64.b64encode(nonce + encrypted).decode()}"
 
     def decrypt(self, ciphertext: str, context: str) -> str:
         """Return the text of a ciphertext. Raises DecryptionFailed."""
         version, _, key_and_content = ciphertext.partition(":")
         key_id, _, encoded = key_and_content.partition(":")
         key = self._keys.get(key_id)
-        if version != _VERSION or key is None:
+        if version != _CIPHERTEXT_VERSION or key is None:
             raise DecryptionFailed
         try:
             raw = base64.b64decode(encoded, validate=True)
@@ -60,7 +60,7 @@ class EncryptionKeys:
 
     def is_current(self, ciphertext: str) -> bool:
         """Return whether the ciphertext was made with the key that encrypts now."""
-        return ciphertext.startswith(f"{_VERSION}:{self.current_id}:")
+        return ciphertext.startswith(f"{_CIPHERTEXT_VERSION}:{self.current_id}:")
 
 
 def parse_key_ring(text: str) -> dict[str, bytes]:
@@ -86,4 +86,4 @@ def derive_key_ring(secrets: list[str], purpose: str) -> dict[str, bytes]:
 
 
 def _compute_fingerprint(key: bytes) -> str:
-    return hashlib.sha256(b"slackoms key id" + key).hexdigest()[:_ID_LENGTH]
+    return hashlib.sha256(b"slackoms key id" + key).hexdigest()[:_KEY_ID_LENGTH]

@@ -16,8 +16,8 @@ from app.correlation import get_correlation
 
 SentryEvent = dict[str, Any]
 ALLOWED_HEADERS = frozenset({"content-type", "content-length", "user-agent", "x-request-id", "traceparent"})
-_PACKAGE = "sentry_sdk"
-_KEPT = (
+_SENTRY_PACKAGE = "sentry_sdk"
+_KEPT_FIELDS = (
     "event_id",
     "timestamp",
     "level",
@@ -28,19 +28,19 @@ _KEPT = (
     "sdk",
     "server_name",
 )
-_FRAME = ("filename", "function", "module", "lineno", "in_app")
+_KEPT_FRAME_FIELDS = ("filename", "function", "module", "lineno", "in_app")
 
 
 def configure_error_reports(settings: Settings) -> None:
     """Start to report errors, if there is a DSN. Raises ConfigurationError without the package."""
     if settings.sentry_dsn is None:
         return
-    if find_spec(_PACKAGE) is None:
+    if find_spec(_SENTRY_PACKAGE) is None:
         raise ConfigurationError(
             "SENTRY_DSN is set, but the package sentry-sdk is missing: install requirements-sentry.txt"
         )
-    sdk = import_module(_PACKAGE)
-    logging_integration = import_module(f"{_PACKAGE}.integrations.logging").LoggingIntegration
+    sdk = import_module(_SENTRY_PACKAGE)
+    logging_integration = import_module(f"{_SENTRY_PACKAGE}.integrations.logging").LoggingIntegration
     sdk.init(
         settings.sentry_dsn,
         release=__version__,
@@ -60,7 +60,7 @@ def configure_error_reports(settings: Settings) -> None:
 
 def filter_event(event: SentryEvent) -> SentryEvent:
     """Return an event with the allowed fields of `event` only, tagged with the request or job."""
-    filtered = {name: event[name] for name in _KEPT if name in event}
+    filtered = {name: event[name] for name in _KEPT_FIELDS if name in event}
     tags = {name: str(value) for name, value in get_correlation().items()}
     filtered["tags"] = tags
     entry = event.get("logentry")
@@ -76,7 +76,7 @@ def filter_event(event: SentryEvent) -> SentryEvent:
 
 def _filter_exception(exception: SentryEvent) -> SentryEvent:
     frames = (exception.get("stacktrace") or {}).get("frames", [])
-    public_frames = [{name: frame[name] for name in _FRAME if name in frame} for frame in frames]
+    public_frames = [{name: frame[name] for name in _KEPT_FRAME_FIELDS if name in frame} for frame in frames]
     exception_names = {name: exception.get(name) for name in ("type", "module")}
     return exception_names | {"stacktrace": {"frames": public_frames}}
 

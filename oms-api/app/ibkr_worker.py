@@ -12,7 +12,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from app.assembly import Components, assemble
+from app.assembly.components import Components, assemble
+from app.assembly.security import create_broker_address_policy, create_broker_key_ring
+from app.assembly.startup import CannotStart, lifespan
 from app.brokers.ibkr.factory import create_broker
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
@@ -29,11 +31,9 @@ from app.order_routing.service.environment_connections import (
 from app.order_routing.service.replacement_chains import load_chains
 from app.order_routing.service.session_runner import SessionRunner
 from app.reconciliation.service.reconciler import Reconciler
-from app.security_setup import create_broker_address_policy, create_broker_key_ring
-from app.startup import CannotStart, lifespan
 
 STOPPED, CANNOT = 0, 2
-_NOT_INSTALLED = "ib_async is not installed: run `pip install -r requirements-ibkr.txt`."
+_NOT_INSTALLED_MESSAGE = "ib_async is not installed: run `pip install -r requirements-ibkr.txt`."
 
 
 def create_ibkr_runner(components: Components) -> SessionRunner:
@@ -87,7 +87,7 @@ async def serve_until_signal(settings: Settings) -> None:
 def main() -> int:
     """Run until a signal arrives, and return the exit status."""
     if importlib.util.find_spec("ib_async") is None:
-        sys.stderr.write(f"{_NOT_INSTALLED}\n")
+        sys.stderr.write(f"{_NOT_INSTALLED_MESSAGE}\n")
         return CANNOT
     try:
         settings = load_settings()

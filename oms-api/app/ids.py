@@ -10,7 +10,7 @@ from app.clock import to_milliseconds
 _COUNTER_LIMIT = 0xFFFF
 _MILLISECOND_DIGITS = slice(1, 14)
 _COUNTER_DIGITS = slice(14, 18)
-_DRAWN_AT_ONCE = 4096  # bytes
+_BYTES_PER_DRAW = 4096  # bytes
 MAX_AHEAD_MILLISECONDS = 5_000
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class RandomDigits:
         """Return `count` digits that were never returned before."""
         with self._lock:
             if self._place + count > len(self._drawn):
-                self._drawn, self._place = os.urandom(_DRAWN_AT_ONCE).hex(), 0
+                self._drawn, self._place = os.urandom(_BYTES_PER_DRAW).hex(), 0
             self._place += count
             return self._drawn[self._place - count : self._place]
 
@@ -63,7 +63,7 @@ class SortableIds:
             if last[0] > moment + MAX_AHEAD_MILLISECONDS:
                 _LOG.warning("the clock was set back: ids were %d ms ahead of it", last[0] - moment)
                 last = (0, 0)
-            parts = _find_next(max(last, _parse_time_and_counter(after)) if after else last, moment)
+            parts = _compute_next(max(last, _parse_time_and_counter(after)) if after else last, moment)
             self._last[tenant_id] = parts if parts[0] <= moment + MAX_AHEAD_MILLISECONDS else last
         return f"{self._prefix}{parts[0]:013d}{parts[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
 
@@ -96,7 +96,7 @@ def generate_request_id() -> str:
     return _RANDOM.draw_hexadecimal(20)
 
 
-def _find_next(floor: tuple[int, int], moment: int) -> tuple[int, int]:
+def _compute_next(floor: tuple[int, int], moment: int) -> tuple[int, int]:
     """Return the lowest time and counter above `floor` at that moment, in milliseconds."""
     if moment > floor[0]:
         return moment, 0

@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.correlation import get_correlation
 from app.timestamps import format_timestamp
 
-_PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "taskName",
@@ -86,7 +86,7 @@ def _list_extra_fields(record: logging.LogRecord) -> dict[str, Any]:
         "event": record.getMessage(),
     }
     fields |= get_correlation()
-    fields |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
+    fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
     if record.exc_info and record.exc_info[0]:
         fields["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
     return fields

@@ -14,8 +14,10 @@ from typing_extensions import override
 from app import __version__
 from app.addresses import AddressResolver
 from app.alerts import routes as alert_routes
-from app.application_state import list_state
-from app.assembly import Components, assemble
+from app.assembly.application_state import list_state
+from app.assembly.components import Components, assemble
+from app.assembly.portfolio_partitions import build_forwarder
+from app.assembly.startup import CannotStart, Forwarding, lifespan, raise_file_limit
 from app.backtests import routes as backtest_routes
 from app.brokers import routes as broker_routes
 from app.calendars import routes as calendar_routes
@@ -24,45 +26,51 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
-from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, AsgiScope, Edge, Send
 from app.error_reports import configure_error_reports
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
-from app.forwarding import ForwardedCycle, Forwarder, worker_directory
+from app.forwarding import ForwardedExchange, Forwarder, worker_directory
 from app.health import routes as health_routes
 from app.http.csv_lists import send_as_accepted
 from app.http.docs import OPENAPI_URL, add_docs
 from app.http.handlers import add_error_handlers
-from app.http.methods import METHODS, MethodTable
+from app.http.methods import METHOD_TABLE, MethodTable
 from app.http.openapi import build_openapi_document
+from app.http_server.request_body import AsgiMessage, Receive
+from app.http_server.request_middleware import (
+    API_PREFIX,
+    COMMON_HEADERS,
+    PRODUCTION_HEADERS,
+    AsgiScope,
+    RequestMiddleware,
+    Send,
+)
 from app.identity.routes import api_keys, roles, slack_settings, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
 from app.jobs import routes as job_routes
-from app.ledger.routes import cash, export, portfolio_management, positions, reading, trade_reports
+from app.ledger.routes import cash, export, portfolio_management, portfolios, positions, trade_reports, trades
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes
 from app.market_data.routes import subscriptions as subscription_routes
 from app.orders.routes import approvals, order_entry, order_queries, position_orders
 from app.performance import routes as performance_routes
-from app.portfolio_partitions import build_forwarder
 from app.preferences import routes as preference_routes
 from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
-from app.request_body import AsgiMessage, Receive
 from app.risk import routes as risk_routes
 from app.signals.routes import hooks as signal_hook_routes
 from app.signals.routes import signals as signal_routes
 from app.signals.routes import strategies as signal_strategy_routes
 from app.signals.routes import trading as trading_routes
-from app.startup import CannotStart, Forwarding, lifespan, raise_file_limit
 from app.strategies import routes as strategy_routes
 from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
 
 ROUTERS = (
-    trade_reports.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
+    trade_reports.router, export.router, trades.router,  # `/trades/export` must precede `/trades/{trade_id}`
+    portfolios.router,
     performance_routes.router,
     portfolio_management.router, cash.router, positions.router, order_entry.router, position_orders.router,
     order_queries.router,
@@ -89,15 +97,15 @@ You can safely repeat a POST with an `Idempotency-Key`: the same key and body re
 
 
 class Application(FastAPI):
-    """FastAPI wrapped by the ASGI middleware of `app.edge`, outside of all of the framework's middleware."""
+    """FastAPI inside `RequestMiddleware`, which is outside of all middleware of the framework."""
 
-    edge: Edge
+    request_middleware: RequestMiddleware
 
     @override
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             send = _replace_traceback(send)
-        await self.edge(scope, receive, send)
+        await self.request_middleware(scope, receive, send)
 
     async def serve_by_framework(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve a request by FastAPI, without the wrapping middleware."""
@@ -112,8 +120,8 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     components = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
     forwarder = build_forwarder(settings, components.authentication, components.metrics)
 
-    def serve_forwarded(cycle: ForwardedCycle) -> None:
-        app.edge.start_forwarded(cycle)
+    def serve_forwarded(exchange: ForwardedExchange) -> None:
+        app.request_middleware.start_forwarded_exchange(exchange)
 
     forwarding = None if forwarder is None else Forwarding(forwarder, serve_forwarded)
     app = Application(
@@ -132,15 +140,17 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _create_edge(app, components, forwarder)
+    app.request_middleware = _create_request_middleware(app, components, forwarder)
     app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _create_edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
+def _create_request_middleware(
+    app: Application, components: Components, forwarder: Forwarder | None
+) -> RequestMiddleware:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
-        ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
+        ("GET", portfolios.PORTFOLIO_PATH): portfolios.build_portfolio_route(
             authentication, components.readers, components.cash_reader, components.valuer, components.now
         )
     }
@@ -153,7 +163,7 @@ def _create_edge(app: Application, components: Components, forwarder: Forwarder 
         **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
-    return Edge(
+    return RequestMiddleware(
         app.serve_by_framework,
         components.metrics,
         components.access_log,
@@ -181,7 +191,7 @@ def _replace_traceback(send: Send) -> Send:
 
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(_list_included())
-    setattr(app.state, *METHODS.provide(MethodTable(API_PREFIX, ROUTERS)))
+    setattr(app.state, *METHOD_TABLE.build_state_entry(MethodTable(API_PREFIX, ROUTERS)))
 
 
 @cache
@@ -203,7 +213,7 @@ def run() -> int:
     # Importing uvicorn takes 0.1 s that other importers of this module save.
     import uvicorn  # noqa: PLC0415  # see above
 
-    from app.http_server import LimitedHttpProtocol, set_timeouts  # noqa: PLC0415  # see above
+    from app.http_server.protocol import LimitedHttpProtocol, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
@@ -238,7 +248,7 @@ def __getattr__(name: str) -> FastAPI:
     if name != "app":
         raise AttributeError(name)
     # A program that requests `app` has already loaded uvicorn.
-    from app.http_server import install_http_protocol, set_timeouts  # noqa: PLC0415  # see above
+    from app.http_server.protocol import install_http_protocol, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()

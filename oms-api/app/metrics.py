@@ -6,8 +6,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+_SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZE_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class OrderMetrics:
@@ -48,7 +48,7 @@ class SignalMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
         gauge = partial(Gauge, registry=registry)
-        histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
+        histogram = partial(Histogram, registry=registry, buckets=_SECONDS_BUCKETS)
         self._signals = counter("oms_signals", "Signals by channel and outcome", ("channel", "status"))
         self._latency = histogram(
             "oms_signal_seconds", "Time from the arrival of a signal to the commit of its outcome"
@@ -74,7 +74,7 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
-        histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
+        histogram = partial(Histogram, registry=registry, buckets=_SECONDS_BUCKETS)
         labels = ("broker", "method", "outcome")
         self._broker_requests = counter("oms_broker_requests", "Requests to brokers", labels)
         self._broker_latency = histogram(
@@ -145,15 +145,17 @@ class Metrics:
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
-        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS)
+        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS_BUCKETS)
         labels = ("method", "route", "status")
         self._requests = counter("oms_http_requests", "Requests answered", labels)
         self._latency = histogram("oms_http_request_seconds", "Time to answer", ("method", "route"))
-        self._batches = histogram("oms_write_batch_size", "Commands per batch of the writer", buckets=_SIZES)
+        self._batches = histogram(
+            "oms_write_batch_size", "Commands per batch of the writer", buckets=_SIZE_BUCKETS
+        )
         self._commits = histogram("oms_commit_seconds", "Time to process and commit a batch of the writer")
         self._depth = gauge("oms_write_queue_depth", "Items in the writer's queue")
         self._audit_drops = counter(
-            "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
+            "oms_audit_acts_dropped", "Actions that were not written to the audit log"
         )
         self._job_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
         self._job_duration = gauge(
@@ -207,7 +209,7 @@ class Metrics:
         self._commits.observe(seconds)
 
     def count_dropped_actions(self, count: int) -> None:
-        """Count actions that were not written to the audit trail."""
+        """Count actions that were not written to the audit log."""
         self._audit_drops.inc(count)
 
     def count_charge_difference(self, broker: str) -> None:

@@ -18,18 +18,18 @@ from app.database import connect_engine
 from app.database.failures import format_reason
 from app.database.policies import transfer_policies
 from app.database.timeouts import response_timeout
-from app.ledger.service.portfolio_state import create_stamp
+from app.ledger.service.portfolio_state import create_open_orders_version
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-_LOCK = 7_266_311_042  # an arbitrary number, the same in every process of this service
-_LOCK_SECONDS = 120.0
+_LOCK_NUMBER = 7_266_311_042  # an arbitrary number, the same in every process of this service
+_LOCK_TIMEOUT_SECONDS = 120.0
 MAX_ATTEMPTS = 20
-_DEADLOCK = "40P01"
+_DEADLOCK_CODE = "40P01"
 _LOG = logging.getLogger(__name__)
-_DOWN_REVISION = re.compile(r'^down_revision = "([0-9]+)"', re.MULTILINE)
+_DOWN_REVISION_PATTERN = re.compile(r'^down_revision = "([0-9]+)"', re.MULTILINE)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -42,7 +42,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         try:
             _migrate_once(engine, revision)
         except OperationalError as error:
-            if getattr(error.orig, "pgcode", None) != _DEADLOCK or attempt == MAX_ATTEMPTS:
+            if getattr(error.orig, "pgcode", None) != _DEADLOCK_CODE or attempt == MAX_ATTEMPTS:
                 raise
             _LOG.warning("the migration met a deadlock and is repeated", extra={"attempt": attempt})
         else:
@@ -52,7 +52,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 def _migrate_once(engine: Engine, revision: str) -> None:
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
-    with _lock_database(engine) as connection, response_timeout(_LOCK_SECONDS):
+    with _lock_database(engine) as connection, response_timeout(_LOCK_TIMEOUT_SECONDS):
         before = get_current_revision(connection)
         command.upgrade(build_alembic_config(connection), revision)
         if before not in {None, get_current_revision(connection)}:
@@ -67,7 +67,8 @@ def _renew_versions(connection: Connection) -> None:
     A migration may change data that running processes have cached.
     """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
-        connection.execute(text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": create_stamp()})
+        version = create_open_orders_version()
+        connection.execute(text("UPDATE portfolios SET orders_stamp = :version"), {"version": version})
 
 
 def build_alembic_config(connection: Connection) -> "Config":
@@ -104,7 +105,7 @@ def list_earlier_revisions() -> frozenset[str]:
     An unknown revision is of a later version.
     """
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
-    matches = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
+    matches = (_DOWN_REVISION_PATTERN.search(path.read_text("utf-8")) for path in files)
     return frozenset(match[1] for match in matches if match is not None)
 
 
@@ -117,16 +118,16 @@ def _lock_database(engine: Engine) -> Iterator[Connection]:
             connection.commit()
         return
     with engine.connect() as connection:
-        with response_timeout(_LOCK_SECONDS):
+        with response_timeout(_LOCK_TIMEOUT_SECONDS):
             connection.execute(text("SET lock_timeout = 0"))
-            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK_NUMBER})"))
             connection.commit()
         try:
             yield connection
             connection.commit()
         finally:
             connection.rollback()
-            connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+            connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK_NUMBER})"))
             connection.commit()
             connection.invalidate()  # its lock_timeout differs from the service's
 

@@ -8,14 +8,14 @@ DIGITS = 24  # NUMERIC(24, 8), the database's type
 ZERO = Decimal(0)
 
 _UNIT = Decimal(1).scaleb(-PLACES)
-_NOTHING = f"{ZERO:.8f}"
+_FORMATTED_ZERO = f"{ZERO:.8f}"
 _CENT = Decimal("0.01")
 _ONE = Decimal(1)
 # 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits is at least 1e-33
 # away from any tie at 8 decimals unless it is one, so rounding to 60 digits first cannot change the result.
-_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_NO_ROUNDING = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, traps=[Inexact])
-_PLAIN = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?", re.ASCII)
+_EXACT_CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_NO_ROUNDING_CONTEXT = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, traps=[Inexact])
+_PLAIN_PATTERN = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?", re.ASCII)
 
 
 def parse_plain(text: str) -> Decimal | None:
@@ -24,13 +24,13 @@ def parse_plain(text: str) -> Decimal | None:
     Plain means ASCII digits with at most one point: no exponent, space, separator, plus sign, NaN or
     infinity.
     """
-    return Decimal(text) if _PLAIN.fullmatch(text) else None
+    return Decimal(text) if _PLAIN_PATTERN.fullmatch(text) else None
 
 
 def is_storable(amount: Decimal) -> bool:
     """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
-        stored_amount = amount.quantize(_UNIT, context=_NO_ROUNDING)
+        stored_amount = amount.quantize(_UNIT, context=_NO_ROUNDING_CONTEXT)
     except ArithmeticError:
         return False
     return stored_amount == amount
@@ -45,32 +45,32 @@ def find_amount_error(amount: Decimal) -> str | None:
 
 def to_places(amount: Decimal) -> Decimal:
     """Round half-even to 8 decimals, the precision of the ledger."""
-    return amount.quantize(_UNIT, None, _EXACT)
+    return amount.quantize(_UNIT, None, _EXACT_CONTEXT)
 
 
 def to_cents(amount: Decimal) -> Decimal:
     """Round half up to 2 decimals, for display."""
-    return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
+    return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT_CONTEXT)
 
 
 def multiply(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply, then round half-even to 8 decimals."""
-    return _EXACT.multiply(value, factor).quantize(_UNIT, None, _EXACT)
+    return _EXACT_CONTEXT.multiply(value, factor).quantize(_UNIT, None, _EXACT_CONTEXT)
 
 
 def multiply_exactly(value: Decimal, factor: Decimal) -> Decimal:
     """Multiply without rounding: 60 digits hold the product of any two amounts."""
-    return _EXACT.multiply(value, factor)
+    return _EXACT_CONTEXT.multiply(value, factor)
 
 
 def compute_share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """Return amount × part / whole, rounded once, half-even, to 8 decimals. `whole` must not be zero."""
-    return to_places(_EXACT.divide(_EXACT.multiply(amount, part), whole))
+    return to_places(_EXACT_CONTEXT.divide(_EXACT_CONTEXT.multiply(amount, part), whole))
 
 
 def divide(amount: Decimal, divisor: Decimal) -> Decimal:
     """Return amount / divisor, rounded half-even to 8 decimals. `divisor` must not be zero."""
-    return _EXACT.divide(amount, divisor).quantize(_UNIT, None, _EXACT)
+    return _EXACT_CONTEXT.divide(amount, divisor).quantize(_UNIT, None, _EXACT_CONTEXT)
 
 
 def round_down_to_step(amount: Decimal, step: Decimal) -> Decimal:
@@ -90,7 +90,7 @@ def round_to_nearest_step(amount: Decimal, step: Decimal) -> Decimal:
 
 def format_fixed(amount: Decimal) -> str:
     """Return the canonical text of a storable amount: always 8 decimals, never an exponent or "-0"."""
-    return f"{amount:.8f}" if amount else _NOTHING
+    return f"{amount:.8f}" if amount else _FORMATTED_ZERO
 
 
 def shorten_amount(text: str) -> str:
@@ -135,6 +135,6 @@ def format_grouped_amount(amount: Decimal) -> str:
 
 def _round_to_multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
     if step == _CENT:  # the usual case, in one operation
-        return amount.quantize(_CENT, rounding, _EXACT)
-    steps = _EXACT.divide(amount, step).quantize(_ONE, rounding, _EXACT)
-    return _EXACT.multiply(steps, step)
+        return amount.quantize(_CENT, rounding, _EXACT_CONTEXT)
+    steps = _EXACT_CONTEXT.divide(amount, step).quantize(_ONE, rounding, _EXACT_CONTEXT)
+    return _EXACT_CONTEXT.multiply(steps, step)

@@ -1,7 +1,7 @@
-"""Compares a strategy with a replay of its journal: `python -m app.parity NAME --from --to --json`.
+"""Compare a strategy with a replay of its journal: `python -m app.parity NAME --from --to --json`.
 
 The replay runs the code on the inputs that the strategy received. Orders must be the same, and each fill of
-the paper market must be what the matching of backtests gives at the quote of its time.
+the paper market must equal the result of the backtests' matching at the quote of its time.
 
 Exit status: 0 nothing differs, 1 there are differences, 2 there is no journal.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from app.assembly import create_market
+from app.assembly.components import create_market
 from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import SteadyClock

@@ -1,4 +1,4 @@
-"""Plays prices of a CSV file into a running service: `python -m app.replay FILE --speed 60x`.
+"""Play prices of a CSV file into a running service: `python -m app.replay FILE --speed 60x`.
 
 The file has bars or ticks (`market_data.rules.price_files` documents both). Each becomes quotes with the time
 of now, so orders fill against them as against any other. The whole file is checked before the first quote is
@@ -41,7 +41,7 @@ class PublishFailed(Exception):
 
 
 class FileSummary(NamedTuple):
-    """The content of a checked file. `length` is that of its bars."""
+    """The content of a checked file. `length` is the length of its bars."""
 
     rows: int
     length: timedelta

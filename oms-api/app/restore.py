@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.backup import ROWS, CannotBackUp, create_backup_keys, read_heads
+from app.backup import ROWS_IN_MEMORY, CannotBackUp, create_backup_keys, read_heads
 from app.backup_files import BackupReader, FileEntry, InvalidBackup, Manifest, read_manifest
 from app.config import ConfigurationError, load_settings
 from app.database import ALL_TENANTS, connect_engine, snapshot, unit_of_work
@@ -25,7 +25,7 @@ from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.encryption import EncryptionKeys
 from app.migrate import migrate
-from app.verify import format_report, verify_database, verify_trails
+from app.verify import format_report, verify_audit_logs, verify_database
 
 DONE, DIFFERS, CANNOT = 0, 1, 2
 SCAN_SECONDS = 3600.0
@@ -56,9 +56,9 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
     for name, heads in manifest.heads.items():
         if restored_heads.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."
-    result, trails = verify_database(engine), verify_trails(engine)
-    if not result.is_clean or trails.problem is not None:
-        yield from format_report(result, 0.0, is_trail_clean=trails.problem is None)
+    result, audit_result = verify_database(engine), verify_audit_logs(engine)
+    if not result.is_clean or audit_result.problem is not None:
+        yield from format_report(result, 0.0, is_audit_log_clean=audit_result.problem is None)
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:
@@ -126,7 +126,7 @@ def _copy_table(
     statement = text(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM {rows}')  # noqa: S608
     with (folder / entry.name).open("rb") as source:
         lines = BackupReader(source, keys, context).iterate_lines()
-        while batch := list(islice(lines, ROWS)):
+        while batch := list(islice(lines, ROWS_IN_MEMORY)):
             connection.execute(statement, {"rows": f"[{b','.join(batch).decode()}]"})
 
 

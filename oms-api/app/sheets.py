@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import Components, assemble
+from app.assembly.components import Components, assemble
 from app.clock import SteadyClock
 from app.config import ConfigurationError, load_settings
 from app.database import snapshot

@@ -1,4 +1,4 @@
-"""Runs the active strategies: `python -m app.strategy_host`, with STRATEGY_HOST=process in the API.
+"""Run the active strategies: `python -m app.strategy_host`, with STRATEGY_HOST=process in the API.
 
 Start any number of processes: one of them is the host, and another takes over if it ends. Exit status: 0
 stopped by SIGTERM or SIGINT, 2 the settings or the database cannot be used.
@@ -8,10 +8,10 @@ import asyncio
 import signal
 import sys
 
-from app.assembly import create_market, create_writer
+from app.assembly.components import create_market, create_writer
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.command_line import CannotWork, open_database, require_tables, run_program
+from app.command_line import CannotRun, open_database, require_tables, run_program
 from app.config import Settings, load_settings
 from app.error_reports import configure_error_reports
 from app.logs import configure_logging
@@ -26,7 +26,7 @@ READERS = 4
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run strategies until `stop` is set. Raises CannotWork."""
+    """Run strategies until `stop` is set. Raises CannotRun."""
     now, calendars = SteadyClock(), Calendars.load()
     with open_database(settings, READERS) as (engine, readers):
         require_tables(engine)
@@ -62,7 +62,7 @@ def main() -> int:
         asyncio.run(run_until_signal(settings))
         return STOPPED
 
-    return run_program(work, CannotWork)
+    return run_program(work, CannotRun)
 
 
 if __name__ == "__main__":

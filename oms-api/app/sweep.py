@@ -1,7 +1,7 @@
-"""Runs a strategy with many sets of parameters: `python -m app.sweep MODULE:CLASS --data FILE --grid k=1,2`.
+"""Run a strategy with many sets of parameters: `python -m app.sweep MODULE:CLASS --data FILE --grid k=1,2`.
 
-The other arguments are those of `python -m app.backtest`. `sweep.csv` has a line for each set, with ratios in
-and out of sample. It is the same for any number of workers.
+It shares the other arguments with `python -m app.backtest`. `sweep.csv` has a line for each set, with ratios
+in and out of sample. It is the same for any number of workers.
 
 Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.backtest import CANNOT, DONE, FAILED, complete_settings, open_bars
-from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
+from app.backtest_inputs.arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
     ParameterSet,

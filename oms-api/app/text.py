@@ -6,7 +6,7 @@ import unicodedata
 # control, format (bidi), surrogate, private-use and separator characters
 _FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # format characters that some scripts and emoji need. The bot allows them too
-_WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
+_JOINER_REMOVAL = str.maketrans("", "", _JOINERS)
 # Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, which is the same in versions 14 to 16.
 # Python's `unicodedata` does not have this property.
 DEFAULT_IGNORABLE = (
@@ -15,13 +15,17 @@ DEFAULT_IGNORABLE = (
     (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A),
     (0xE0000, 0xE0FFF),
 )  # fmt: skip
-_INVISIBLE = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]")
-_SAME_MARKS = {
+_INVISIBLE_PATTERN = re.compile(
+    "[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in DEFAULT_IGNORABLE) + "]"
+)
+_EQUIVALENT_MARKS = {
     "'": "`´ʹʻʼʽˈˊˋ‘’‚‛′‵＇｀",  # noqa: RUF001  # they are what is meant
     '"': "“”„‟″‶«»〝〞＂",  # noqa: RUF001  # as above
     "-": "‐‑‒–—―−⁃﹘﹣－",  # noqa: RUF001  # as above
 }
-_UNIFIED = str.maketrans({mark: plain for plain, marks in _SAME_MARKS.items() for mark in marks})
+_MARK_REPLACEMENTS = str.maketrans(
+    {mark: plain for plain, marks in _EQUIVALENT_MARKS.items() for mark in marks}
+)
 
 
 def clean_text(text: str) -> str | None:
@@ -36,17 +40,17 @@ def clean_text(text: str) -> str | None:
 def clean_name(text: str) -> str | None:
     """Return `text` like `clean_text`, or None also if it contains any invisible character."""
     name = clean_text(text)
-    return None if name is None or _INVISIBLE.search(name) else name
+    return None if name is None or _INVISIBLE_PATTERN.search(name) else name
 
 
 def remove_joiners(text: str) -> str:
     """Return `text` without joiners, which are invisible."""
-    return text.translate(_WITHOUT_JOINERS)
+    return text.translate(_JOINER_REMOVAL)
 
 
 def remove_invisible(text: str) -> str:
     """Return `text` without invisible characters, for names stored before these were rejected."""
-    return text if text.isascii() else _INVISIBLE.sub("", text)
+    return text if text.isascii() else _INVISIBLE_PATTERN.sub("", text)
 
 
 def replace_unprintable(text: str) -> str:
@@ -62,7 +66,7 @@ def label_key(label: str) -> str:
     if label.isascii():
         return " ".join(label.replace("`", "'").split())
     composed = unicodedata.normalize("NFC", remove_invisible(label))
-    return " ".join(unicodedata.normalize("NFC", composed.translate(_UNIFIED)).split())
+    return " ".join(unicodedata.normalize("NFC", composed.translate(_MARK_REPLACEMENTS)).split())
 
 
 def list_spellings(label: str) -> list[str]:

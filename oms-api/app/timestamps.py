@@ -8,9 +8,9 @@ import orjson
 # An instant in UTC as RFC 3339 text with six decimals and a final Z. Timestamps sort like their instants.
 Timestamp = NewType("Timestamp", str)
 BEFORE_ALL = Timestamp("")  # sorts before every timestamp
-_UTC = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
-_LENGTH = len("2026-11-20T15:04:05.123456Z")
-_WHOLE_SECONDS = len("2026-11-20T15:04:05")
+_UTC_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_TIMESTAMP_LENGTH = len("2026-11-20T15:04:05.123456Z")
+_WHOLE_SECONDS_LENGTH = len("2026-11-20T15:04:05")
 
 
 def parse_timestamp(timestamp: Timestamp) -> datetime:
@@ -23,8 +23,8 @@ def format_timestamp(instant: datetime) -> Timestamp:
 
     orjson takes a quarter of the time of `datetime.isoformat`, and writes no fraction of a whole second.
     """
-    text = orjson.dumps(instant, option=_UTC)[1:-1].decode()
-    return Timestamp(text if len(text) == _LENGTH else f"{text[:_WHOLE_SECONDS]}.000000Z")
+    text = orjson.dumps(instant, option=_UTC_OPTIONS)[1:-1].decode()
+    return Timestamp(text if len(text) == _TIMESTAMP_LENGTH else f"{text[:_WHOLE_SECONDS_LENGTH]}.000000Z")
 
 
 def format_optional_timestamp(instant: datetime | None) -> Timestamp | None:

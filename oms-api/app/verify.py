@@ -1,7 +1,7 @@
 """Verifies the books: `python -m app.verify` checks every invariant of a database in use.
 
 It lists each wrong row with its stored and expected values. With `--audit FILE` it verifies an export of the
-audit trail or of the ledger instead, without database and settings, against the heads in `--head FILE`.
+audit log or of the ledger instead, without database and settings, against the heads in `--head FILE`.
 
 Exit status: 0 all checks passed, 1 differences were found, 2 the checks could not run.
 """
@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.audit.rules.actions import ActionDifference
-from app.audit.rules.export_verification import TRAIL
+from app.audit.rules.export_verification import AUDIT_LOG
 from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
-from app.audit.service.trail_verification import TrailResult, examine_trails
+from app.audit.service.log_verification import AuditLogResult, check_audit_logs
 from app.calendars.service import verify_calendars
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
@@ -157,24 +157,24 @@ def check_database(connection: Connection) -> VerificationResult:
     return result
 
 
-def verify_trails(engine: Engine) -> TrailResult:
-    """Check the audit trails of the database on one snapshot."""
+def verify_audit_logs(engine: Engine) -> AuditLogResult:
+    """Verify the audit logs of the database on one snapshot."""
     with response_timeout(SCAN_SECONDS), snapshot(engine, ALL_TENANTS) as connection:
-        return examine_trails(connection)
+        return check_audit_logs(connection)
 
 
 def format_report(
-    result: VerificationResult, seconds: float, *, is_trail_clean: bool = True
+    result: VerificationResult, seconds: float, *, is_audit_log_clean: bool = True
 ) -> Iterator[str]:
-    """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
+    """Yield the lines of the report. It only says "Clean" if the audit log is clean as well."""
     for check, meaning in _MEANING.items():
         failed_count = result.failed[check]
         state = f"FAILED {failed_count:,}" if failed_count else "ok"
         yield f"{state:<10} {result.checked[check]:>11,}  {check.value}: {meaning}"
         if failed_count:
             yield f"{'':<24}first: {result.first_of[check]}"
-    if result.first is None and not is_trail_clean:
-        yield "The books are clean. The audit trail is not: see its first finding above."
+    if result.first is None and not is_audit_log_clean:
+        yield "The books are clean. The audit log is not: see its first finding above."
         return
     if result.first is None:
         yield f"Clean: {result.checked[LedgerCheck.CHAIN]:,} rows in {seconds:.1f} s."
@@ -200,12 +200,12 @@ def _format_finding(finding: Finding) -> str:
     return f"{finding.field} is {stored_text}, must be {expected_text}"
 
 
-def report_trails(examined: TrailResult) -> Iterator[str]:
-    """Yield the lines of the report on the audit trails."""
-    state = "ok" if examined.problem is None else "FAILED"
-    yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
-    if examined.problem:
-        yield f"{'':<24}first: {examined.problem}"
+def report_audit_logs(audit_result: AuditLogResult) -> Iterator[str]:
+    """Yield the lines of the report on the audit logs."""
+    state = "ok" if audit_result.problem is None else "FAILED"
+    yield f"{state:<10} {audit_result.entries:>11,}  audit log: entries are chained, as far as each log goes"
+    if audit_result.problem:
+        yield f"{'':<24}first: {audit_result.problem}"
 
 
 def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
@@ -219,8 +219,9 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
     yield f"Clean: {verifier.lines:,} {kind}, {chains}."
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
-    elif verifier.unproven:
-        yield f"No head covers {verifier.unproven:,} of the lines: they are newer, or of another portfolio."
+    elif verifier.uncovered_lines:
+        count = f"{verifier.uncovered_lines:,}"
+        yield f"No head covers {count} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -245,7 +246,7 @@ def _verify_export(export: Path, heads: Path | None) -> int:
             with heads.open("rb") as file:
                 stated = dict(read_heads(file))
         with export.open("rb") as file:
-            proven = verify_export(file, (TRAIL, LEDGER, EARLIER_LEDGER), stated)
+            proven = verify_export(file, (AUDIT_LOG, LEDGER, EARLIER_LEDGER), stated)
     except InvalidHeads as error:
         sys.stderr.write(f"{heads} cannot be used: {error}.\n")
         return CANNOT
@@ -260,7 +261,7 @@ def _verify_configured() -> int:
     started = monotonic_seconds()
     try:
         engine = connect_engine(get_migration_url(load_settings()), readers=1)
-        result, examined = verify_database(engine), verify_trails(engine)
+        result, audit_result = verify_database(engine), verify_audit_logs(engine)
     except (ConfigurationError, CannotVerify, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -268,11 +269,11 @@ def _verify_configured() -> int:
         sys.stderr.write(f"The database cannot be read: {format_reason(error)}\n")
         return CANNOT
     engine.dispose()
-    sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
-    seconds, is_trail_clean = monotonic_seconds() - started, examined.problem is None
-    lines = format_report(result, seconds, is_trail_clean=is_trail_clean)
+    sys.stdout.writelines(f"{line}\n" for line in report_audit_logs(audit_result))
+    seconds, is_audit_log_clean = monotonic_seconds() - started, audit_result.problem is None
+    lines = format_report(result, seconds, is_audit_log_clean=is_audit_log_clean)
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return CLEAN if result.is_clean and is_trail_clean else LIES
+    return CLEAN if result.is_clean and is_audit_log_clean else LIES
 
 
 if __name__ == "__main__":

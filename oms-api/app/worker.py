@@ -12,12 +12,12 @@ from threading import Event, Thread
 
 from sqlalchemy import Engine
 
-from app.assembly import create_market, create_writer
-from app.background_jobs import create_delivery_runner, create_job_runner
+from app.assembly.background_jobs import create_delivery_runner, create_job_runner
+from app.assembly.components import create_market, create_writer
 from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.command_line import CannotWork, open_database, require_tables, run_program
+from app.command_line import CannotRun, open_database, require_tables, run_program
 from app.config import Settings, load_settings
 from app.error_reports import configure_error_reports
 from app.jobs.service import JobRunner
@@ -30,7 +30,7 @@ STOPPED = 0
 
 @contextmanager
 def open_job_runner(settings: Settings, metrics: Metrics | None = None) -> Iterator[tuple[Engine, JobRunner]]:
-    """Yield the runner of the jobs with its engine, which are closed at the end. Raises CannotWork."""
+    """Yield the runner of the jobs with its engine, which are closed at the end. Raises CannotRun."""
     with open_database(settings) as (engine, readers):
         require_tables(engine)
         calendars = Calendars.load()
@@ -48,7 +48,7 @@ def open_job_runner(settings: Settings, metrics: Metrics | None = None) -> Itera
 
 
 def run(settings: Settings, stop: Event) -> None:
-    """Run the jobs of an installation until `stop` is set. Raises CannotWork."""
+    """Run the jobs of an installation until `stop` is set. Raises CannotRun."""
     metrics = Metrics()
     with open_job_runner(settings, metrics) as (engine, runner):
         delivery_runner = create_delivery_runner(settings, engine, SteadyClock(), metrics)
@@ -66,7 +66,7 @@ def run(settings: Settings, stop: Event) -> None:
 
 @contextmanager
 def _serve_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]:
-    """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raises CannotWork."""
+    """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raises CannotRun."""
     if settings.worker_metrics_port is None:
         yield
         return
@@ -74,7 +74,7 @@ def _serve_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]
         server = MetricsServer(settings.host, settings.worker_metrics_port, metrics.render)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise CannotWork(
+        raise CannotRun(
             f"WORKER_METRICS_PORT={settings.worker_metrics_port} cannot be used: {reason}."
         ) from None
     server.start()
@@ -97,7 +97,7 @@ def main() -> int:
         run(settings, stop)
         return STOPPED
 
-    return run_program(work, CannotWork)
+    return run_program(work, CannotRun)
 
 
 if __name__ == "__main__":

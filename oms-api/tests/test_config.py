@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app import config
+from app.assembly.security import create_address_policy
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import normalize_url
 from app.migrate import get_migration_url
-from app.security_setup import create_address_policy
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.processes import build_environment
 from tests.support.service import build_settings

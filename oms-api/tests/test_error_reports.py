@@ -92,7 +92,7 @@ def test_dsn_without_the_package_stops_the_start(monkeypatch):
 
 def test_event_is_built_from_an_allow_list():
     secrets = {"vars": {"key": CANARY}, "context_line": CANARY, "pre_context": [CANARY]}
-    frame = {"filename": "app/edge.py", "function": "serve", "lineno": 1, **secrets}
+    frame = {"filename": "app/http_server/request_middleware.py", "function": "serve", "lineno": 1, **secrets}
     event = {
         "event_id": "e1", "level": "error", "user": {"id": CANARY}, "extra": {"body": CANARY},
         "breadcrumbs": [{"message": CANARY}], "contexts": {"trace": {"data": CANARY}},
@@ -114,7 +114,7 @@ def test_event_is_built_from_an_allow_list():
         "headers": {"User-Agent": "desk"},
     }
     assert filtered["exception"]["values"][0]["stacktrace"]["frames"] == [
-        {"filename": "app/edge.py", "function": "serve", "lineno": 1}
+        {"filename": "app/http_server/request_middleware.py", "function": "serve", "lineno": 1}
     ]
     assert filtered["tags"] == {"request_id": "req-1"}
     assert not {name for name in ALLOWED_HEADERS if "key" in name or "auth" in name or "cookie" in name}

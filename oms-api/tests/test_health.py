@@ -125,8 +125,8 @@ def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, 
     file.touch()
     watched = DatabaseFile(str(file))
     assert watched.find_problem() is None
-    for name, answer in file_content.items():
-        monkeypatch.setattr(os, name, answer)
+    for name, response in file_content.items():
+        monkeypatch.setattr(os, name, response)
     assert message in str(watched.find_problem())
     assert str(tmp_path) not in str(watched.find_problem())
     monkeypatch.undo()

@@ -190,86 +190,86 @@ def send_body(service, person_headers):
     return send
 
 
-def find_fault(answer, *expected):
+def find_fault(response, *expected):
     """Return the fault of a response that must be a problem, or None. A batch has an outcome per item."""
-    if answer.status_code == 200 and all(
-        outcome["status"] in expected for outcome in answer.json()["outcomes"]
+    if response.status_code == 200 and all(
+        outcome["status"] in expected for outcome in response.json()["outcomes"]
     ):
         return None
-    is_problem = answer.headers["content-type"] == "application/problem+json"
-    if answer.status_code not in expected or not is_problem or not answer.json()["detail"]:
-        return answer.status_code, answer.text[:300]
+    is_problem = response.headers["content-type"] == "application/problem+json"
+    if response.status_code not in expected or not is_problem or not response.json()["detail"]:
+        return response.status_code, response.text[:300]
     return None
 
 
-def list_faults(answers, *expected):
-    results = ((name, find_fault(answer, *expected)) for name, answer in answers)
+def list_faults(responses, *expected):
+    results = ((name, find_fault(response, *expected)) for name, response in responses)
     return {name: fault for name, fault in results if fault is not None}
 
 
 @pytest.mark.parametrize("kind", list_whole_bodies(b'{"a":1}', b"a"))
 def test_body_that_is_not_a_json_object_is_rejected(routes, send_body, kind):
-    answers = []
+    responses = []
     for route in choose_routes(kind, routes):
         if kind == "empty" and not route.operation["requestBody"]["required"]:
             continue
         name = next(iter(route.properties)).encode()
-        answers.append((route.name, send_body(route, list_whole_bodies(route.good, name)[kind])))
-    assert list_faults(answers, 422) == {}
+        responses.append((route.name, send_body(route, list_whole_bodies(route.good, name)[kind])))
+    assert list_faults(responses, 422) == {}
 
 
 @pytest.mark.parametrize("field", MASS_ASSIGNED)
 def test_unknown_field_is_rejected(routes, send_body, field):
-    answers = [
+    responses = [
         (route.name, send_body(route, route.with_field(field, "1")))
         for route in routes
         if field not in route.properties
     ]
-    assert answers
-    assert list_faults(answers, 422) == {}
+    assert responses
+    assert list_faults(responses, 422) == {}
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_deceptive_text_is_rejected_in_every_field(routes, send_body, text):
-    answers = [
+    responses = [
         (f"{route.name} {name}", send_body(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in choose_routes(text, routes)
         for name in set(route.properties) - SECRETS
     ]
-    assert list_faults(answers, 422) == {}
+    assert list_faults(responses, 422) == {}
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_arbitrary_secret_is_rejected_without_an_error(routes, send_body, text):
-    answers = [
+    responses = [
         (f"{route.name} {name}", send_body(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in routes
         for name in SECRETS.intersection(route.properties)
         if "security" not in route.operation
     ]
-    assert list_faults(answers, 401, 422, 429) == {}
+    assert list_faults(responses, 401, 422, 429) == {}
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_unusual_number_is_rejected_in_every_field_unless_allowed(routes, send_body, number):
     raw = NUMBERS[number]
-    answers = [
+    responses = [
         (f"{route.name} {name}", send_body(route, route.with_field(name, raw)))
         for route in choose_routes(number, routes)
         for name in route.properties
         if not (raw.startswith('"') and route.may_hold(name, json.loads(raw)))
         if not (number == "object" and name in OPEN_OBJECTS)
     ]
-    assert answers
-    assert list_faults(answers, 422) == {}
+    assert responses
+    assert list_faults(responses, 422) == {}
 
 
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/xml", "application/x-www-form-urlencoded"]
 )
 def test_other_content_type_is_rejected(routes, send_body, content_type):
-    answers = [(route.name, send_body(route, route.good, content_type)) for route in routes]
-    assert list_faults(answers, 415) == {}
+    responses = [(route.name, send_body(route, route.good, content_type)) for route in routes]
+    assert list_faults(responses, 415) == {}
 
 
 def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send_body):
@@ -278,12 +278,12 @@ def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send_
             yield b" " * 1_000_000
 
     whole = b" " * HUGE
-    answers = [
+    responses = [
         (f"{route.name} {how}", send_body(route, body))
         for route in choose_routes("huge", routes)
         for how, body in (("whole", whole), ("chunked", in_chunks()))
     ]
-    assert list_faults(answers, 413) == {}
+    assert list_faults(responses, 413) == {}
 
 
 def test_documented_examples_are_valid(routes, send_body):

@@ -303,7 +303,7 @@ def test_answers_match_their_schemas(document, api):
     trade = api.record_trade()
     order = api.place_order(type="LIMIT", limit_price="1")
     ticket = build_ticket_body(type="LIMIT", limit_price="1")
-    answers = {
+    responses = {
         ("POST", "/api/v1/orders"): api.post_order(),
         ("GET", "/api/v1/orders"): api.get("/orders"),
         ("GET", "/api/v1/orders/{order_id}"): api.get(f"/orders/{order['id']}"),
@@ -371,7 +371,7 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/market-data/health"): api.get("/market-data/health"),
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
-    for name, response in answers.items():
+    for name, response in responses.items():
         assert response.is_success, (name, response.text)
         described = list_operations(document)[name]["responses"][str(response.status_code)]["content"][
             "application/json"
@@ -482,8 +482,8 @@ def is_nested(field):
 
 def test_every_answer_has_a_valid_example(document):
     for name, operation in list_operations(document).items():
-        for status, answer in operation["responses"].items():
-            media = answer.get("content", {}).get("application/json")
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
             if status.startswith("2") and media is not None:
                 schema = {**media["schema"], "components": document["components"]}
                 jsonschema_rs.validate(schema, media["example"])

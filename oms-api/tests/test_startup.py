@@ -10,9 +10,11 @@ import httpx
 import pytest
 import uvicorn
 
-from app import http_server, main, startup
+from app import main
+from app.assembly import startup
+from app.assembly.startup import CannotStart
 from app.config import ConfigurationError
-from app.startup import CannotStart
+from app.http_server import protocol
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import HOME, build_environment, run_process
@@ -141,7 +143,7 @@ def test_worker_processes_have_one_minute_to_start(monkeypatch):
     started = {}
     monkeypatch.setattr(uvicorn, "run", lambda _, **options: started.update(options))
     monkeypatch.setattr(startup, "raise_file_limit", lambda: None)
-    monkeypatch.setattr(http_server, "set_timeouts", lambda *_: None)
+    monkeypatch.setattr(protocol, "set_timeouts", lambda *_: None)
     for name, value in build_environment(WEB_CONCURRENCY="2").items():
         monkeypatch.setenv(name, value)
     assert main.run() == 0

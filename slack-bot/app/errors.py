@@ -59,7 +59,7 @@ class NotPlaced(OmsError):
 
 
 class TooManyRequests(NotPlaced):
-    """Raised when the OMS answered 429: the rate limit of the person, the key or the tenant is exceeded.
+    """Raised when the OMS returned 429: the rate limit of the person, the key or the tenant is exceeded.
 
     `retry_after_seconds` is None if the OMS did not return it.
     """
@@ -119,7 +119,7 @@ class DenialReason(Enum):
 
 
 class OmsForbidden(OmsError):
-    """Raised when the OMS answered 401 or 403.
+    """Raised when the OMS responded with 401 or 403.
 
     It did not process the request, because of the key or the person.
     """
@@ -145,7 +145,7 @@ class SlackError(BotError):
 
 
 class SlackRefused(SlackError):
-    """Raised when Slack answered `ok: false`. `code` is Slack's error code, such as `not_in_channel`."""
+    """Raised when Slack returned `ok: false`. `code` is Slack's error code, such as `not_in_channel`."""
 
     def __init__(self, method: str, code: str):
         super().__init__(f"{method}: {code}")
@@ -158,7 +158,7 @@ class SlackRefused(SlackError):
 
 
 class SlackRateLimited(SlackError):
-    """Raised when Slack answered 429 and did nothing. Retry after `retry_after_seconds`."""
+    """Raised when Slack responded with 429 and did nothing. Retry after `retry_after_seconds`."""
 
     def __init__(self, method: str, retry_after_seconds: float):
         super().__init__(f"{method}: ratelimited")
@@ -166,4 +166,4 @@ class SlackRateLimited(SlackError):
 
 
 class SlackUnreachable(SlackError):
-    """Raised when Slack did not answer, or the answer is unreadable. The call may have had its effect."""
+    """Raised when Slack did not respond, or the response is unreadable. The call may have had its effect."""

@@ -1,7 +1,7 @@
-"""Answer requests before background work continues.
+"""Handle requests before background work continues.
 
 Slack waits for the acknowledgement of a request, and Python runs one thread at a time. Background work
-therefore runs on one thread at a time, and pauses while requests are being answered. A call to Slack or the
+therefore runs on one thread at a time, and pauses while requests are being handled. A call to Slack or the
 OMS is waited for outside, so that the calls of many threads overlap.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-QUIET_SECONDS = 0.008  # after the last answer: the next requests of a burst are still being read
+QUIET_SECONDS = 0.008  # after the last response: the next requests of a burst are still being read
 MAX_PAUSE_SECONDS = 0.2  # of a piece of work, so that requests that never end do not stop it
 POLL_SECONDS = 0.002
 
@@ -19,7 +19,7 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 
 class RequestCounter:
-    """Count the requests that are being answered by this process."""
+    """Count the requests that are being handled by this process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
@@ -46,11 +46,11 @@ class RequestCounter:
             self._change_count(1)
 
     def is_busy(self) -> bool:
-        """Return whether a request is being answered, or was answered just now."""
+        """Return whether a request is being handled, or was handled just now."""
         return self._running > 0 or self._clock() < self._ended_at + QUIET_SECONDS
 
     def wait_until_idle(self) -> None:
-        """Wait until no request is being answered, at most 0.2 s."""
+        """Wait until no request is being handled, at most 0.2 s."""
         until = self._clock() + MAX_PAUSE_SECONDS
         while self.is_busy() and self._clock() < until:
             time.sleep(POLL_SECONDS)
@@ -82,8 +82,8 @@ def count_requests(application: WsgiApplication) -> WsgiApplication:
 
 @contextmanager
 def run_in_background() -> Iterator[None]:
-    """Run the block after the requests that are being answered, and alone among background work."""
-    _take_turn()
+    """Run the block after the requests that are being handled, and alone among background work."""
+    _acquire_turn()
     try:
         yield
     finally:
@@ -98,16 +98,16 @@ def run_outside() -> Iterator[None]:
         yield
     finally:
         if had_turn:
-            _take_turn()
+            _acquire_turn()
 
 
 def pause_background_work() -> None:
-    """Pause background work in the middle of a long computation, if requests are being answered."""
+    """Pause background work in the middle of a long computation, if requests are being handled."""
     if _thread.has_turn:
         REQUESTS.wait_until_idle()
 
 
-def _take_turn() -> None:
+def _acquire_turn() -> None:
     """Wait for the turn. A thread that waits too long continues without it: it may hold a needed lock."""
     _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)
     REQUESTS.wait_until_idle()
@@ -115,7 +115,8 @@ def _take_turn() -> None:
 
 def _release_turn() -> bool:
     """Release the turn of this thread. Return whether it had one."""
-    had_turn, _thread.has_turn = _thread.has_turn, False
+    had_turn = _thread.has_turn
+    _thread.has_turn = False
     if had_turn:
         _turn.release()
     return had_turn

@@ -12,12 +12,12 @@ from simulator.errors import SlackError
 from simulator.faults import CallFault
 from simulator.files import FILE_PREFIX, MAX_FILE_BYTES, UPLOAD_PREFIX
 from simulator.response_urls import PREFIX
-from simulator.webapi import answers, arguments, methods
+from simulator.webapi import arguments, methods, url_responses
 
 RESPONSE_URL = "response_url"  # names of these calls in faults and in the log
 UPLOAD = "upload"
 SOCKET = "simulator.socket"
-Answer = dict[str, Any]
+ResponseBody = dict[str, Any]
 
 
 def create_blueprint(simulator: Simulator) -> Blueprint:
@@ -32,8 +32,8 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
         }
 
         def run_call() -> Response:
-            answer = problem or _call_method(simulator, name, parameters)
-            response = _build_json_response(answer)
+            body = problem or _call_method(simulator, name, parameters)
+            response = _build_json_response(body)
             if name == "auth.test":
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
             return response
@@ -93,24 +93,24 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
     return response
 
 
-def _call_method(simulator: Simulator, name: str, parameters: arguments.Arguments) -> Answer:
+def _call_method(simulator: Simulator, name: str, parameters: arguments.Arguments) -> ResponseBody:
     state = simulator.workspace_state
     if name != "oauth.v2.access":
         return methods.call(state, name, _read_token(parameters), parameters)
     try:
         with state.change():
-            answer = simulator.oauth_codes.exchange(parameters, state.installations)
+            response = simulator.oauth_codes.exchange(parameters, state.installations)
             state.update_bot_membership()
-            return answer
+            return response
     except SlackError as error:
-        return error.answer()
+        return error.build_response()
 
 
-def _read_arguments() -> tuple[arguments.Arguments, Answer | None]:
+def _read_arguments() -> tuple[arguments.Arguments, ResponseBody | None]:
     try:
         return arguments.parse(request.mimetype, request.get_data(), request.values.to_dict()), None
     except SlackError as error:
-        return {}, error.answer()
+        return {}, error.build_response()
 
 
 def _read_token(parameters: arguments.Arguments) -> str:
@@ -122,14 +122,14 @@ def _use_response_url(simulator: Simulator, path: str, parameters: arguments.Arg
     workspace_state = simulator.workspace_state
     try:
         with workspace_state.change():
-            answers.respond(workspace_state, workspace_state.response_urls.find(path), parameters)
+            url_responses.respond(workspace_state, workspace_state.response_urls.find(path), parameters)
     except SlackError as error:
         return _build_text_response(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
     return _build_text_response("ok", 200)
 
 
 def _run_with_faults(
-    simulator: Simulator, name: str, parameters: Answer, run_call: Callable[[], Response]
+    simulator: Simulator, name: str, parameters: ResponseBody, run_call: Callable[[], Response]
 ) -> Response:
     workspace_state = simulator.workspace_state
     with workspace_state.change():
@@ -143,7 +143,8 @@ def _run_with_faults(
     if fault and fault.after and _is_failing(fault):
         response = _build_failure(fault)
     with workspace_state.change():
-        entry["status"], entry["response"] = response.status_code, _read_body(response)
+        entry["status"] = response.status_code
+        entry["response"] = _read_body(response)
     return response
 
 
@@ -174,8 +175,8 @@ def _read_body(response: Response) -> Any:
     return response.get_json(silent=True) if response.is_json else response.get_data(as_text=True)
 
 
-def _build_json_response(answer: Answer) -> Response:
-    return Response(json.dumps(answer, ensure_ascii=False), content_type="application/json; charset=utf-8")
+def _build_json_response(body: ResponseBody) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False), content_type="application/json; charset=utf-8")
 
 
 def _build_text_response(text: str, status: int) -> Response:

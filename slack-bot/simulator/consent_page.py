@@ -28,7 +28,8 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.get(CONSENT_PATH)
     def consent() -> Response:
-        scopes, state = request.args.get("scope", ""), request.args.get("state", "")
+        scopes = request.args.get("scope", "")
+        state = request.args.get("state", "")
         team = _find_team(request.args.get("team", ""))
         query = {"scope": scopes, "state": state, "team": team.id}
         allow = f"{CONSENT_PATH}/allow?{urlencode(query)}"

@@ -4,9 +4,9 @@ from typing import Any
 
 
 class SlackError(Exception):
-    """A Web API call that Slack answers with ``ok: false``.
+    """A Web API call to which Slack responds with ``ok: false``.
 
-    ``code`` is Slack's error code. ``extra`` is added to the answer.
+    ``code`` is Slack's error code. ``extra`` is added to the response.
     """
 
     def __init__(self, code: str, **extra: Any) -> None:
@@ -14,8 +14,8 @@ class SlackError(Exception):
         self.code = code
         self.extra = extra
 
-    def answer(self) -> dict[str, Any]:
-        """Return the body of the answer."""
+    def build_response(self) -> dict[str, Any]:
+        """Return the body of the response."""
         return {"ok": False, "error": self.code, **self.extra}
 
 

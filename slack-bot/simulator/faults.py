@@ -40,7 +40,7 @@ class DeliveryFault:
     """Faults of the next deliveries.
 
     ``delay_seconds`` delays the request. ``lose`` sends no request. ``drop`` closes the connection before the
-    answer.
+    response.
     """
 
     delay_seconds: float = 0.0

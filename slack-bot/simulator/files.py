@@ -81,7 +81,8 @@ class Files:
         file = self._by_id.get(file_id)
         if file is None or file.content is None:
             raise SlackError("file_not_found")
-        file.title, file.is_complete = title, True
+        file.title = title
+        file.is_complete = True
         return file
 
     def find(self, file_id: str) -> UploadedFile | None:

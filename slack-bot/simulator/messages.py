@@ -92,7 +92,8 @@ class Messages:
 
     def edit(self, message: Message, text: str, blocks: list[Block]) -> None:
         """Replace the content of a message."""
-        message.text, message.blocks = text, blocks
+        message.text = text
+        message.blocks = blocks
         message.edited_ts = self._timestamps.next()
         message.revision += 1
 

@@ -90,7 +90,7 @@ class OmsView:
             response = self._oms.get(f"/api/v1/{path}", params=query, headers=headers)
             return response, response.json()
         except httpx.HTTPError:
-            raise OmsReadError("The OMS does not answer.") from None
+            raise OmsReadError("The OMS does not respond.") from None
         except ValueError:
             raise OmsReadError("The OMS returned a response that is not JSON.") from None
 
@@ -108,8 +108,8 @@ def group_child_orders(orders: list[Json]) -> Iterable[Json]:
             yield from legs.get(order["id"], [])
 
 
-def _format_refusal(answer: object, status: int) -> str:
-    detail = answer.get("detail") if isinstance(answer, dict) else None
+def _format_refusal(response: object, status: int) -> str:
+    detail = response.get("detail") if isinstance(response, dict) else None
     return (
-        f"The OMS answered {status}: {detail}" if isinstance(detail, str) else f"The OMS answered {status}."
+        f"The OMS returned {status}: {detail}" if isinstance(detail, str) else f"The OMS returned {status}."
     )

@@ -29,7 +29,7 @@ def create_blueprint(folder: str) -> Blueprint:
 
 
 def add_security_headers(response: Response) -> Response:
-    """Add the security headers to an answer."""
+    """Add the security headers to a response."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

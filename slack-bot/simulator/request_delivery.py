@@ -14,10 +14,11 @@ from simulator.request_log import Entry
 from simulator.workspace_state import WorkspaceState
 
 TIMEOUT_SECONDS = 3.0
-MAX_ANSWER_BYTES = 1_000_000
+MAX_RESPONSE_BYTES = 1_000_000
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-TIMEOUT, UNREACHABLE = "timeout", "unreachable"
+TIMEOUT = "timeout"
+UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The bot's answer. ``failure`` is empty, ``timeout`` or ``unreachable``."""
+    """The bot's response. ``failure`` is empty, ``timeout`` or ``unreachable``."""
 
     delivery_id: int
     status: int = 0
@@ -43,7 +44,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the bot answered in time with a status of 2xx."""
+        """Whether the bot responded in time with a status of 2xx."""
         return not self.failure and 200 <= self.status < 300
 
     def json(self) -> Any:
@@ -64,7 +65,7 @@ class RequestSender:
         self.closing = threading.Event()
 
     def send(self, request: Request) -> Reply:
-        """Sign and deliver a request. Wait up to three seconds for the answer."""
+        """Sign and deliver a request. Wait up to three seconds for the response."""
         return self._deliver(
             request, signing.build_signature_headers(self._secret, request.body, int(time.time()))
         )
@@ -122,7 +123,7 @@ class RequestSender:
             if drop_connection:
                 return Reply(entry["id"], failure=TIMEOUT)
             response = connection.getresponse()
-            body = response.read(MAX_ANSWER_BYTES)
+            body = response.read(MAX_RESPONSE_BYTES)
             return Reply(
                 entry["id"],
                 response.status,

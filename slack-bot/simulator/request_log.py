@@ -21,7 +21,7 @@ class RequestLog:
         return self._add_entry(self.calls, entry)
 
     def add_delivery(self, **entry: Any) -> Entry:
-        """Add a delivery. The caller completes the entry when the answer arrives."""
+        """Add a delivery. The caller completes the entry when the response arrives."""
         return self._add_entry(self.deliveries, entry)
 
     def find_delivery(self, delivery_id: int | None) -> Entry | None:

@@ -1,4 +1,4 @@
-"""Response URLs: each accepts five answers within thirty minutes."""
+"""Response URLs: each accepts five responses within thirty minutes."""
 
 import secrets
 from collections import OrderedDict
@@ -16,7 +16,7 @@ PREFIX = "/response"
 
 @dataclass
 class ResponseUrl:
-    """The target of an answer. ``message_ts`` is the message that was clicked, if any."""
+    """The target of a response. ``message_ts`` is the message that was clicked, if any."""
 
     channel: str
     user: str

@@ -116,7 +116,9 @@ class Views:
         self._refuse_duplicate(content, view)
         view.content = content | {"blocks": add_ids(content["blocks"])}
         view.values = values.carry_over_values(view.values, view.blocks)
-        view.hash, view.errors, view.notice = self._generate_hash(), {}, ""
+        view.hash = self._generate_hash()
+        view.errors = {}
+        view.notice = ""
 
     def publish(self, user: str, content: dict[str, Any], expected_hash: str | None) -> View:
         """Set that person's home tab."""

@@ -121,7 +121,7 @@ def workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
 
 @pytest.fixture
 def hasty_workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
-    """Provide a bot that answers Slack before a slow OMS has answered."""
+    """Provide a bot that responds to Slack before a slow OMS responds."""
     return create_workspace(SHORT_WAITS)
 
 

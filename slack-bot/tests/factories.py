@@ -92,7 +92,7 @@ def _option(value: str | None, text: str = "") -> dict[str, Any] | None:
     return None if value is None else {"text": {"type": "plain_text", "text": text or value}, "value": value}
 
 
-def build_answered_state(*question_ids: str) -> dict[str, Any]:
+def build_confirmed_state(*question_ids: str) -> dict[str, Any]:
     """Return the state of questions whose checkboxes are ticked."""
     tick = {"entry": {"type": "checkboxes", "selected_options": [_option("yes")]}}
     return dict.fromkeys(question_ids, tick)
@@ -100,12 +100,12 @@ def build_answered_state(*question_ids: str) -> dict[str, Any]:
 
 def build_new_portfolio_state(portfolio: str) -> dict[str, Any]:
     """Return the state of the checkbox that confirms a new portfolio."""
-    return build_answered_state(build_portfolio_id(portfolio))
+    return build_confirmed_state(build_portfolio_id(portfolio))
 
 
 def build_confirmed_price_state(price: str, symbol: str = "AAPL") -> dict[str, Any]:
     """Return the state of the checkbox that confirms a price."""
-    return build_answered_state(build_price_id(symbol, Decimal(price)))
+    return build_confirmed_state(build_price_id(symbol, Decimal(price)))
 
 
 def build_command(

@@ -229,7 +229,7 @@ HEADING = b"trade_id,symbol\r\n"  # of a table without rows
 
 
 class PortfolioOms(FakeOms):
-    """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
+    """Return `rows` by path, and record changes in `changes`, once per idempotency key."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Runs `python -m app.admin`. See `arguments` for its commands."""
+"""Run `python -m app.admin`. See `arguments` for its commands."""
 
 import asyncio
 import getpass
@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.admin.account import get_account_name
-from app.admin.arguments import make_parser
+from app.admin.arguments import build_parser
 from app.admin.broker_keys import UnreadableCredentials, encrypt_broker_credentials
 from app.admin.commands import COMMANDS, CommandContext, CommandResult
 from app.admin.erasure import erase_person
@@ -33,12 +33,12 @@ class NotMigrated(Exception):
 
 
 class NoPassword(Exception):
-    """Raised when the two entries differ, or there is none."""
+    """Raised when no password is entered, or the two entries differ."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command that the arguments name, and return the exit status."""
-    options = make_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return _print_result(_run_command(options))
     except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
@@ -82,10 +82,10 @@ def read_password() -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = getpass.getpass("New password: ")
-        if getpass.getpass("Once more: ") != password:
-            raise NoPassword("The two differ; nothing was changed.")
+        if getpass.getpass("New password again: ") != password:
+            raise NoPassword("The two entries differ. Nothing was changed.")
     if not password:
-        raise NoPassword("There is no password; nothing was changed.")
+        raise NoPassword("No password was entered. Nothing was changed.")
     return password
 
 

@@ -1,4 +1,4 @@
-"""Command line arguments. Passwords and keys are never arguments, because other programs can read those."""
+"""Command line arguments. Passwords and keys are never arguments, because other programs can read them."""
 
 import argparse
 from datetime import timedelta
@@ -8,23 +8,29 @@ from app.identity.rules.access import Role, Scope
 _DESCRIPTION = """
 Manage tenants, users and keys from the shell, as the operator of this installation.
 
-A secret is printed once to standard output; all else goes to standard error. Passwords are prompted for,
-or read from standard input. Every change is recorded in the audit trail as made by shell:<account>.
+A new secret is printed once to standard output, and so are lists. Messages go to standard error. Passwords
+are entered at the terminal, or read from standard input. Changes are recorded in the audit log with the
+actor shell:<account>.
 
-Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
+Exit status: 0 done, 1 refused, 2 the command cannot run: wrong arguments or configuration, or a database
+or file that cannot be used.
 """
 _SCOPES = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
 _TENANT = "the tenant's slug (default: the first tenant)"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser, which sets `command` to the name of the command."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m app.admin", description=_DESCRIPTION, formatter_class=form)
+    parser = argparse.ArgumentParser(
+        "python -m app.admin",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    groups = (_add_tenant_commands, _add_user_commands, _add_erase_command)
-    for add in (*groups, _add_key_commands, _add_master_key_command):
-        add(commands)
+    _add_tenant_commands(commands)
+    _add_user_commands(commands)
+    _add_key_commands(commands)
+    _add_installation_commands(commands)
     return parser
 
 
@@ -36,9 +42,9 @@ def _add_tenant_commands(commands: "argparse._SubParsersAction[argparse.Argument
     suspend.add_argument("slug")
     resume = commands.add_parser("resume", help="reactivate a suspended tenant")
     resume.add_argument("slug")
-    list_ = commands.add_parser("list", help="list tenants, or the users or keys of one")
-    list_.add_argument("what", choices=("tenants", "users", "keys"))
-    _add_tenant_option(list_)
+    list_command = commands.add_parser("list", help="list the tenants, or the users or keys of one tenant")
+    list_command.add_argument("resource", choices=("tenants", "users", "keys"))
+    _add_tenant_option(list_command)
 
 
 def _add_user_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,24 +53,16 @@ def _add_user_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     create.add_argument("role", choices=[role.value for role in Role])
     create.add_argument("--email")
     create.add_argument(
-        "--person", help="slack:<team>:<user>; without --email nobody is asked for a password"
+        "--person", help="slack:<team>:<user>; without --email, the user has no password and cannot log in"
     )
     _add_portfolio_option(create)
     _add_tenant_option(create)
     for command in ("reset-password", "reset"):
         reset = commands.add_parser(command, help="set a user's password and end all sessions of the user")
-        reset.add_argument("email")
-        _add_tenant_option(reset)
-    for command in ("disable-user", "enable-user"):
-        switch = commands.add_parser(command, help="disable or enable a user")
-        switch.add_argument("email", help="the e-mail address, or slack:<team>:<user>")
-        _add_tenant_option(switch)
-
-
-def _add_erase_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    erase = commands.add_parser("erase-person", help="replace all that names a person by a pseudonym")
-    erase.add_argument("email", help="the e-mail address, or slack:<team>:<user>")
-    _add_tenant_option(erase)
+        _add_user_argument(reset)
+    _add_user_argument(commands.add_parser("disable-user", help="disable a user"))
+    _add_user_argument(commands.add_parser("enable-user", help="enable a user"))
+    _add_user_argument(commands.add_parser("erase-person", help="replace a person's name by a pseudonym"))
 
 
 def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,21 +73,28 @@ def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     _add_portfolio_option(create)
     _add_tenant_option(create)
     revoke = commands.add_parser("revoke-key", help="revoke a key, effective within one second")
-    revoke.add_argument("name", help="its name, or its id")
+    revoke.add_argument("name", help="the key's name or ID")
     _add_tenant_option(revoke)
     rotate = commands.add_parser("rotate-key", help="replace a key by a new one and print it")
-    rotate.add_argument("name", help="its name, or its id")
+    rotate.add_argument("name", help="the key's name or ID")
     rotate.add_argument(
         "--overlap-seconds", type=_parse_seconds, default=3600, help="how long the old key stays valid"
     )
     _add_tenant_option(rotate)
 
 
-def _add_master_key_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_installation_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     rotate = commands.add_parser("rotate-master-key", help="replace OMS_API_KEY, keeping the old one valid")
-    rotate.add_argument("--env-file", metavar="FILE", help="write it there; without, it is printed")
+    rotate.add_argument(
+        "--env-file", metavar="FILE", help="the file to write it to; if omitted, the key is printed"
+    )
     help_text = "encrypt the credentials of brokers with the first key of BROKER_KEYS"
     commands.add_parser("encrypt-broker-credentials", help=help_text)
+
+
+def _add_user_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("user", help="the e-mail address, or slack:<team>:<user>")
+    _add_tenant_option(parser)
 
 
 def _add_tenant_option(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +114,8 @@ def _parse_seconds(text: str) -> int:
     return _parse_whole_number(text, 0, 7 * 24 * 3600)
 
 
-def _parse_whole_number(text: str, least: int, most: int) -> int:
+def _parse_whole_number(text: str, minimum: int, maximum: int) -> int:
     number = int(text[:9]) if text.isascii() and text.isdigit() else -1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"a whole number, {least} to {most}")
+    if not minimum <= number <= maximum:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {minimum} to {maximum}")
     return number

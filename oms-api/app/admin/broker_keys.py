@@ -1,12 +1,13 @@
-"""The command that encrypts the credentials of brokers again, after BROKER_KEYS has changed."""
+"""The command that encrypts the credentials of brokers again after a change of BROKER_KEYS."""
 
 from argparse import Namespace
 
 from app.admin.commands import CommandContext, CommandResult
+from app.assembly.security import create_broker_key_ring
+from app.audit.service import record_entries
 from app.brokers.service.credentials import rotate_credentials
 from app.config import load_settings
 from app.database import ALL_TENANTS, unit_of_work
-from app.security_setup import create_broker_key_ring
 
 
 class UnreadableCredentials(Exception):
@@ -14,12 +15,19 @@ class UnreadableCredentials(Exception):
 
 
 async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:
-    """Encrypt again, for all tenants, the secrets that are not encrypted with the first key of BROKER_KEYS.
+    """Encrypt with the first key of BROKER_KEYS the credentials, of all tenants, that have another key.
 
-    Raises UnreadableCredentials after those that can be decrypted are encrypted again.
+    The audit log of the first tenant records how many. Raises UnreadableCredentials if some cannot be
+    decrypted, after the others are encrypted and recorded.
     """
     with unit_of_work(command_context.engine, ALL_TENANTS) as connection:
         result = rotate_credentials(connection, create_broker_key_ring(load_settings()))
+        if result.updated:
+            counts = {"broker_connections": result.updated}
+            entry = command_context.build_request().build_audit_entry(
+                command_context.now(), "installation.rotated", "BROKER_KEYS", after=counts
+            )
+            record_entries(connection, [entry])
     message = f"The credentials of {result.updated} broker connections are encrypted with the first key."
     if result.unreadable:
         names = ", ".join(result.unreadable)

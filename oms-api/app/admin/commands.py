@@ -1,4 +1,4 @@
-"""The operator's commands. They use the same services as the REST API and are audited in the same way."""
+"""The operator's commands. They call the services of the REST API, which write the same audit entries."""
 
 import secrets
 from argparse import Namespace
@@ -93,7 +93,7 @@ async def create_tenant(command_context: CommandContext, options: Namespace) -> 
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
     tenant = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
     return CommandResult(
-        f"Tenant {tenant['slug']!r} is made. Its first admin key is shown once.", tenant["api_key"]
+        f"Tenant {tenant['slug']!r} is created. Its first admin key is shown once.", tenant["api_key"]
     )
 
 
@@ -108,7 +108,7 @@ async def resume_tenant(command_context: CommandContext, options: Namespace) -> 
 
 
 async def create_user(command_context: CommandContext, options: Namespace) -> CommandResult:
-    """Create a user. Without an e-mail address it has no password."""
+    """Create a user. A user without an e-mail address has no password."""
     tenant_id = command_context.get_tenant(options.tenant).id
     values = {name: getattr(options, name) for name in ("name", "role", "email", "person", "portfolios")}
     values["password"] = command_context.ask_password() if options.email else None
@@ -117,19 +117,19 @@ async def create_user(command_context: CommandContext, options: Namespace) -> Co
         command_context.change_executor, command_context.build_request(tenant_id), parameters
     )
     return CommandResult(
-        f"User {orjson.loads(user.body)['id']} is made: {options.email or options.person}, {options.role}."
+        f"User {orjson.loads(user.body)['id']} is created: {options.email or options.person}, {options.role}."
     )
 
 
 async def reset_password(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Set a password and end the user's sessions."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    user = find_user(command_context, tenant_id, options.email)
+    user = find_user(command_context, tenant_id, options.user)
     changes = validate_model(UserPatch, {"password": command_context.ask_password()}).to_changes()
     await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
-    return CommandResult(f"{user.audit_name} has the new password; all earlier sessions have ended.")
+    return CommandResult(f"{user.audit_name} has the new password. All earlier sessions have ended.")
 
 
 async def disable_user(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -158,7 +158,8 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
     tenant_id = command_context.get_tenant(options.tenant).id
     key_fields = await command_context.execute(tenant_id, api_keys.create_key, parameters)
     return CommandResult(
-        f"Key {key_fields['name']!r} ({key_fields['key_id']}) is made. It is shown once.", key_fields["key"]
+        f"Key {key_fields['name']!r} ({key_fields['key_id']}) is created. It is shown once.",
+        key_fields["key"],
     )
 
 
@@ -173,11 +174,12 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
 async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    key_fields = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
-    overlap = f"The old one works {options.overlap_seconds} s more."
+    key = _find_key(command_context, tenant_id, options.name)
+    rotation = Rotation(options.overlap_seconds)
+    key_fields = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, rotation)
+    overlap = f"The old key is valid for {options.overlap_seconds} s more."
     return CommandResult(
-        f"Key {key.name!r} is {key_fields['key_id']} now, shown once. {overlap}", key_fields["key"]
+        f"Key {key.name!r} is now {key_fields['key_id']}. It is shown once. {overlap}", key_fields["key"]
     )
 
 
@@ -186,24 +188,24 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     file = Path(options.env_file) if options.env_file else None
     if file:
         read_current_key(file)
-    await command_context.execute(FIRST_TENANT, _show_master_key)
-    new = make_key(secrets.choice)
+    await command_context.execute(FIRST_TENANT, _record_key_rotation)
+    new_key = make_key(secrets.choice)
     if file is None:
         return CommandResult(
-            "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new
+            "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new_key
         )
-    replace_key(file, new)
+    replace_key(file, new_key)
     after = "Restart the service, replace the old key at its clients, then remove OMS_API_KEY_PREVIOUS."
-    return CommandResult(f"{file} holds a new OMS_API_KEY, and the old one as OMS_API_KEY_PREVIOUS. {after}")
+    return CommandResult(f"{file} has a new OMS_API_KEY, and the old one as OMS_API_KEY_PREVIOUS. {after}")
 
 
-async def list_all(command_context: CommandContext, options: Namespace) -> CommandResult:
+async def list_resources(command_context: CommandContext, options: Namespace) -> CommandResult:
     """List tenants, or a tenant's users or keys."""
     tenant_id = command_context.get_tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
-        if options.what == "tenants":
+        if options.resource == "tenants":
             rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
-        elif options.what == "users":
+        elif options.resource == "users":
             users = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
             rows = [_format_user(row) for row in users]
         else:
@@ -228,7 +230,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
     "revoke-key": revoke_key,
     "rotate-key": rotate_key,
     "rotate-master-key": rotate_master_key,
-    "list": list_all,
+    "list": list_resources,
 }
 
 
@@ -241,14 +243,14 @@ async def _change_user(
     command_context: CommandContext, options: Namespace, changes: UserChanges
 ) -> CommandResult:
     tenant_id = command_context.get_tenant(options.tenant).id
-    user = find_user(command_context, tenant_id, options.email)
+    user = find_user(command_context, tenant_id, options.user)
     await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
     return CommandResult(f"{user.audit_name} is {changes['status']}.")
 
 
-def _show_master_key(_: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
+def _record_key_rotation(_: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
     return ChangeResult({}, [request.build_audit_entry(now, "installation.rotated", "OMS_API_KEY")])
 
 
@@ -260,7 +262,7 @@ def find_user(command_context: CommandContext, tenant_id: int, email_or_person: 
     for user in users:
         if search_text in {user.email, (user.person or "").lower()}:
             return user
-    raise NotFound(f"There is no user {email_or_person!r}.")
+    raise NotFound(f"There is no user {email_or_person!r}; see `python -m app.admin list`.")
 
 
 def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:

@@ -1,4 +1,4 @@
-"""The command that erases a person, in all tables whose rows no hash covers."""
+"""The command that erases a person from the tables without hashed rows."""
 
 import secrets
 from argparse import Namespace
@@ -16,15 +16,15 @@ from app.preferences.queries import delete_preferences
 _KEPT = (
     "Trades, orders, events and the audit log keep the ID under which the person acted: the Slack identity, "
     "or the e-mail address of a user who logged in. Hashes cover it, and the audit log says which pseudonym "
-    "it has. Nothing of this installation resolves it to a name any more. Backups made before still do: "
-    "delete them when their retention ends."
+    "it has. This database no longer connects it with a name. Earlier backups still do: delete them when "
+    "their retention ends."
 )
 
 
 async def erase_person(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Pseudonymize a user."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    user = find_user(command_context, tenant_id, options.email)
+    user = find_user(command_context, tenant_id, options.user)
     erasure = Erasure(user, f"{ERASED_PREFIX}{secrets.token_hex(8)}")
 
     def erase(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
@@ -34,4 +34,4 @@ async def erase_person(command_context: CommandContext, options: Namespace) -> C
         return erase_user(connection, request, erasure, now)
 
     await command_context.execute(tenant_id, erase)
-    return CommandResult(f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT}")
+    return CommandResult(f"The person is now {erasure.pseudonym}, and cannot act or log in. {_KEPT}")

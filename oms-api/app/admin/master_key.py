@@ -1,4 +1,4 @@
-"""Replaces OMS_API_KEY in a `.env` file and keeps the previous key."""
+"""Replace OMS_API_KEY in a `.env` file and keep the previous key."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def read_current_key(file: Path) -> str:
     except (OSError, UnicodeDecodeError):
         key = None
     if not key:
-        raise NoMasterKey(f"{file} holds no {CURRENT}.")
+        raise NoMasterKey(f"{file} has no {CURRENT}.")
     return key
 
 

@@ -1,1 +1,1 @@
-"""The append-only audit trail, chained by hashes per tenant. It has no routes."""
+"""The append-only audit log, chained by hashes per tenant. It has no routes."""

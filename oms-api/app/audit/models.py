@@ -1,4 +1,4 @@
-"""Tables of the audit trail, chained per tenant. Rows are canonical text, as they are hashed."""
+"""Tables of the audit log, chained per tenant. Rows are canonical text, as they are hashed."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column

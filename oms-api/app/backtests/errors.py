@@ -1,4 +1,4 @@
-"""Errors of backtests: those of a run, which the command shows, and those of requests."""
+"""Errors of backtests: of a run, which the command shows, and of requests."""
 
 from typing_extensions import override
 

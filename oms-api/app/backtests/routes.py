@@ -43,7 +43,7 @@ RunBacktestCaller = Annotated[Caller, Depends(require_permission(Operation.RUN_B
 BacktestIdPath = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
 PageQueryDep = Annotated[PageQuery, Query()]
 _LIST = "backtests"
-_HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
+_HTML_RESPONSE = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
@@ -166,7 +166,7 @@ async def get_backtest_equity(
     "/{backtest_id}/report.html",
     summary="Get the report of a backtest",
     response_class=Response,
-    **document_responses(200, _HTML, 404, 409),
+    **document_responses(200, _HTML_RESPONSE, 404, 409),
 )
 async def get_backtest_report(
     caller: ReadBooksCaller, backtest_id: BacktestIdPath, readers: ReadersDep

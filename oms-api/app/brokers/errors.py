@@ -77,8 +77,8 @@ class ConnectionInUse(Conflict):
 
     def __init__(self, name: str, portfolio_name: str) -> None:
         super().__init__(
-            f"The portfolio {portfolio_name!r} trades over the connection {name!r}, and a broker's account "
-            "belongs to one portfolio, because positions of two portfolios could not be separated."
+            f"The portfolio {portfolio_name!r} already trades over the connection {name!r}; use another "
+            "connection, because a broker's account belongs to one portfolio."
         )
 
 
@@ -111,7 +111,7 @@ class NotLive(Conflict):
     """Raised when a connection without `live` is to be enabled for live trading."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The connection {name!r} is a paper connection, and `live` cannot change later.")
+        super().__init__(f"The connection {name!r} is a paper connection; create another one with `live`.")
 
 
 class TooManyConnections(Conflict):
@@ -132,4 +132,6 @@ class NoAdapter(NotInstalled):
     """Raised when this version or installation has no adapter for the broker."""
 
     def __init__(self, broker: str) -> None:
-        super().__init__(f"This installation has no adapter for the broker {broker!r}.")
+        super().__init__(
+            f"This installation has no adapter for the broker {broker!r}; ask its operator to install it."
+        )

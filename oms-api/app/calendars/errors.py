@@ -13,7 +13,7 @@ class SessionsUnknown(Invalid):
     def __init__(self, market: str, known_from: date, known_until: date, field: str | None = None) -> None:
         detail = (
             f"Sessions of {market} are known from {known_from} to {known_until}, "
-            "except on dates whose hours were not published."
+            "except on dates whose hours were not published. Send one of these dates."
         )
         errors = [] if field is None else [FieldError(field, detail, "sessions_unknown")]
         super().__init__(detail, errors)
@@ -23,7 +23,7 @@ class UnknownSegment(Invalid):
     """Raised when the market has no such segment."""
 
     def __init__(self, market: str, segment: str) -> None:
-        detail = f"{market} has no segment {segment}."
+        detail = f"{market} has no segment {segment}; correct `segment`."
         super().__init__(detail, [FieldError("segment", detail, "unknown_segment")])
 
 
@@ -34,7 +34,7 @@ class DayNotSettable(Invalid):
     """
 
     def __init__(self, market: str, known_from: date | None = None, latest: date | None = None) -> None:
-        detail = f"{market} never closes."
+        detail = f"{market} never closes; its dates cannot be set."
         if known_from is not None:
             detail = f"Dates of {market} can be set from {known_from} to {latest}."
         super().__init__(detail, [FieldError("date", detail, "not_settable")])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.calendars import queries
 from app.calendars.errors import DayNotSettable, SessionsUnknown

@@ -27,12 +27,12 @@ from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.errors import OmsError
 from app.ids import SortableIds
 from app.jobs.service import Lease
-from app.ledger.queries.reading import load_portfolio_summary
+from app.ledger.queries.portfolios import load_portfolio_summary
 from app.ledger.rules.cash import CashKind
-from app.ledger.rules.equity import OpenPosition
+from app.ledger.rules.equity import PositionToValue
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, value_positions
@@ -102,7 +102,7 @@ class CarryService:
             period = CarryPeriod(get_pnl_date(start), get_pnl_date(close))
             basis = self._read_basis(connection, portfolio, start)
             amounts = compute_carry(parse_rates(rates), basis, period)
-            origin = Origin(key.tenant_id, SOURCE, None, self._now(), None, None)
+            origin = CommandOrigin(key.tenant_id, SOURCE, None, self._now(), None, None)
             for kind, amount, reason in (
                 (CashKind.INTEREST, amounts.interest, describe_interest(basis, period)),
                 (CashKind.BORROW, amounts.borrow, describe_borrow(basis, period)),
@@ -119,7 +119,7 @@ class CarryService:
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         summary = load_portfolio_summary(connection, *key)
         statement = load_statement_at_instant(connection, key.tenant_id, summary, at)
-        groups: dict[str, list[OpenPosition]] = {}
+        groups: dict[str, list[PositionToValue]] = {}
         for position in list_statement_positions(key.tenant_id, statement):
             if position.quantity < 0:
                 groups.setdefault(position.currency or position.base_currency, []).append(position)

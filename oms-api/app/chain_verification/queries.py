@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, Table, func, select
 
-from app.audit.queries.trail import get_all_heads, list_entries_between
+from app.audit.queries.entries import list_entries_between, load_heads_by_tenant
 from app.audit.rules.chain import Head
 from app.chain_verification.models import ChainVerificationRow
 from app.chain_verification.rules.segments import ChainedRow, ChainKey, ChainKind, Checkpoint
@@ -36,7 +36,9 @@ class ChainState(NamedTuple):
 
 def list_heads(connection: Connection) -> dict[ChainKey, Head]:
     """Return the stored ends of all hash chains, sorted."""
-    heads = {ChainKey(tenant, ChainKind.AUDIT): head for tenant, head in get_all_heads(connection).items()}
+    heads = {
+        ChainKey(tenant, ChainKind.AUDIT): head for tenant, head in load_heads_by_tenant(connection).items()
+    }
     for row in list_all_heads(connection):
         ledger = ChainKey(row.tenant_id, ChainKind.LEDGER, row.portfolio_id)
         heads[ledger] = Head(row.sequence, row.hash)

@@ -98,7 +98,7 @@ def mark_reversed(connection: Connection, action: CorporateActionTerms, at: date
 
 def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list[AffectedPortfolio]:
     """Return the portfolios with a position, flat or not, or an open order in the symbol, by name."""
-    holding_portfolios = select(PositionRow.portfolio_id).where(
+    portfolios_with_positions = select(PositionRow.portfolio_id).where(
         PositionRow.tenant_id == tenant_id, PositionRow.symbol == symbol
     )
     portfolios_with_orders = select(OrderRecord.portfolio_id).where(
@@ -108,7 +108,7 @@ def list_portfolios(connection: Connection, tenant_id: int, symbol: str) -> list
         select(Portfolio.id, Portfolio.name, Portfolio.base_currency)
         .where(
             Portfolio.tenant_id == tenant_id,
-            Portfolio.id.in_(union(holding_portfolios, portfolios_with_orders)),
+            Portfolio.id.in_(union(portfolios_with_positions, portfolios_with_orders)),
         )
         .order_by(Portfolio.name_key)
     )

@@ -24,8 +24,8 @@ from app.corporate_actions.service.preview import preview_action
 from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
-from app.http.paths import ID
-from app.http.responses import REPLAYED, build_json_response, document_responses
+from app.http.paths import ID_CONVERTOR
+from app.http.responses import REPLAYED_NAME, build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -94,7 +94,7 @@ async def create(
     if action.booked_at is None and action.reversed_at is None:
         await corporate_actions.book(action)
         action = await _load_action(readers, caller, action_id)
-    headers = {REPLAYED: "true"} if result.replayed else {}
+    headers = {REPLAYED_NAME: "true"} if result.replayed else {}
     return build_json_response(serialize_record(action, format_timestamp(now())), 201, headers)
 
 
@@ -121,7 +121,7 @@ async def list_corporate_actions(
 
 
 @router.get(
-    f"/corporate-actions/{{action_id:{ID}}}",
+    f"/corporate-actions/{{action_id:{ID_CONVERTOR}}}",
     summary="Get a corporate action",
     **document_responses(200, CorporateActionOut, 404),
 )
@@ -155,7 +155,7 @@ async def reverse(
     result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
     if not result.replayed:  # also rows that a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)
-    headers = {REPLAYED: "true"} if result.replayed else {}
+    headers = {REPLAYED_NAME: "true"} if result.replayed else {}
     return build_json_response(
         serialize_record(await _load_action(readers, caller, action_id), format_timestamp(now())),
         200,

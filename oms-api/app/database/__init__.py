@@ -9,7 +9,7 @@ from app.database.bulk import (
     execute_writes,
     load_matching_rows,
 )
-from app.database.engine import connect_engine, normalize_url, refuse_unsafe_durability
+from app.database.engine import connect_engine, normalize_url, require_safe_durability
 from app.database.plans import forbid_full_sorts
 from app.database.readers import Readers
 from app.database.records import RecordTable
@@ -36,7 +36,7 @@ __all__ = [
     "forbid_full_sorts",
     "load_matching_rows",
     "normalize_url",
-    "refuse_unsafe_durability",
+    "require_safe_durability",
     "set_all_tenants_scope",
     "set_tenant_scope",
     "snapshot",

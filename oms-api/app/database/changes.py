@@ -39,10 +39,10 @@ class ChangeWriter:
         lock, and OutcomeUnknown if the connection was lost at COMMIT.
         """
 
-        def declared(connection: Connection) -> T:
+        def run_in_scope(connection: Connection) -> T:
             return change(set_tenant_scope(connection, [tenant_id]))
 
-        return await self._thread.run(lambda: self._write_change(declared))
+        return await self._thread.run(lambda: self._write_change(run_in_scope))
 
     def close(self) -> None:
         """Finish the running work and stop the thread."""
@@ -51,7 +51,7 @@ class ChangeWriter:
     def _write_change(self, change: Callable[[Connection], T]) -> T:
         is_done = False
 
-        def noted(connection: Connection) -> T:
+        def run_and_note_end(connection: Connection) -> T:
             nonlocal is_done
             result = change(connection)
             is_done = True
@@ -59,9 +59,9 @@ class ChangeWriter:
 
         try:
             if self._engine.dialect.name == "sqlite":
-                return self._lock_sqlite(noted)
+                return self._write_with_sqlite_lock(run_and_note_end)
             with unit_of_work(self._engine) as connection:
-                return noted(connection)
+                return run_and_note_end(connection)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if is_done and isinstance(error, DBAPIError) and error.connection_invalidated:
                 message = "The database was lost during the commit; check whether the change was made."
@@ -70,7 +70,7 @@ class ChangeWriter:
                 "The database refused the write, and this was not recorded; send it again in a moment."
             ) from error
 
-    def _lock_sqlite(self, change: Callable[[Connection], T]) -> T:
+    def _write_with_sqlite_lock(self, change: Callable[[Connection], T]) -> T:
         """Take SQLite's lock with constant retries.
 
         SQLite's own retries become less and less frequent, so under load the writer thread would always win.

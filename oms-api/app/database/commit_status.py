@@ -7,10 +7,10 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 TRANSACTION_NUMBER = "SELECT CAST(pg_current_xact_id() AS text)"
-_KEPT = "transaction_number"
-_ROW_VERSIONS = 2**32  # `xmin` has the lower half of the number's bits
+_INFO_KEY = "transaction_number"
+_ROW_VERSION_COUNT = 2**32  # `xmin` has the lower half of the number's bits
 # PostgreSQL's SQLSTATE for a number that it has not given yet.
-_NUMBER_UNKNOWN = "22023"
+_UNKNOWN_NUMBER_CODE = "22023"
 
 
 class CommitStatus(StrEnum):
@@ -24,18 +24,18 @@ class CommitStatus(StrEnum):
 
 def keep_transaction_number(connection: Connection, result: CursorResult[Any]) -> None:
     """Keep the number that TRANSACTION_NUMBER returned."""
-    connection.info[_KEPT] = result.scalar_one()
+    connection.info[_INFO_KEY] = result.scalar_one()
 
 
 def get_row_version(connection: Connection) -> str | None:
     """Return the `xmin` of the rows that the transaction wrote. None if it wrote nothing, or on SQLite."""
-    number: str | None = connection.info.get(_KEPT)
-    return None if number is None else str(int(number) % _ROW_VERSIONS)
+    number: str | None = connection.info.get(_INFO_KEY)
+    return None if number is None else str(int(number) % _ROW_VERSION_COUNT)
 
 
 def take_transaction_number(connection: Connection) -> str | None:
     """Return the number of the transaction, and clear it. None if it wrote nothing, or on SQLite."""
-    number: str | None = connection.info.pop(_KEPT, None)
+    number: str | None = connection.info.pop(_INFO_KEY, None)
     return number
 
 
@@ -50,7 +50,7 @@ def load_commit_status(connection: Connection, number: str | None) -> CommitStat
     try:
         status = connection.exec_driver_sql("SELECT pg_xact_status(CAST(%s AS xid8))", (number,)).scalar_one()
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) == _NUMBER_UNKNOWN:
+        if getattr(error.orig, "pgcode", None) == _UNKNOWN_NUMBER_CODE:
             return CommitStatus.ABORTED
         raise
     return CommitStatus.UNKNOWN if status is None else CommitStatus(status)

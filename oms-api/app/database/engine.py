@@ -11,9 +11,9 @@ from app.config import ConfigurationError
 from app.database.tenants import enforce_row_security, send_tenant_scope
 from app.database.timeouts import set_statement_timeout
 
-# For the writer, changes, logins, administration, the audit trail and new Slack users.
+# For the writer, changes, logins, administration, the audit log and new Slack users.
 _SPARE_CONNECTIONS = 9
-_MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
+_DURABILITY_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 class UnsafeDatabase(Exception):
@@ -75,11 +75,11 @@ def discard_plans(connection: Connection) -> None:
         connection.exec_driver_sql("DISCARD PLANS")
 
 
-def refuse_unsafe_durability(connection: Connection) -> None:
+def require_safe_durability(connection: Connection) -> None:
     """Raise UnsafeDatabase if a crash of the server could lose an acknowledged commit."""
     if connection.dialect.name == "sqlite":
         return  # each SQLite connection sets its own, see _configure_sqlite
-    for setting in _MUST_BE_ON:
+    for setting in _DURABILITY_SETTINGS:
         value = connection.execute(text(f"SHOW {setting}")).scalar_one()
         if value in {"off", "local"}:
             raise UnsafeDatabase(
@@ -90,7 +90,7 @@ def refuse_unsafe_durability(connection: Connection) -> None:
 
 def _create_sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> Engine:
     if url.database:
-        _make_folder(Path(url.database).absolute().parent)
+        _create_folder(Path(url.database).absolute().parent)
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -139,7 +139,7 @@ class _FileGuard:
         return file_status.st_dev, file_status.st_ino
 
 
-def _make_folder(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

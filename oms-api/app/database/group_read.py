@@ -26,21 +26,21 @@ class GroupRead(Generic[KeyT, ValueT]):
         self._readers = readers
         self._read_keys = read
         self._waiting_futures: dict[KeyT, asyncio.Future[ValueT | None]] = {}
-        self._drain: asyncio.Task[None] | None = None
+        self._resolving_task: asyncio.Task[None] | None = None
 
     async def get(self, key: KeyT) -> ValueT | None:
         """Return the value of `key`, or None. Raises the errors of the readers."""
         future = self._waiting_futures.get(key)
         if future is None:
             future = self._waiting_futures[key] = asyncio.get_running_loop().create_future()
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._answer_all())
+        if self._resolving_task is None:
+            self._resolving_task = asyncio.create_task(self._resolve_futures())
         return await asyncio.shield(future)  # a canceled caller does not cancel the query of the others
 
     def _build_query(self, keys: Sequence[KeyT]) -> Callable[[Connection], dict[KeyT, ValueT]]:
         return lambda connection: self._read_keys(connection, keys)
 
-    async def _answer_all(self) -> None:
+    async def _resolve_futures(self) -> None:
         while self._waiting_futures:
             keys = list(self._waiting_futures)[:MAX_KEYS]
             futures = {key: self._waiting_futures.pop(key) for key in keys}
@@ -51,7 +51,7 @@ class GroupRead(Generic[KeyT, ValueT]):
             else:
                 for key, future in futures.items():
                     future.set_result(values.get(key))
-        self._drain = None
+        self._resolving_task = None
 
 
 def _fail_futures(futures: dict[KeyT, "asyncio.Future[ValueT | None]"], error: Exception) -> None:

@@ -8,24 +8,25 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app.clock import monotonic_seconds
+from app.database.prepared import JsonStatement
 
 PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
-_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
-_SQLITE_BUSY = 5  # the primary code: the lowest byte of an extended code
+_LOCK_NOT_AVAILABLE_CODE = "55P03"  # PostgreSQL's SQLSTATE
+_SQLITE_BUSY_CODE = 5  # the primary code: the lowest byte of an extended code
 _MAX_LOCK_GROUPS = 10_000
-_LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(value::bigint) FROM json_array_elements_text(%s)"
+_LOCK_STATEMENT = "SELECT pg_advisory_xact_lock(value::bigint) FROM json_array_elements_text(%s)"
 
 
 def is_row_locked(error: Exception) -> bool:
     """Return whether a statement timed out on a row lock. Other rows may be free."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE
+    return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE_CODE
 
 
 def is_file_locked(error: Exception) -> bool:
     """Return whether SQLite timed out on its single write lock. Then nothing can be written."""
     code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
-    return (code & 0xFF) == _SQLITE_BUSY
+    return (code & 0xFF) == _SQLITE_BUSY_CODE
 
 
 def set_short_lock_timeout(connection: Connection) -> None:
@@ -34,7 +35,7 @@ def set_short_lock_timeout(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
 
 
-def build_name_locks(names: Iterable[tuple[object, ...]]) -> list[tuple[str, str]]:
+def build_name_locks(names: Iterable[tuple[object, ...]]) -> list[JsonStatement]:
     """Return the statement that locks names until the transaction ends, none without names (PostgreSQL).
 
     Only one transaction at a time then reads them. Two names with the same hash only wait for each other.
@@ -42,7 +43,7 @@ def build_name_locks(names: Iterable[tuple[object, ...]]) -> list[tuple[str, str
     has one writer at a time anyway.
     """
     numbers = sorted({_hash_name(name) for name in names})
-    return [(_LOCK_NUMBERS, orjson.dumps(list(map(str, numbers))).decode())] if numbers else []
+    return [JsonStatement(_LOCK_STATEMENT, orjson.dumps(list(map(str, numbers))).decode())] if numbers else []
 
 
 def _hash_name(name: tuple[object, ...]) -> int:

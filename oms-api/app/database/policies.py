@@ -13,25 +13,25 @@ from app.database.tenants import APP_ROLE
 # of the statement.
 _TENANT_IDS = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
 _TENANT_CONDITION = f"array_position({_TENANT_IDS}, tenant_id) IS NOT NULL"
-_CREATE_ROLE = f"""
+_CREATE_ROLE_STATEMENT = f"""
     DO $$ BEGIN
         CREATE ROLE {APP_ROLE} NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END $$
 """
 # If another installation on the server created the role, only that installation's owner can grant it.
-_GRANT_ROLE = f"""
+_GRANT_ROLE_STATEMENT = f"""
     DO $$ BEGIN
         GRANT {APP_ROLE} TO CURRENT_USER;
     EXCEPTION WHEN insufficient_privilege THEN NULL;
     END $$
 """
-_STALE_POLICIES = """
+_STALE_POLICIES_QUERY = """
     SELECT quote_ident(tablename) FROM pg_policies JOIN pg_tables USING (schemaname, tablename)
     WHERE policyname = 'owner_rows' AND schemaname = current_schema()
         AND tableowner = current_user AND NOT current_user = ANY (roles)
 """
-_ROLE_MEMBERSHIP = text(
+_ROLE_MEMBERSHIP_QUERY = text(
     """
     SELECT (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user),
         count(*) > 0, coalesce(bool_or(pg_has_role(current_user, oid, 'MEMBER')), false)
@@ -45,12 +45,12 @@ def prepare_role(connection: Connection) -> bool:
 
     Return whether the role can be used.
     """
-    may_create, exists, is_member = connection.execute(_ROLE_MEMBERSHIP).one()
+    may_create, exists, is_member = connection.execute(_ROLE_MEMBERSHIP_QUERY).one()
     if may_create and not exists:
-        connection.execute(text(_CREATE_ROLE))
+        connection.execute(text(_CREATE_ROLE_STATEMENT))
     if may_create and not is_member:
-        connection.execute(text(_GRANT_ROLE))
-        is_member = connection.execute(_ROLE_MEMBERSHIP).one()[2]
+        connection.execute(text(_GRANT_ROLE_STATEMENT))
+        is_member = connection.execute(_ROLE_MEMBERSHIP_QUERY).one()[2]
     return bool(is_member)
 
 
@@ -59,7 +59,7 @@ def transfer_policies(connection: Connection) -> None:
 
     After a restore as another role, the policies name the previous owner.
     """
-    tables = connection.execute(text(_STALE_POLICIES)).scalars().all()
+    tables = connection.execute(text(_STALE_POLICIES_QUERY)).scalars().all()
     for table in tables:
         connection.execute(text(f"ALTER POLICY owner_rows ON {table} TO CURRENT_USER"))
     if tables:

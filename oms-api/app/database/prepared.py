@@ -7,7 +7,7 @@ its statements again.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg2
 from sqlalchemy import Connection, CursorResult
@@ -15,29 +15,38 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database.tenants import add_tenant_scope
 
-_NAMES, _COUNT = "prepared_statements", "prepared_count"
+_NAMES_KEY, _COUNT_KEY = "prepared_statements", "prepared_count"
 # PostgreSQL's SQLSTATE when a migration changed the columns of a prepared statement.
-_PLAN_IS_OUTDATED = "0A000"
+_OUTDATED_PLAN_CODE = "0A000"
+
+
+class JsonStatement(NamedTuple):
+    """A statement with one JSON parameter, `%s`, and the JSON text of that parameter."""
+
+    sql: str
+    json: str
 
 
 def run_json_statements(
-    connection: Connection, statements: Sequence[tuple[str, str]], last: str = ""
+    connection: Connection, statements: Sequence[JsonStatement], final_statement: str = ""
 ) -> CursorResult[Any]:
-    """Run statements in one round trip, each with its JSON text for `%s`. Return the last result.
+    """Run statements in one round trip, and return the last result.
 
-    `last` is a statement without a parameter after the others.
+    `final_statement` is a statement without a parameter after the others.
     """
-    parameters = tuple(parameter for _, parameter in statements)
-    ending = [last] if last else []
+    parameters = tuple(statement.json for statement in statements)
+    ending = [final_statement] if final_statement else []
     if not connection.get_execution_options().get("prepares"):
-        return connection.exec_driver_sql(";\n".join([*(sql for sql, _ in statements), *ending]), parameters)
-    calls = _build_calls(connection, statements)
+        return connection.exec_driver_sql(
+            ";\n".join([*(statement.sql for statement in statements), *ending]), parameters
+        )
+    calls = _build_execute_calls(connection, statements)
     with _renew_stale_plans(connection):
         return connection.exec_driver_sql(";".join([*calls, *ending]), parameters)
 
 
 def read_json_statements(
-    connection: Connection, statements: Sequence[tuple[str, str]]
+    connection: Connection, statements: Sequence[JsonStatement]
 ) -> list[tuple[Any, ...]]:
     """Run statements as `run_json_statements`. Return the rows of the last one, as the driver returns them.
 
@@ -46,11 +55,13 @@ def read_json_statements(
     """
     if not connection.get_execution_options().get("prepares"):
         return [tuple(row) for row in run_json_statements(connection, statements)]
-    sql = ";".join(_build_calls(connection, statements))
+    sql = ";".join(_build_execute_calls(connection, statements))
     if not connection.in_transaction():
         connection.begin()
     with _renew_stale_plans(connection):
-        return _fetch_rows(connection, add_tenant_scope(connection, sql), [text for _, text in statements])
+        return _fetch_rows(
+            connection, add_tenant_scope(connection, sql), [statement.json for statement in statements]
+        )
 
 
 def _fetch_rows(connection: Connection, sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -83,29 +94,32 @@ def _renew_stale_plans(connection: Connection) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) == _PLAN_IS_OUTDATED:
-            connection.info.pop(_NAMES, None)
+        if getattr(error.orig, "pgcode", None) == _OUTDATED_PLAN_CODE:
+            connection.info.pop(_NAMES_KEY, None)
         raise
 
 
-def _build_calls(connection: Connection, statements: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"EXECUTE {name}(%s)" for name in _prepare_statements(connection, [sql for sql, _ in statements])]
+def _build_execute_calls(connection: Connection, statements: Sequence[JsonStatement]) -> list[str]:
+    return [
+        f"EXECUTE {name}(%s)"
+        for name in _prepare_statements(connection, [statement.sql for statement in statements])
+    ]
 
 
 def _prepare_statements(connection: Connection, statements: Sequence[str]) -> list[str]:
     """Prepare new statements, and return the names of all. Names outlive a rollback, like the statements."""
-    names: dict[str, str] = connection.info.setdefault(_NAMES, {})
+    names: dict[str, str] = connection.info.setdefault(_NAMES_KEY, {})
     for sql in statements:
         if sql not in names:
             # Each attempt takes a new name: a failed one may have used its own.
-            connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1
-            name = f"{_name_statement(sql)}_{connection.info[_COUNT]}"
+            connection.info[_COUNT_KEY] = connection.info.get(_COUNT_KEY, 0) + 1
+            name = f"{_build_statement_name(sql)}_{connection.info[_COUNT_KEY]}"
             connection.exec_driver_sql(f"PREPARE {name} (json) AS {sql.replace('%s', '$1')}")
             names[sql] = name
     return [names[sql] for sql in statements]
 
 
-def _name_statement(sql: str) -> str:
+def _build_statement_name(sql: str) -> str:
     """Return a name such as insert_trades, for operators: `pg_stat_activity` shows only the name."""
     first, second, third = sql.split()[:3]
     table = {"INSERT": f"_{third}", "UPDATE": f"_{second}"}

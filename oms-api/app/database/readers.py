@@ -11,7 +11,7 @@ from app.database.thread_pool import BoundedThreadPool, run_connected
 from app.errors import Unavailable
 
 QUEUE_PER_THREAD = 64
-ANSWER_SECONDS = 10.0  # the maximum wait of a caller
+RESPONSE_TIMEOUT_SECONDS = 10.0  # the maximum wait of a caller
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -49,7 +49,7 @@ class Readers:
 
     async def _run_in_time(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
                 return await self._threads.run(
                     lambda: run_connected(lambda: _read_in_connection(engine, read, tenant_id))
                 )

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 
 APP_ROLE = "slackoms_app"
-_DECLARED, _SENT = "tenants", "tenants_sent"
-_MAY_ACT = "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')"
+_SCOPE_OPTION, _SENT_SCOPE_KEY = "tenants", "tenants_sent"
+_ROLE_QUERY = "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')"
 
-_STANDING = """
+_USER_QUERY = """
     SELECT current_user, rolsuper OR rolbypassrls OR EXISTS (
         SELECT FROM pg_policies WHERE schemaname = current_schema() AND policyname = 'owner_rows'
     ) FROM pg_roles WHERE rolname = current_user
@@ -22,7 +22,7 @@ _STANDING = """
 
 
 # Whether a policy lets the user see rows of each protected table.
-_VISIBILITY = """
+_VISIBILITY_QUERY = """
     SELECT bool_and(rolsuper OR rolbypassrls OR EXISTS (
         SELECT FROM pg_policy any_policy, unnest(any_policy.polroles) role
         WHERE any_policy.polrelid = wall.polrelid
@@ -48,7 +48,7 @@ def set_tenant_scope(connection: Connection, tenant_ids: Iterable[int]) -> Conne
     The tenants apply from the next statement on.
     """
     numbers = ",".join(str(int(tenant_id)) for tenant_id in sorted(set(tenant_ids)))
-    return connection.execution_options(**{_DECLARED: numbers})
+    return connection.execution_options(**{_SCOPE_OPTION: numbers})
 
 
 def enforce_row_security(engine: Engine) -> None:
@@ -73,7 +73,7 @@ def set_all_tenants_scope(connection: Connection) -> Connection:
     """
     if (
         connection.dialect.name == "postgresql"
-        and connection.execute(text(_VISIBILITY)).scalar_one() is False
+        and connection.execute(text(_VISIBILITY_QUERY)).scalar_one() is False
     ):
         raise NoVisibleRows
     return set_tenant_scope(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
@@ -88,7 +88,7 @@ def describe_row_security(connection: Connection) -> str:
     """
     if connection.dialect.name == "sqlite":
         return "none"
-    user, bypasses = connection.execute(text(_STANDING)).one()
+    user, bypasses = connection.execute(text(_USER_QUERY)).one()
     if user == APP_ROLE:
         return "enforced"
     return "bypassed" if bypasses else "enforced on the owner"
@@ -96,20 +96,20 @@ def describe_row_security(connection: Connection) -> str:
 
 def _set_app_role(dbapi_connection: Any, _: object) -> None:  # a psycopg2 connection
     with dbapi_connection.cursor() as cursor:
-        cursor.execute(_MAY_ACT, (APP_ROLE,))
+        cursor.execute(_ROLE_QUERY, (APP_ROLE,))
         if cursor.fetchone():
             cursor.execute(f"SET ROLE {APP_ROLE}")
     dbapi_connection.commit()
 
 
 def _clear_scope(connection: Connection) -> None:
-    connection.info.pop(_SENT, None)
+    connection.info.pop(_SENT_SCOPE_KEY, None)
 
 
 def _prepend_scope(
     connection: Connection, _: Any, statement: str, parameters: Any, context: Any, __: bool
 ) -> tuple[str, Any]:  # the return type of SQLAlchemy's event
-    declaration = _take_declaration(connection)
+    declaration = _build_unsent_declaration(connection)
     if declaration is None:
         return statement, parameters
     if getattr(context, "_is_server_side", False):  # DECLARE CURSOR accepts only one statement
@@ -125,16 +125,16 @@ def add_tenant_scope(connection: Connection, statement: str) -> str:
 
     For statements that are given to the driver directly.
     """
-    declaration = _take_declaration(connection)
+    declaration = _build_unsent_declaration(connection)
     return statement if declaration is None else f"{declaration}; {statement}"
 
 
-def _take_declaration(connection: Connection) -> str | None:
+def _build_unsent_declaration(connection: Connection) -> str | None:
     """Return the statement that sets the tenant scope, None if the transaction has it or there is none."""
     options = connection.get_execution_options()
-    declared = options.get(_DECLARED)
-    if declared is None or connection.info.get(_SENT) == declared:
+    declared = options.get(_SCOPE_OPTION)
+    if declared is None or connection.info.get(_SENT_SCOPE_KEY) == declared:
         return None
     if options.get("isolation_level") != "AUTOCOMMIT":  # in AUTOCOMMIT each statement is its own transaction
-        connection.info[_SENT] = declared
+        connection.info[_SENT_SCOPE_KEY] = declared
     return f"SELECT set_config('app.tenants', '{{{declared}}}', true)"

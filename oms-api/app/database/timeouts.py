@@ -1,8 +1,8 @@
 """Timeouts for statements on PostgreSQL.
 
 libpq waits for a response without a limit, so a server that hangs would block every thread. psycopg2 lets the
-process wait itself (its "wait callback"); here that wait has a deadline. With a callback, libpq ignores
-`connect_timeout`, so that the callback also limits how long a connection may take.
+process wait itself (its "wait callback"); here that wait has a deadline. With a callback, libpq ignores its
+own connect timeout, so that the callback also limits how long a connection may take.
 """
 
 import select
@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2 import extensions
 
 CONNECT_TIMEOUT_SECONDS = 3.0
-_patience = threading.local()
+_thread_timeout = threading.local()
 _default_seconds = 5.0
 
 
@@ -24,7 +24,7 @@ def set_statement_timeout(seconds: float) -> None:
     """Set the timeout of PostgreSQL statements in all threads."""
     global _default_seconds  # noqa: PLW0603  # psycopg2 takes one callback for the whole process
     _default_seconds = seconds
-    extensions.set_wait_callback(_wait_for_answer)
+    extensions.set_wait_callback(_wait_for_response)
 
 
 class response_timeout:  # noqa: N801  # used as a statement: `with response_timeout(seconds=60):`
@@ -32,22 +32,22 @@ class response_timeout:  # noqa: N801  # used as a statement: `with response_tim
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._before: float | None = None
+        self._previous_seconds: float | None = None
 
     def __enter__(self) -> None:
         """Set the timeout of the block."""
-        self._before = getattr(_patience, "seconds", None)
-        _patience.seconds = self._seconds
+        self._previous_seconds = getattr(_thread_timeout, "seconds", None)
+        _thread_timeout.seconds = self._seconds
 
     def __exit__(self, *_: object) -> None:
         """Restore the previous timeout."""
-        if self._before is None:
-            del _patience.seconds
+        if self._previous_seconds is None:
+            del _thread_timeout.seconds
         else:
-            _patience.seconds = self._before
+            _thread_timeout.seconds = self._previous_seconds
 
 
-def _wait_for_answer(connection: extensions.connection) -> None:
+def _wait_for_response(connection: extensions.connection) -> None:
     poller = None
     is_connecting = connection.status == extensions.STATUS_SETUP
     while (state := connection.poll()) != extensions.POLL_OK:
@@ -55,7 +55,7 @@ def _wait_for_answer(connection: extensions.connection) -> None:
             poller = select.poll()
         event = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
         poller.register(connection.fileno(), event)
-        seconds = getattr(_patience, "seconds", _default_seconds)
+        seconds = getattr(_thread_timeout, "seconds", _default_seconds)
         if is_connecting:
             seconds = min(seconds, CONNECT_TIMEOUT_SECONDS)
         if not poller.poll(seconds * 1000):

@@ -19,7 +19,7 @@ from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 

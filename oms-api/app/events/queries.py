@@ -23,13 +23,13 @@ from app.events.rules import (
 
 # A transaction's own number is above those of all transactions that were running. The snapshot's xmax is not:
 # it is one above the highest that has ended.
-_NUMBERS = text(
+_NUMBERS_QUERY = text(
     "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint), "
     "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
 )
 
 
-_CHUNK = {"yield_per": 5_000}
+_CHUNK_OPTIONS = {"yield_per": 5_000}
 
 
 class StoredEvent(NamedTuple):
@@ -76,7 +76,7 @@ def read_outbox_state(
         return None
     if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
         return OutboxState(highest, 0, 0)
-    return OutboxState(highest, *connection.execute(_NUMBERS).one())
+    return OutboxState(highest, *connection.execute(_NUMBERS_QUERY).one())
 
 
 def list_events_after(
@@ -168,7 +168,7 @@ def iterate_events(
     """
     columns = (Event.id, Event.tenant_id, Event.type, Event.payload, Event.created_at, Event.following)
     statement = select(*columns).where(_has_one_of(types)).order_by(*order)
-    for row in connection.execute(statement, execution_options=_CHUNK):
+    for row in connection.execute(statement, execution_options=_CHUNK_OPTIONS):
         for type_, payload in unpack_outbox_events(row.type, row.payload, row.following):
             if is_requested(type_, types):
                 yield row.id, row.tenant_id, type_, payload, row.created_at
@@ -177,7 +177,7 @@ def iterate_events(
 def iterate_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
     """Yield row id and type of packed events that no other part of the verification checks."""
     statement = select(Event.id, Event.following).where(Event.following.is_not(None))
-    for row_id, following in connection.execute(statement, execution_options=_CHUNK):
+    for row_id, following in connection.execute(statement, execution_options=_CHUNK_OPTIONS):
         for kind, _ in islice(unpack_outbox_events("", "", following), 1, None):
             if not is_requested(kind, PACKED_TYPES):
                 yield row_id, kind

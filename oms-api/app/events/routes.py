@@ -29,18 +29,18 @@ router = APIRouter(tags=["events"])
 
 ReadEventsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
-_ROW = "event"  # the kind of ids that were given when each event was a row
-_TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
-_COMMENT_AFTER = 15  # idle seconds after which a comment is sent, since proxies close silent connections
+_OLD_EVENT_ID_KIND = "event"  # the kind of ids that were given when each event was a row
+_EVENT_TYPE_PATTERN = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
+_COMMENT_INTERVAL_SECONDS = 15  # without an event: proxies close silent connections
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # prevents nginx from buffering the events
-STREAM = {
+STREAM_RESPONSE = {
     "description": "Server-sent events",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 
 
 def _parse_types(text: str) -> str:
-    if not all(_TYPE.fullmatch(part) for part in text.split(",")):
+    if not all(_EVENT_TYPE_PATTERN.fullmatch(part) for part in text.split(",")):
         raise ValueError("must be types such as trade.recorded or order.*, parted by commas")
     return text
 
@@ -97,7 +97,7 @@ async def list_events(
     "/events/stream",
     summary="Stream events",
     response_class=StreamingResponse,
-    **document_responses(200, STREAM),
+    **document_responses(200, STREAM_RESPONSE),
 )
 async def stream_events(
     caller: ReadEventsCaller, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
@@ -113,11 +113,11 @@ async def stream_events(
     # the first page is empty; too many streams or no database fail here, before the response begins
     await anext(pages)
 
-    def written(event: StoredEvent) -> bytes:
+    def write_event(event: StoredEvent) -> bytes:
         return format_server_sent(event, opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number))
 
     return StreamingResponse(
-        _stream_pages(pages, is_still_authorized, written),
+        _stream_pages(pages, is_still_authorized, write_event),
         media_type="text/event-stream",
         headers=_STREAM_HEADERS,
     )
@@ -126,7 +126,7 @@ async def stream_events(
 async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
     is_still_authorized: IsStillAuthorized,
-    written: Callable[[StoredEvent], bytes],
+    write_event: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0
     async with aclosing(pages):
@@ -137,8 +137,8 @@ async def _stream_pages(
                     return
                 idle = 0 if page else idle + 1
                 if page:
-                    yield b"".join(map(written, page))
-                elif idle % _COMMENT_AFTER == 0:
+                    yield b"".join(map(write_event, page))
+                elif idle % _COMMENT_INTERVAL_SECONDS == 0:
                     yield b": nothing new\n\n"
         except Unavailable:
             return  # the client reconnects with the id of the last event
@@ -151,9 +151,9 @@ def _split_types(types: str | None) -> tuple[str, ...] | None:
 def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
     number = opaque_ids.decode(tenant_id, EVENT_ID_KIND, text)
     if number is None:
-        row_id = opaque_ids.decode(tenant_id, _ROW, text)
+        row_id = opaque_ids.decode(tenant_id, _OLD_EVENT_ID_KIND, text)
         number = None if row_id is None else get_event_number(row_id)
     if number is None:
         error = FieldError(field, "Must be an event ID that this list or stream has returned.", "event_id")
-        raise Invalid("The event ID is not valid.", [error])
+        raise Invalid("The event ID is not valid; send one that this list or stream has returned.", [error])
     return number

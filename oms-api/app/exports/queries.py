@@ -14,14 +14,14 @@ from sqlalchemy.orm import aliased
 
 from app.database import forbid_full_sorts
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.reading import list_period_conditions
+from app.ledger.queries.trades import list_period_conditions
 from app.money import ZERO
-from app.orders.models import Execution
+from app.orders.models import ExecutionRecord
 
-_INSTANT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-_NAME, _CURRENCY, _BASE_CURRENCY = 3, 10, 14  # columns that are read with the portfolios
-_QUANTITY, _FREE_TEXT = 7, (3, 4, 5, 17, 18, 19, 21, 22, 25, 26)
-_MONEY = {8: "price", 9: "gmv", 11: "fx_rate", 12: "charges", 13: "realized_pnl"}
+_INSTANT_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+_NAME_INDEX, _CURRENCY_INDEX, _BASE_CURRENCY_INDEX = 3, 10, 14  # columns that are read with the portfolios
+_QUANTITY_INDEX, _FREE_TEXT_INDEXES = 7, (3, 4, 5, 17, 18, 19, 21, 22, 25, 26)
+_MONEY_COLUMN_BY_INDEX = {8: "price", 9: "gmv", 11: "fx_rate", 12: "charges", 13: "realized_pnl"}
 _MONEY_FORMAT = "FM9999999999999990.00999999"  # 2 to 8 decimals, as `shorten_amount`
 _CHARGE_KINDS = ("charges", "dp_charges")
 
@@ -134,8 +134,8 @@ def load_charge_components(
     connection: Connection, tenant_id: int, order_ids: Sequence[str]
 ) -> dict[str, str | None]:
     """Return the components of the charges (JSON text) of the orders' executions, by trade id."""
-    statement = select(Execution.trade_id, Execution.charges).where(
-        Execution.tenant_id == tenant_id, Execution.order_id.in_(order_ids)
+    statement = select(ExecutionRecord.trade_id, ExecutionRecord.charges).where(
+        ExecutionRecord.tenant_id == tenant_id, ExecutionRecord.order_id.in_(order_ids)
     )
     return {row.trade_id: row.charges for row in connection.execute(statement)}
 
@@ -158,12 +158,12 @@ def _select_lines(
     """Return the query of the id and the line of each trade of a page."""
     trade = _build_page(filters, list_period_conditions(filters.since, filters.until), limit, after)
     columns = _build_columns(connection, trade)
-    columns[_QUANTITY] = func.rtrim(func.rtrim(columns[_QUANTITY], "0"), ".")
-    columns[_NAME], columns[_BASE_CURRENCY] = Portfolio.name, Portfolio.base_currency
-    columns[_CURRENCY] = func.coalesce(trade.currency, Portfolio.base_currency)
-    for index in _FREE_TEXT:
+    columns[_QUANTITY_INDEX] = func.rtrim(func.rtrim(columns[_QUANTITY_INDEX], "0"), ".")
+    columns[_NAME_INDEX], columns[_BASE_CURRENCY_INDEX] = Portfolio.name, Portfolio.base_currency
+    columns[_CURRENCY_INDEX] = func.coalesce(trade.currency, Portfolio.base_currency)
+    for index in _FREE_TEXT_INDEXES:
         columns[index] = literal('"') + func.replace(columns[index], '"', '""') + literal('"')
-    for index, name in _MONEY.items():
+    for index, name in _MONEY_COLUMN_BY_INDEX.items():
         columns[index] = func.to_char(trade[name], _MONEY_FORMAT)
     cells = [part for column in columns for part in (literal(","), column)]
     is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
@@ -202,15 +202,15 @@ def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any])
     if not rows:
         return rows
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    ids, currencies = columns[_NAME], columns[_CURRENCY]
+    ids, currencies = columns[_NAME_INDEX], columns[_CURRENCY_INDEX]
     statement = select(Portfolio.id, Portfolio.name, Portfolio.base_currency).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(set(ids))
     )
     portfolios = {row.id: row for row in connection.execute(statement)}
     names, bases = ({key: row[index] for key, row in portfolios.items()} for index in (1, 2))
-    columns[_NAME] = [names[key] for key in ids]
-    columns[_BASE_CURRENCY] = [bases[key] for key in ids]
-    columns[_CURRENCY] = [currency or bases[key] for currency, key in zip(currencies, ids, strict=True)]
+    columns[_NAME_INDEX] = [names[key] for key in ids]
+    columns[_BASE_CURRENCY_INDEX] = [bases[key] for key in ids]
+    columns[_CURRENCY_INDEX] = [currency or bases[key] for currency, key in zip(currencies, ids, strict=True)]
     return list(zip(*columns, strict=True))
 
 
@@ -259,4 +259,4 @@ def _build_portfolio_conditions(filters: ExportFilter) -> list[ColumnElement[boo
 def _format_instant(connection: Connection, column: Any) -> Any:
     if connection.dialect.name == "sqlite":
         return type_coerce(column, Text)
-    return func.to_char(func.timezone("UTC", column), _INSTANT)
+    return func.to_char(func.timezone("UTC", column), _INSTANT_FORMAT)

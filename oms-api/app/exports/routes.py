@@ -37,9 +37,12 @@ Table = Annotated[
         description="What to export", examples=["trades"], json_schema_extra={"enum": list(EXPORT_BUILDERS)}
     ),
 ]
-_TEXT = {"schema": {"type": "string"}, "example": "trade_id,sequence,kind,…\r\nT1763…,1,trade,…\r\n"}
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FILE = {"description": "The file, as a download", "content": {CSV: _TEXT, XLSX: _BINARY}}
+_CSV_CONTENT = {"schema": {"type": "string"}, "example": "trade_id,sequence,kind,…\r\nT1763…,1,trade,…\r\n"}
+_XLSX_CONTENT = {"schema": {"type": "string", "format": "binary"}}
+_FILE_RESPONSE = {
+    "description": "The file, as a download",
+    "content": {CSV: _CSV_CONTENT, XLSX: _XLSX_CONTENT},
+}
 
 
 class ExportQuery(Period):
@@ -56,7 +59,10 @@ class ExportQuery(Period):
 
 
 @router.get(
-    "/{table}", summary="Export a table", response_class=Response, **document_responses(200, _FILE, 404, 501)
+    "/{table}",
+    summary="Export a table",
+    response_class=Response,
+    **document_responses(200, _FILE_RESPONSE, 404, 501),
 )
 async def export_table(
     table: Table, caller: ReadExportsCaller, query: Annotated[ExportQuery, Query()], readers: ReadersDep,

@@ -7,7 +7,7 @@ worker that cannot reach the other one serves the request itself.
 """
 
 from app.forwarding.forwarder import Forwarder
-from app.forwarding.peer_listener import ForwardedCycle, ServeCycle
+from app.forwarding.peer_listener import ForwardedExchange, ServeExchange
 from app.forwarding.worker_slots import WorkerSlots, worker_directory
 
-__all__ = ["ForwardedCycle", "Forwarder", "ServeCycle", "WorkerSlots", "worker_directory"]
+__all__ = ["ForwardedExchange", "Forwarder", "ServeExchange", "WorkerSlots", "worker_directory"]

@@ -10,11 +10,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from zlib import crc32
 
-from app.direct_routes import DirectRequest, RequestInfo
-from app.forwarding.frames import DECLINED, ResponseFrame
+from app.forwarding.frames import DECLINED_STATUS, ResponseFrame
 from app.forwarding.peer_connection import Handlers, PeerConnection
-from app.forwarding.peer_listener import PeerListener, ServeCycle
+from app.forwarding.peer_listener import PeerListener, ServeExchange
 from app.forwarding.worker_slots import WorkerSlots
+from app.http.direct_routes import DirectRequest, RequestInfo
 
 PartitionKey = Callable[[RequestInfo], bytes | None]
 CountOutcome = Callable[[str], None]
@@ -51,7 +51,7 @@ class Forwarder:
             for number, connection in enumerate(self._connections)
         )
 
-    async def start(self, serve_request: ServeCycle) -> None:
+    async def start(self, serve_request: ServeExchange) -> None:
         """Take a slot as soon as one is free, listen on its socket, and connect to the other workers."""
         self._tasks = [asyncio.create_task(self._take_slot(serve_request))]
         self._tasks += [
@@ -91,18 +91,20 @@ class Forwarder:
             return False
 
         def answer(response: ResponseFrame) -> None:
-            if response.status == DECLINED:
+            if response.status == DECLINED_STATUS:
                 self._count("declined")
                 serve_here()
             else:
                 self._count("answered")
-                direct_request.respond(direct_request.cycle, response.status, response.fields, response.body)
+                direct_request.respond(
+                    direct_request.exchange, response.status, response.fields, response.body
+                )
 
         def handle_loss() -> None:
             self._count("lost")
             report_unknown()
 
-        client = direct_request.cycle.scope["client"]
+        client = direct_request.exchange.scope["client"]
         return connection.send(
             "POST",
             request.path,
@@ -112,7 +114,7 @@ class Forwarder:
             Handlers(answer, handle_loss),
         )
 
-    async def _take_slot(self, serve_request: ServeCycle) -> None:
+    async def _take_slot(self, serve_request: ServeExchange) -> None:
         while True:
             number = self._slots.acquire()
             if number is not None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 MAX_FRAME_BYTES = 4_000_000
-DECLINED = 0  # as the status of a response: the worker is stopping and did not start the request
-_LENGTH = struct.Struct(">I")
-_REQUEST = struct.Struct(">III")  # length, number, length of the head
-_RESPONSE = struct.Struct(">IIHI")  # length, number, status, length of the header fields
+DECLINED_STATUS = 0  # as the status of a response: the worker is stopping and did not start the request
+_LENGTH_STRUCT = struct.Struct(">I")
+_REQUEST_STRUCT = struct.Struct(">III")  # length, number, length of the head
+_RESPONSE_STRUCT = struct.Struct(">IIHI")  # length, number, status, length of the header fields
 
 
 class InvalidForwardedFrame(Exception):
@@ -45,16 +45,16 @@ def encode_request(
     head = b"\n".join(parts)
     if head.count(b"\n") != len(parts) - 1:
         return None
-    length = _REQUEST.size - _LENGTH.size + len(head) + len(body)
-    return _REQUEST.pack(length, number, len(head)) + head + body
+    length = _REQUEST_STRUCT.size - _LENGTH_STRUCT.size + len(head) + len(body)
+    return _REQUEST_STRUCT.pack(length, number, len(head)) + head + body
 
 
 def decode_request(frame: bytes) -> RequestFrame:
     """Return the request in a frame. Raises InvalidForwardedFrame."""
     try:
-        _, number, head_length = _REQUEST.unpack_from(frame)
-        end = _REQUEST.size + head_length
-        method, path, address, *fields = frame[_REQUEST.size : end].split(b"\n")
+        _, number, head_length = _REQUEST_STRUCT.unpack_from(frame)
+        end = _REQUEST_STRUCT.size + head_length
+        method, path, address, *fields = frame[_REQUEST_STRUCT.size : end].split(b"\n")
         headers = dict(zip(fields[::2], fields[1::2], strict=True))
         return RequestFrame(number, method.decode(), path.decode(), address.decode(), headers, frame[end:])
     except (struct.error, ValueError) as error:
@@ -64,18 +64,18 @@ def decode_request(frame: bytes) -> RequestFrame:
 def encode_response(response: ResponseFrame) -> bytes:
     """Return the frame of a response."""
     number, status, fields, body = response
-    length = _RESPONSE.size - _LENGTH.size + len(fields) + len(body)
-    return _RESPONSE.pack(length, number, status, len(fields)) + fields + body
+    length = _RESPONSE_STRUCT.size - _LENGTH_STRUCT.size + len(fields) + len(body)
+    return _RESPONSE_STRUCT.pack(length, number, status, len(fields)) + fields + body
 
 
 def decode_response(frame: bytes) -> ResponseFrame:
     """Return the response in a frame. Raises InvalidForwardedFrame."""
     try:
-        _, number, status, fields_length = _RESPONSE.unpack_from(frame)
+        _, number, status, fields_length = _RESPONSE_STRUCT.unpack_from(frame)
     except struct.error as error:
         raise InvalidForwardedFrame from error
-    end = _RESPONSE.size + fields_length
-    return ResponseFrame(number, status, frame[_RESPONSE.size : end], frame[end:])
+    end = _RESPONSE_STRUCT.size + fields_length
+    return ResponseFrame(number, status, frame[_RESPONSE_STRUCT.size : end], frame[end:])
 
 
 class FrameReader:
@@ -88,11 +88,11 @@ class FrameReader:
         """Return the frames that `chunk` completes. Raises InvalidForwardedFrame if a frame is too long."""
         chunk = self._incomplete_frame + chunk if self._incomplete_frame else chunk
         start = 0
-        while len(chunk) - start >= _LENGTH.size:
-            length = _LENGTH.unpack_from(chunk, start)[0]
+        while len(chunk) - start >= _LENGTH_STRUCT.size:
+            length = _LENGTH_STRUCT.unpack_from(chunk, start)[0]
             if length > MAX_FRAME_BYTES:
                 raise InvalidForwardedFrame
-            end = start + _LENGTH.size + length
+            end = start + _LENGTH_STRUCT.size + length
             if end > len(chunk):
                 break
             yield chunk[start:end]

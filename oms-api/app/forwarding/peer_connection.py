@@ -15,13 +15,13 @@ from app.forwarding.frames import (
     encode_request,
 )
 
-ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
-SILENCE_SECONDS = 3.0  # after which a worker that was asked for a reply counts as hung
+RESPONSE_TIMEOUT_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
+MAX_SILENCE_SECONDS = 3.0  # after which a worker that was asked for a reply counts as hung
 # An empty frame. A worker that accepts requests sends it first, and as the reply to one.
-READY = b"\x00\x00\x00\x00"
+READY_FRAME = b"\x00\x00\x00\x00"
 # A request that follows others waits so long for more of them. One write then serves several.
 GATHER_SECONDS = 0.001
-MAX_GATHERED = 16
+MAX_GATHERED_FRAMES = 16
 _CHECK_SECONDS = 1.0
 _MAX_BUFFER_BYTES = 1_000_000
 _LOG = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class PeerConnection(asyncio.Protocol):
         """Send a frame soon, together with the frames after it."""
         self._unsent.append(frame)
         count = len(self._unsent)
-        if count == MAX_GATHERED or len(self._pending_requests) == 1:
+        if count == MAX_GATHERED_FRAMES or len(self._pending_requests) == 1:
             self._loop.call_soon(self._flush_frames)
         elif count == 1:
             self._loop.call_later(GATHER_SECONDS, self._flush_frames)
@@ -110,13 +110,13 @@ class PeerConnection(asyncio.Protocol):
         now = self._loop.time()
         if self._ping_sent_at is None:
             self._ping_sent_at = now
-        if now - self._ping_sent_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+        if now - self._ping_sent_at > MAX_SILENCE_SECONDS or now - since > RESPONSE_TIMEOUT_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
             return
         self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         if self._transport is not None:
-            self._transport.write(READY)
+            self._transport.write(READY_FRAME)
 
     def close(self) -> None:
         """Close the connection. Pending requests are lost."""
@@ -132,7 +132,7 @@ class PeerConnection(asyncio.Protocol):
         self._ping_sent_at = None
         try:
             for frame in self._reader.feed(data):
-                if frame == READY:
+                if frame == READY_FRAME:
                     self._is_ready = True
                 else:
                     self._resolve_request(decode_response(frame))

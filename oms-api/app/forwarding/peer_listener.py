@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from app.forwarding.frames import (
-    DECLINED,
+    DECLINED_STATUS,
     FrameReader,
     InvalidForwardedFrame,
     RequestFrame,
@@ -16,13 +16,13 @@ from app.forwarding.frames import (
     decode_request,
     encode_response,
 )
-from app.forwarding.peer_connection import READY
+from app.forwarding.peer_connection import READY_FRAME
 
-ServeCycle = Callable[["ForwardedCycle"], None]
+ServeExchange = Callable[["ForwardedExchange"], None]
 _LOG = logging.getLogger(__name__)
 
 
-class ForwardedCycle:
+class ForwardedExchange:
     """A forwarded request and its response, with the interface of uvicorn's object for them."""
 
     def __init__(self, listener: "ListenerProtocol", frame: RequestFrame) -> None:
@@ -91,7 +91,7 @@ class ListenerProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         self._transport = transport
         self._listener.connections.add(self)
-        transport.write(READY)
+        transport.write(READY_FRAME)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -101,8 +101,8 @@ class ListenerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._reader.feed(data):
-                if frame == READY:
-                    self._send_frame(READY)
+                if frame == READY_FRAME:
+                    self._send_frame(READY_FRAME)
                 else:
                     self._listener.serve(self, decode_request(frame))
         except InvalidForwardedFrame:
@@ -116,7 +116,7 @@ class ListenerProtocol(asyncio.Protocol):
 
     def decline(self, number: int) -> None:
         """Decline the request of this number."""
-        self._send_frame(encode_response(ResponseFrame(number, DECLINED, b"", b"")))
+        self._send_frame(encode_response(ResponseFrame(number, DECLINED_STATUS, b"", b"")))
 
     def _send_frame(self, frame: bytes) -> None:
         """Send a frame at the end of the event loop's iteration."""
@@ -138,7 +138,7 @@ class ListenerProtocol(asyncio.Protocol):
 class PeerListener:
     """Listens on the socket of this worker's slot. `serve_request` starts to serve a request."""
 
-    def __init__(self, serve_request: ServeCycle) -> None:
+    def __init__(self, serve_request: ServeExchange) -> None:
         self.connections: set[ListenerProtocol] = set()
         self._serve_request = serve_request
         self._server: asyncio.Server | None = None
@@ -157,7 +157,7 @@ class PeerListener:
             protocol.decline(frame.number)
             return
         self._pending_count += 1
-        self._serve_request(ForwardedCycle(protocol, frame))
+        self._serve_request(ForwardedExchange(protocol, frame))
 
     def count_response(self) -> None:
         """Count a response, so that `close` knows when all are sent."""

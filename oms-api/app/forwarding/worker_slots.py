@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DIRECTORY_VARIABLE = "OMS_WORKER_DIRECTORY"  # set by the supervisor for its workers
-_MAX_SOCKET_PATH = 100  # bytes; the system allows 104 to 108
+_MAX_SOCKET_PATH_BYTES = 100  # bytes; the system allows 104 to 108
 
 
 class WorkerSlots:
@@ -65,7 +65,7 @@ def worker_directory() -> Iterator[None]:
         yield
         return
     folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _MAX_SOCKET_PATH - 30:
+    if len(os.fsencode(folder)) > _MAX_SOCKET_PATH_BYTES - 30:
         folder = "/tmp"  # noqa: S108  # only for the path's length; `mkdtemp` creates a private directory
     directory = tempfile.mkdtemp(prefix="oms-workers-", dir=folder)
     os.environ[DIRECTORY_VARIABLE] = directory

@@ -1,10 +1,11 @@
-"""One writer thread for many requests: all waiting commands are written in one transaction.
+"""One writer thread for many requests: the waiting commands are written together in one transaction.
 
-A durable commit costs one disk flush, however many commands it contains. The writer takes all waiting
-commands, runs the handler once, commits, and only then responds. If a statement fails before COMMIT, the
+A durable commit costs one disk flush, however many commands it contains. The writer takes the waiting
+commands (at most `batch_limit`), runs the handler once, commits, and only then responds. Commands that
+recently waited for a lock are written in transactions of their own. If a statement fails before COMMIT, the
 writer retries the batch, then each half on its own, and so on: one failing command does not affect the
 others, and is found in few transactions. If the connection is lost before COMMIT, nothing was recorded. If it
-is lost during COMMIT, the writer checks the transaction's status and one of its rows.
+is lost during COMMIT, the writer checks the status of the transaction and one of its rows.
 """
 
 from app.group_commit.handler import BatchHandler, BatchMetrics, BatchResult, CommitCheck, RetainedState

@@ -19,8 +19,8 @@ class BatchResult(Generic[OutcomeT]):
     """The outcomes of a batch, in the order of its commands: a value, or the OmsError that refuses it.
 
     `is_recorded` returns whether the batch was committed: a batch is committed as a whole, so one of its rows
-    decides. It is called in another transaction, after that of the batch has ended. `is_repeated` returns
-    whether an outcome is that of an earlier batch, and remains valid if this one was not committed.
+    decides. It is called in another transaction, after the transaction of the batch has ended. `is_repeated`
+    returns whether an outcome is from an earlier batch, and remains valid if this batch was not committed.
     `on_commit` is called in the writer's thread after the commit, unless its response was lost.
     """
 
@@ -31,7 +31,7 @@ class BatchResult(Generic[OutcomeT]):
 
 
 class BatchHandler(Protocol[Command_contra, OutcomeT]):
-    """Processes commands in the transaction."""
+    """Writes the commands of a batch in the writer's transaction."""
 
     def handle(
         self, connection: Connection, commands: Sequence[Command_contra], retained: RetainedState
@@ -39,8 +39,8 @@ class BatchHandler(Protocol[Command_contra, OutcomeT]):
         """Write the commands in the given order. Never commit.
 
         An error that refuses a command after a change is raised: the transaction is rolled back, and the
-        others are retried without it. `retained` is what the handler keeps between the attempts: empty at the
-        first one.
+        other commands are retried without it. `retained` holds the values that the handler keeps between the
+        attempts at a batch. It is empty at the first attempt.
         """
 
 

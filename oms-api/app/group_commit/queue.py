@@ -12,23 +12,23 @@ from typing import Generic, TypeVar
 from sqlalchemy import Engine
 
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.group_commit.batch_writer import BatchWriter
 from app.group_commit.handler import BatchHandler, BatchMetrics
-from app.group_commit.writing import BatchWriter
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
 AnyFuture = asyncio.Future[OutcomeT] | Future[OutcomeT]
 
-ANSWER_SECONDS = 14.0  # maximum time that a caller waits
+RESPONSE_TIMEOUT_SECONDS = 14.0  # of a caller
 TIMEOUT_CHECK_SECONDS = 0.5
 MAX_LINGER_SECONDS = 0.003
-LINGER_SHARE = 0.25  # fraction of the last batch's duration
-_TOO_SLOW = "The database did not answer in time; send it again with the same key."
+LINGER_FRACTION = 0.25  # fraction of the last batch's duration
+_TIMEOUT_MESSAGE = "The database did not answer in time; send it again with the same key."
 
 
 @dataclass(slots=True)
-class _Item(Generic[CommandT, OutcomeT]):
-    """A command with the future of its outcome: that of an event loop, or of a thread that waits for it."""
+class QueuedCommand(Generic[CommandT, OutcomeT]):
+    """A command with the future of its outcome. `loop` is None if a thread waits for it."""
 
     command: CommandT
     future: AnyFuture[OutcomeT]
@@ -37,16 +37,17 @@ class _Item(Generic[CommandT, OutcomeT]):
 
     @property
     def is_blocking(self) -> bool:
-        """Whether a thread waits for it, which sends nothing else meanwhile."""
+        """Whether a thread waits for the outcome. It sends nothing else meanwhile."""
         return self.loop is None
 
 
 class GroupCommit(Generic[CommandT, OutcomeT]):
     """A bounded queue and its one writer thread.
 
-    Callers that are answered together tend to send their next commands together. If several are expected, the
-    writer waits a moment for them. Otherwise half of them would be written while the other half is answered,
-    which doubles the statements and commits. A single caller never waits, nor does a thread.
+    Callers that receive their responses together tend to send their next commands together. If several are
+    expected, the writer waits a moment for them. Otherwise it would write one half of them while the other
+    half waits for responses, with twice the statements and commits. A single caller never waits, nor does a
+    thread.
 
     `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
     lock, the commands of that group are refused and the others go on.
@@ -58,26 +59,26 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         handler: BatchHandler[CommandT, OutcomeT],
         queue_limit: int,
         batch_limit: int,
-        gauges: BatchMetrics | None = None,
+        metrics: BatchMetrics | None = None,
         lock_group: Callable[[CommandT], Hashable] = lambda _: None,
     ) -> None:
         self._writer = BatchWriter(engine, handler, lock_group)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
-        self._gauges = gauges
-        self._queue: deque[_Item[CommandT, OutcomeT]] = deque()
+        self._metrics = metrics
+        self._queue: deque[QueuedCommand[CommandT, OutcomeT]] = deque()
         self._wake = threading.Condition()
         self._is_closing = False
-        self._wake_threshold = 1  # number of queued items that wakes the writer
-        self._expected_items = 0  # size of the last batch plus the queue when it was answered
+        self._wake_threshold = 1  # number of queued commands that wakes the writer
+        self._expected_commands = 0  # the size of the last batch, and of the queue at its end
         self._linger_seconds = 0.0
-        self._current_batch: list[_Item[CommandT, OutcomeT]] = []
+        self._current_batch: list[QueuedCommand[CommandT, OutcomeT]] = []
         self._watched_loops: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._write_batches, name="group-commit", daemon=True)
 
     @property
     def queue_depth(self) -> int:
-        """The number of items that wait for the writer."""
+        """The number of commands that wait for the writer."""
         return len(self._queue)
 
     @property
@@ -95,12 +96,9 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
             self._is_closing = True
             self._wake.notify()
         self._thread.join(seconds)
-        commands = [self._queue.popleft() for _ in range(len(self._queue))]
-        self._answer_items(
-            commands,
-            [NotPlaced("The service stopped, and this was not recorded; send the request again.")]
-            * len(commands),
-        )
+        queued_commands = [self._queue.popleft() for _ in range(len(self._queue))]
+        error = NotPlaced("The service stopped, and this was not recorded; send the request again.")
+        self._resolve_commands(queued_commands, [error] * len(queued_commands))
 
     def submit(self, command: CommandT) -> "asyncio.Future[OutcomeT]":
         """Queue `command`. The future (of the running loop) resolves after its commit.
@@ -109,7 +107,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[OutcomeT] = loop.create_future()
-        self._queue_items((_Item(command, future, loop, time.monotonic()),))
+        self._queue_commands((QueuedCommand(command, future, loop, time.monotonic()),))
         self._watch_timeouts(loop)
         return future
 
@@ -118,7 +116,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         loop, now = asyncio.get_running_loop(), time.monotonic()
         futures: list[asyncio.Future[OutcomeT]] = [loop.create_future() for _ in commands]
         pairs = zip(commands, futures, strict=True)
-        self._queue_items([_Item(command, future, loop, now) for command, future in pairs])
+        self._queue_commands([QueuedCommand(command, future, loop, now) for command, future in pairs])
         self._watch_timeouts(loop)
         return futures
 
@@ -129,11 +127,11 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         command.
         """
         future: Future[OutcomeT] = Future()
-        self._queue_items([_Item(command, future, None, time.monotonic())])
+        self._queue_commands([QueuedCommand(command, future, None, time.monotonic())])
         try:
-            return future.result(ANSWER_SECONDS)
+            return future.result(RESPONSE_TIMEOUT_SECONDS)
         except TimeoutError:
-            raise OutcomeUnknown(_TOO_SLOW) from None
+            raise OutcomeUnknown(_TIMEOUT_MESSAGE) from None
 
     def write_all(self, commands: Sequence[CommandT]) -> list[OutcomeT | OmsError]:
         """Queue commands next to each other and in order, and wait for them in a thread.
@@ -144,107 +142,105 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         futures: list[Future[OutcomeT]] = [Future() for _ in commands]
         now = time.monotonic()
         pairs = zip(commands, futures, strict=True)
-        self._queue_items([_Item(command, future, None, now) for command, future in pairs])
+        self._queue_commands([QueuedCommand(command, future, None, now) for command, future in pairs])
         outcomes: list[OutcomeT | OmsError] = []
         for future in futures:
-            outcome = _wait_for(future, now + ANSWER_SECONDS)
+            outcome = _wait_for_outcome(future, now + RESPONSE_TIMEOUT_SECONDS)
             outcomes.append(outcome)
         return outcomes
 
     def _watch_timeouts(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop not in self._watched_loops:
             self._watched_loops.add(loop)
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._resolve_overdue_commands, loop)
 
-    def _queue_items(self, items: Sequence[_Item[CommandT, OutcomeT]]) -> None:
+    def _queue_commands(self, queued_commands: Sequence[QueuedCommand[CommandT, OutcomeT]]) -> None:
         with self._wake:
             if self._is_closing:
                 raise NotPlaced("The service is stopping, and this was not recorded; send the request again.")
-            if len(self._queue) + len(items) > self._queue_limit:
+            if len(self._queue) + len(queued_commands) > self._queue_limit:
                 raise NotPlaced(
                     "Too many writes are waiting, and this was not recorded; send it again in a moment."
                 )
-            self._queue.extend(items)
-            # All of them have the same kind of caller.
-            if len(self._queue) >= self._wake_threshold or (items and items[0].is_blocking):
+            self._queue.extend(queued_commands)
+            # The commands have the same kind of caller.
+            if len(self._queue) >= self._wake_threshold or (
+                queued_commands and queued_commands[0].is_blocking
+            ):
                 self._wake.notify()
 
-    def _expire_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer items that waited too long.
+    def _resolve_overdue_commands(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Resolve the commands that waited too long.
 
-        Items that were not started are refused. The outcome of the others is unknown.
+        Commands that were not started are refused. The outcome of the others is unknown.
         """
-        overdue = time.monotonic() - ANSWER_SECONDS
+        overdue = time.monotonic() - RESPONSE_TIMEOUT_SECONDS
         with self._wake:
             not_started = []
             while self._queue and self._queue[0].queued_at < overdue:
                 not_started.append(self._queue.popleft())
-            started = [item for item in self._current_batch if item.queued_at < overdue]
-        self._answer_items(
-            not_started,
-            [NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")]
-            * len(not_started),
-        )
-        self._answer_items(
-            started,
-            [OutcomeUnknown(_TOO_SLOW)] * len(started),
-        )
+            started = [queued for queued in self._current_batch if queued.queued_at < overdue]
+        error = NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")
+        self._resolve_commands(not_started, [error] * len(not_started))
+        self._resolve_commands(started, [OutcomeUnknown(_TIMEOUT_MESSAGE)] * len(started))
         if self._queue or self._current_batch:
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._resolve_overdue_commands, loop)
         else:
             self._watched_loops.discard(loop)
 
     def _write_batches(self) -> None:
         while batch := self._take_batch():
             started = time.perf_counter()
-            outcomes = self._writer.write([item.command for item in batch])
+            outcomes = self._writer.write([queued.command for queued in batch])
             seconds = time.perf_counter() - started
-            if self._gauges:
-                self._gauges.record_batch(len(batch), seconds)
-            self._expected_items = len(batch) + len(self._queue)
-            self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
-            self._answer_items(batch, outcomes)
+            if self._metrics:
+                self._metrics.record_batch(len(batch), seconds)
+            self._expected_commands = len(batch) + len(self._queue)
+            self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_FRACTION)
+            self._resolve_commands(batch, outcomes)
             self._current_batch = []
         self._writer.drop_connection()
 
-    def _take_batch(self) -> list[_Item[CommandT, OutcomeT]]:
+    def _take_batch(self) -> list[QueuedCommand[CommandT, OutcomeT]]:
         with self._wake:
             while not self._queue and not self._is_closing:
                 self._wake.wait()
-            expected = min(self._expected_items, self._batch_limit)
+            expected = min(self._expected_commands, self._batch_limit)
             if 1 < len(self._queue) < expected and not self._is_closing:
-                self._wait_for_items(expected)
+                self._wait_for_commands(expected)
             self._current_batch = [
                 self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))
             ]
             return self._current_batch
 
-    def _wait_for_items(self, expected: int) -> None:
-        """Wait until the expected number of items is queued, or until the linger time is over."""
-        if any(item.is_blocking for item in self._queue):
+    def _wait_for_commands(self, expected: int) -> None:
+        """Wait until the expected number of commands is queued, or until the linger time is over."""
+        if any(queued.is_blocking for queued in self._queue):
             return
         self._wake_threshold = expected
         self._wake.wait(self._linger_seconds)
         self._wake_threshold = 1
 
-    def _answer_items(
-        self, items: Sequence[_Item[CommandT, OutcomeT]], outcomes: Sequence[OutcomeT | OmsError]
+    def _resolve_commands(
+        self,
+        queued_commands: Sequence[QueuedCommand[CommandT, OutcomeT]],
+        outcomes: Sequence[OutcomeT | OmsError],
     ) -> None:
-        """Resolve the futures in their loops, with one call per loop instead of one per item."""
+        """Resolve the futures in their loops, with one call per loop instead of one per command."""
         loops: dict[
             asyncio.AbstractEventLoop | None, list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]
         ] = {}
-        for item, outcome in zip(items, outcomes, strict=True):
-            loops.setdefault(item.loop, []).append((item.future, outcome))
-        for loop, answers in loops.items():
+        for queued, outcome in zip(queued_commands, outcomes, strict=True):
+            loops.setdefault(queued.loop, []).append((queued.future, outcome))
+        for loop, results in loops.items():
             if loop is None:
-                _resolve_futures(answers)
+                _resolve_futures(results)
             elif not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve_futures, answers)
+                loop.call_soon_threadsafe(_resolve_futures, results)
 
 
-def _resolve_futures(answers: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]) -> None:
-    for future, outcome in answers:
+def _resolve_futures(results: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]) -> None:
+    for future, outcome in results:
         if future.done():
             continue  # the client has disconnected
         if isinstance(outcome, OmsError):
@@ -253,10 +249,10 @@ def _resolve_futures(answers: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsErro
             future.set_result(outcome)
 
 
-def _wait_for(future: "Future[OutcomeT]", deadline: float) -> OutcomeT | OmsError:
+def _wait_for_outcome(future: "Future[OutcomeT]", deadline: float) -> OutcomeT | OmsError:
     try:
         return future.result(max(deadline - time.monotonic(), 0.0))
     except OmsError as error:
         return error
     except TimeoutError:
-        raise OutcomeUnknown(_TOO_SLOW) from None
+        raise OutcomeUnknown(_TIMEOUT_MESSAGE) from None

@@ -39,13 +39,13 @@ from app.timestamps import format_timestamp
 T = TypeVar("T")
 
 SERVICE = "oms-api"
-PATIENCE_SECONDS = 3.0
-_DETAILS = {
+CHECK_TIMEOUT_SECONDS = 3.0
+_DETAIL_BY_COMPONENT = {
     "database": "The database does not answer.",
     "migrations": "The tables are not those of this version. Run `python -m app.migrate`.",
     "writer": "The writer has stopped. Restart the service.",
 }
-_CHECKS = tuple(_DETAILS)
+_CHECK_NAMES = tuple(_DETAIL_BY_COMPONENT)
 
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])
@@ -86,14 +86,14 @@ async def ready(components: HealthComponentsDep) -> Response:
     problem = components.find_file_problem()
     state = (current is not None and problem is None, bool(current), components.writer_is_alive())
     is_ready = all(state)
-    checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECKS, state, strict=True)}
+    checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECK_NAMES, state, strict=True)}
     fields: dict[str, str | None] = {
         "status": "ready" if is_ready else "not ready",
         **checks,
         "row_level_security": row_security,
     }
     fields["rate_limits"] = components.rate_limits()
-    failed_checks = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
+    failed_checks = [_DETAIL_BY_COMPONENT[name] for name in _CHECK_NAMES if checks[name] == "failed"]
     fields["detail"] = problem or next(iter(failed_checks), None)
     return build_json_response(fields, 200 if is_ready else 503)
 
@@ -176,7 +176,7 @@ def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[PortfolioGauges
 async def _count_pending(components: HealthComponents) -> dict[str, int]:
     """Return the numbers of pending signals and webhook deliveries. Empty if the database is away."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await components.readers.run(count_pending)
     except (TimeoutError, Unavailable):
         return {}
@@ -198,7 +198,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, jobs = (
-            ComponentHealth("down", None, problem or _DETAILS["database"]),
+            ComponentHealth("down", None, problem or _DETAIL_BY_COMPONENT["database"]),
             ComponentHealth("down"),
         )
     else:
@@ -206,7 +206,9 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     is_writing = components.writer_is_alive()
     return {
         "database": database,
-        "writer": ComponentHealth("ok") if is_writing else ComponentHealth("down", None, _DETAILS["writer"]),
+        "writer": ComponentHealth("ok")
+        if is_writing
+        else ComponentHealth("down", None, _DETAIL_BY_COMPONENT["writer"]),
         "market_data": components.describe_feed(),
         "duties": jobs,
         "worker": jobs if components.has_worker else ComponentHealth("off"),
@@ -243,7 +245,7 @@ async def _report_jobs(components: HealthComponents) -> list[JobReport] | None:
 
 async def _read_in_time(components: HealthComponents, read: Callable[[Connection], T]) -> T | None:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await components.readers.run(read)
     except (Unavailable, TimeoutError):
         return None
@@ -255,7 +257,7 @@ async def _check_database(components: HealthComponents) -> tuple[bool | None, st
     The first is None if the database is unavailable.
     """
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await components.readers.run(
                 lambda connection: (components.is_current(connection), components.row_security(connection))
             )

@@ -8,7 +8,7 @@ from app.sandbox.rules.layers import Layer, find_missing_layers
 
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
 MAX_LAG_SECONDS = 60.0  # a job that is later is run by no process
-_VITAL = ("database", "writer")
+_VITAL_COMPONENTS = ("database", "writer")
 _CONNECTION_STATUSES: dict[str, ComponentStatus] = {"connected": "ok", "down": "down", "refused": "down"}
 
 
@@ -141,7 +141,7 @@ def describe_sandbox(layers: Collection[Layer], *, is_on: bool) -> ComponentHeal
 
 def summarize_components(components: Mapping[str, ComponentHealth]) -> ComponentStatus:
     """Return the status of the service: down if it cannot record, degraded if a component is not ok."""
-    if any(components[name].status == "down" for name in _VITAL):
+    if any(components[name].status == "down" for name in _VITAL_COMPONENTS):
         return "down"
     is_degraded = any(component.status in {"degraded", "down"} for component in components.values())
     return "degraded" if is_degraded else "ok"

@@ -12,7 +12,7 @@ from app.chain_verification.service import VERIFY_CHAINS
 from app.database import set_all_tenants_scope, set_tenant_scope
 from app.identity.queries.tenants import find_tenant
 from app.jobs.rules.schedule import JobReport
-from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
@@ -52,7 +52,7 @@ def list_portfolio_values(
             continue
         set_tenant_scope(connection, [tenant.id])
         books = load_portfolios_by_name(connection, tenant.id, [name_key(name) for name in portfolio_names])
-        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, positions) for book, positions in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
         portfolio_values += [
             PortfolioGauges(slug, statement.summary.name, statement.summary.base_currency, values[number])

@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 
 ValueT = TypeVar("ValueT")
 
@@ -27,7 +27,7 @@ class Component(Generic[ValueT]):
         value: ValueT = getattr(connection.app.state, self.name)
         return value
 
-    def provide(self, value: ValueT) -> tuple[str, ValueT]:
+    def build_state_entry(self, value: ValueT) -> tuple[str, ValueT]:
         """Return the name and the value to store in the application's state."""
         return self.name, value
 

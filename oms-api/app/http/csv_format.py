@@ -13,15 +13,15 @@ CSV = "text/csv"
 CSV_UTF8 = f"{CSV}; charset=utf-8"
 # A spreadsheet evaluates a cell that starts with one of these (OWASP, CSV injection).
 _FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width forms
-_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_PLAIN_NUMBER_PATTERN = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 # A formula after a separator and quotes, unless it is a plain number that ends there.
-_LATER_FORMULA = re.compile(
+_LATER_FORMULA_PATTERN = re.compile(
     r"([;|\t\r\n]\"*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])(?![+-][0-9]+(?:\.[0-9]+)?(?:[;|\t\r\n]|$))", re.ASCII
 )
-_FORMULA_CELL = re.compile(
+_FORMULA_CELL_PATTERN = re.compile(
     ',"[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]'
 )  # a quoted cell that starts like a formula
-_QUOTED = re.compile('[",\r\n]')  # cells with one of these are put in quotes
+_QUOTED_CELL_PATTERN = re.compile('[",\r\n]')  # cells with one of these are put in quotes
 # The fields of an object that can hold its list, in the order in which they are looked for.
 _LIST_FIELDS = ("items", "rows", "orders")
 
@@ -35,8 +35,8 @@ def guard_text(text: str | None) -> str | None:
     """
     if not text:
         return text
-    guarded = _LATER_FORMULA.sub(r"\1'", text)
-    is_formula = text[0] in _FORMULA_STARTS and not _PLAIN_NUMBER.fullmatch(text)
+    guarded = _LATER_FORMULA_PATTERN.sub(r"\1'", text)
+    is_formula = text[0] in _FORMULA_STARTS and not _PLAIN_NUMBER_PATTERN.fullmatch(text)
     return f"'{guarded}" if is_formula else guarded
 
 
@@ -61,11 +61,11 @@ def has_formula(lines: str, count: int) -> bool:
 
     All free text must be quoted.
     """
-    if _FORMULA_CELL.search(lines):
+    if _FORMULA_CELL_PATTERN.search(lines):
         return True
     has_line_break = lines.count("\n") >= count or lines.count("\r") >= count
     has_separator = has_line_break or any(separator in lines for separator in ";|\t")
-    return has_separator and _LATER_FORMULA.search(lines) is not None
+    return has_separator and _LATER_FORMULA_PATTERN.search(lines) is not None
 
 
 def _quote_column(values: Iterable[Any]) -> list[str]:
@@ -77,9 +77,11 @@ def _quote_column(values: Iterable[Any]) -> list[str]:
     except TypeError:  # not all of them are text
         texts = [value if type(value) is str else "" if value is None else str(value) for value in texts]
         joined_texts = "\0".join(texts)
-    if not _QUOTED.search(joined_texts):
+    if not _QUOTED_CELL_PATTERN.search(joined_texts):
         return texts
-    return ['"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text for text in texts]
+    return [
+        '"' + text.replace('"', '""') + '"' if _QUOTED_CELL_PATTERN.search(text) else text for text in texts
+    ]
 
 
 def find_listed(content: Any) -> list[Any] | None:  # any JSON value

@@ -8,7 +8,7 @@ from starlette.types import Message, Scope, Send
 
 from app.http.csv_format import CSV, CSV_UTF8, find_listed, format_list
 
-_JSON = "application/json"
+_JSON_TYPE = "application/json"
 
 
 class CsvSender:
@@ -48,11 +48,11 @@ def send_as_accepted(scope: Scope, send: Send) -> Send:
     if scope["type"] != "http" or scope["method"] != "GET":
         return send
     accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    return CsvSender(send) if is_preferred(accept.decode("latin-1"), CSV, _JSON) else send
+    return CsvSender(send) if is_preferred(accept.decode("latin-1"), CSV, _JSON_TYPE) else send
 
 
-def is_preferred(accept: str, media_type: str, other: str) -> bool:
-    """Return whether an Accept header names the type `wanted`, and with a higher quality than `other`.
+def is_preferred(accept: str, media_type: str, other_type: str) -> bool:
+    """Return whether an Accept header names the type `wanted`, and with a higher quality than `other_type`.
 
     Of two types of the same quality, the first is preferred.
     """
@@ -62,10 +62,10 @@ def is_preferred(accept: str, media_type: str, other: str) -> bool:
         qualities.setdefault(name, _parse_quality(parameters))
     if qualities.get(media_type, 0.0) == 0.0:
         return False
-    if qualities.get(other, 0.0) == qualities[media_type]:
+    if qualities.get(other_type, 0.0) == qualities[media_type]:
         names = list(qualities)
-        return names.index(media_type) < names.index(other)
-    return qualities[media_type] > qualities.get(other, 0.0)
+        return names.index(media_type) < names.index(other_type)
+    return qualities[media_type] > qualities.get(other_type, 0.0)
 
 
 def describe_lists(document: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def describe_lists(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for item in document["paths"].values():
         response = item.get("get", {}).get("responses", {}).get("200", {})
-        schema = response.get("content", {}).get(_JSON, {}).get("schema")
+        schema = response.get("content", {}).get(_JSON_TYPE, {}).get("schema")
         if schema is not None and _is_list(schema, schemas):
             csv_schema = {"type": "string", "description": "A heading and one line per item, CRLF, UTF-8"}
             response["content"][CSV] = {"schema": csv_schema}
@@ -81,7 +81,7 @@ def describe_lists(document: dict[str, Any]) -> None:
 
 def _is_json(start: Message) -> bool:
     content_type = next((value for name, value in start["headers"] if name.lower() == b"content-type"), b"")
-    return bool(start["status"] == HTTPStatus.OK and content_type.startswith(_JSON.encode()))
+    return bool(start["status"] == HTTPStatus.OK and content_type.startswith(_JSON_TYPE.encode()))
 
 
 def _parse_quality(parameters: list[str]) -> float:

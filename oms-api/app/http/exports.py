@@ -13,7 +13,7 @@ from app.rate_limit import SlotLimits, Slots
 JSON_LINES = "application/x-ndjson"
 
 
-MAX_OPEN = SlotLimits(key=3, tenant=6, total=40)
+MAX_OPEN_EXPORTS = SlotLimits(key=3, tenant=6, total=40)
 # one concurrent export read per this many reader threads, so that the others serve short reads
 READS_PER_THREAD = 4
 ReadChunk = Callable[[], Awaitable[bytes]]
@@ -26,7 +26,7 @@ class Exports:
     """
 
     def __init__(
-        self, reader_threads: int, limits: SlotLimits = MAX_OPEN, *, is_for_bots: bool = False
+        self, reader_threads: int, limits: SlotLimits = MAX_OPEN_EXPORTS, *, is_for_bots: bool = False
     ) -> None:
         self.is_for_bots = is_for_bots
         self._slots = Slots("exports", limits)

@@ -15,11 +15,17 @@ class FieldText(NamedTuple):
 
 
 NESTED: Any = object()  # the example of the field consists of the examples of its own fields
-_AT = "2026-11-20T15:30:00.000000Z"
+_TIME = "2026-11-20T15:30:00.000000Z"
 _HASH = "9f2c4e6a8b0d1f3e5c7a9b1d3f5e7c9a0b2d4f6e8a1c3e5f7b9d0a2c4e6f8b1d"
-_ORDER = "O17636544000000000a1b2c3d4"
-_MONEY = "in the portfolio's currency"
-_TRADE_IN = {"symbol": "AAPL", "quantity": "100", "price": "175", "side": "BUY", "portfolio_name": "Growth"}
+_ORDER_ID = "O17636544000000000a1b2c3d4"
+_MONEY_UNIT = "in the portfolio's currency"
+_TRADE = {
+    "symbol": "AAPL",
+    "quantity": "100",
+    "price": "175",
+    "side": "BUY",
+    "portfolio_name": "Growth",
+}
 
 FIELDS: dict[str, FieldText] = {
     name: FieldText(*text)
@@ -40,9 +46,9 @@ FIELDS: dict[str, FieldText] = {
         "ask_size": ("Units offered at the ask; null: unknown", "500"),
         "asked": ("The denied value, as an amount or a word; null: none", "2000000"),
         "asset_class": ("Class of the instrument", "equity"),
-        "at": ("Time in UTC", _AT),
+        "at": ("Time in UTC", _TIME),
         "average_price": ("Average price per unit of the fills; null: not filled", "169.98"),
-        "avg_cost": ("Cost per unit, " + _MONEY, "175.00"),
+        "avg_cost": ("Cost per unit, " + _MONEY_UNIT, "175.00"),
         "backdated_reason": ("Why the trade is reported late; null: it is not backdated", None),
         "base_currency": ("Currency of cash, cost and P&L", "USD"),
         "before": ("The object before the change; null: it was created", {"role": "viewer"}),
@@ -52,9 +58,9 @@ FIELDS: dict[str, FieldText] = {
         "broker_words": ("Former name of `broker_reason`, for one release", "insufficient margin"),
         "brokerage": ("The broker's commission, in the schedule's currency; null: not charged", "0.00"),
         "can_log_in": ("Whether the user has an e-mail address and a password", True),
-        "canceled": ("IDs of the canceled orders", [_ORDER]),
-        "cash": ("Cash, " + _MONEY, "982500.00"),
-        "cash_after": ("Cash after the order, " + _MONEY + "; null: unknown", "964998.00"),
+        "canceled": ("IDs of the canceled orders", [_ORDER_ID]),
+        "cash": ("Cash, " + _MONEY_UNIT, "982500.00"),
+        "cash_after": ("Cash after the order, " + _MONEY_UNIT + "; null: unknown", "964998.00"),
         "charges": ("Fees and taxes by component", NESTED),
         "check": ("Name of the check", "order_quantity"),
         "checks": ("Result of each check, in the order in which they run", NESTED),
@@ -63,9 +69,9 @@ FIELDS: dict[str, FieldText] = {
         "code": ("Stable code; programs should use it, and not the message", "MAX_ORDER_QUANTITY"),
         "commission": ("Commission, in the schedule's currency; null: not charged", "1.00"),
         "component": ("Name of the fee or tax", "stt"),
-        "cost": ("Cost of the position, signed like its quantity, " + _MONEY, "17500.00"),
+        "cost": ("Cost of the position, signed like its quantity, " + _MONEY_UNIT, "17500.00"),
         "cost_schedule": ("Schedule by which fills are charged", "ibkr_fixed"),
-        "created_at": ("Time of creation, in UTC", _AT),
+        "created_at": ("Time of creation, in UTC", _TIME),
         "created_by": ("Person or key that created it; null: the operator", "alice@example.com"),
         "currency": ("Currency of prices, as an ISO 4217 code or a coin", "USD"),
         "credentials": (
@@ -83,10 +89,10 @@ FIELDS: dict[str, FieldText] = {
         "event_types": ("Types of events to receive, families or `*`", ["order.filled", "trade.*"]),
         "events": ("Transitions of the order, the oldest first", NESTED),
         "exchange": ("Exchange on which the instrument is listed", "NASDAQ"),
-        "executed_at": ("Time of the execution, in UTC", _AT),
-        "execution_id": ("The broker's ID of the execution; null: not an execution", f"{_ORDER}:0"),
+        "executed_at": ("Time of the execution, in UTC", _TIME),
+        "execution_id": ("The broker's ID of the execution; null: not an execution", f"{_ORDER_ID}:0"),
         "exits": ("keep or cancel the exits, or flatten: cancel them and close positions", "keep"),
-        "expected_charges": ("Fees and taxes expected, " + _MONEY + "; null: unknown", "0.00"),
+        "expected_charges": ("Fees and taxes expected, " + _MONEY_UNIT + "; null: unknown", "0.00"),
         "expected_price": ("Price per unit expected, in the instrument's currency; null: no quote", "175.02"),
         "expected_value": ("Value expected, in the instrument's currency; null: no quote", "17502.00"),
         "expires_at": ("Time of expiry, in UTC; null: never", "2027-11-20T15:30:00Z"),
@@ -102,7 +108,7 @@ FIELDS: dict[str, FieldText] = {
         "gst": ("Goods and services tax, in the schedule's currency; null: not charged", "0.23"),
         "hash": ("SHA-256 over this row and the hash before it, in hexadecimal", _HASH),
         "high": ("Highest price per unit, in the instrument's currency", "175.60"),
-        "id": ("ID of the order", _ORDER),
+        "id": ("ID of the order", _ORDER_ID),
         "in_force": ("Whether it applies now", True),
         "instance": ("Path of the request", "/api/v1/trade"),
         "is_current": ("Whether this is the session of the request", True),
@@ -112,7 +118,7 @@ FIELDS: dict[str, FieldText] = {
         "kind": ("Whether the row is a trade or the reversal of one", "trade"),
         "largest_passing": ("Largest quantity that passes; null: any, or a price is the reason", "1000000"),
         "last": ("Price per unit of the last trade, in the instrument's currency", "175.00"),
-        "last_used_at": ("Time of the last request with the key, in UTC, by the minute; null: never", _AT),
+        "last_used_at": ("Time of the last request with the key, in UTC, by the minute; null: never", _TIME),
         "leaves_quantity": ("Units that can still be filled", "6"),
         "legs": ("Child orders: the exits of a bracket", []),
         "limit": ("The limit, as an amount or a word; null: there is none", "1000000"),
@@ -130,7 +136,7 @@ FIELDS: dict[str, FieldText] = {
         "minimum": ("Least charge of an execution, in the schedule's currency; null: none", None),
         "name": ("Display name", "Growth"),
         "nearest_price": ("Nearest price per unit that passes; null: no price is the reason", None),
-        "net_realized_pnl": ("Realized P&L minus charges, " + _MONEY, "0.00"),
+        "net_realized_pnl": ("Realized P&L minus charges, " + _MONEY_UNIT, "0.00"),
         "new_password": ("The new password: at least 12 characters", "blue kettle drum river"),
         "next_close": ("Next end of a session, in UTC; null: unknown", "2026-11-20T21:00:00Z"),
         "next_open": ("Start of the next session, in UTC; null: unknown", "2026-11-23T14:30:00Z"),
@@ -138,7 +144,7 @@ FIELDS: dict[str, FieldText] = {
         "note": ("Note; null: none", "Rebalance"),
         "notional": ("Value to buy, in the instrument's currency; null: the order has a quantity", None),
         "open": ("Start, in UTC", "2026-11-20T14:30:00Z"),
-        "opening_cash": ("Cash at the beginning, " + _MONEY, "1000000"),
+        "opening_cash": ("Cash at the beginning, " + _MONEY_UNIT, "1000000"),
         "operations": ("Operations that the role allows", ["read_books"]),
         "orders": ("Orders, the newest first", NESTED),
         "outcomes": ("One outcome for each trade of the request, in the same order", NESTED),
@@ -162,7 +168,7 @@ FIELDS: dict[str, FieldText] = {
         "rate": ("Rate, in the unit given by `unit`", "0.0000345"),
         "rate_limits": ("Whether processes share their rate limits", "shared"),
         "rates": ("Rates that apply to the execution", NESTED),
-        "realized_pnl": ("Realized profit or loss, " + _MONEY, "0.00"),
+        "realized_pnl": ("Realized profit or loss, " + _MONEY_UNIT, "0.00"),
         "reason": ("Reason; null: not given", "Rebalance"),
         "refresh_token": ("Refresh token, valid for one `POST /auth/refresh`", "r_5mX2Qe9Vb"),
         "released_at": ("Time of the release, in UTC; null: still active", None),
@@ -187,7 +193,7 @@ FIELDS: dict[str, FieldText] = {
         "service": ("Name of the service", "oms-api"),
         "session_id": ("ID of the session", "s_4d1b7e"),
         "sessions": ("Trading sessions of the date, in order; empty: closed", NESTED),
-        "set_at": ("Time at which it was set, in UTC", _AT),
+        "set_at": ("Time at which it was set, in UTC", _TIME),
         "set_by": ("Person or key that set it", "alice@example.com"),
         "side": ("BUY or SELL", "BUY"),
         "slack_default_role": ("Role of new users from Slack; null: they are rejected", "trader"),
@@ -207,7 +213,7 @@ FIELDS: dict[str, FieldText] = {
         "tenant_name": ("Display name of the tenant", "Acme Capital"),
         "tick_size": ("Step of prices, in the instrument's currency", "0.01"),
         "time_in_force": ("How long the order stays open", "DAY"),
-        "timestamp": ("Time of the answer, in UTC", _AT),
+        "timestamp": ("Time of the answer, in UTC", _TIME),
         "title": ("The problem in a few words; the same for each type", "The request is not valid"),
         "to_status": ("Status after", "SUBMITTED"),
         "token_type": ("How to send the token", "bearer"),
@@ -225,7 +231,7 @@ FIELDS: dict[str, FieldText] = {
         "unit": ("What the rate is multiplied by", "value"),
         "unsettled": ("Former name of `pending_portfolios`, for one release", []),
         "until": ("Time at which it ends, in UTC; null: permanent", None),
-        "updated_at": ("Time of the last change, in UTC", _AT),
+        "updated_at": ("Time of the last change, in UTC", _TIME),
         "url": ("URL to which events are sent by POST; https only", "https://hooks.example.com/oms"),
         "user_id": ("Label of the person for whom the order is placed; null: none", None),
         "value": ("Quantity × price, in the instrument's currency", "17500.00"),
@@ -242,11 +248,11 @@ MODEL_FIELDS: dict[str, FieldText] = {
         "ApprovalIn.mode": ("Which orders need approval", "above_value"),
         "ApprovalOut.order": ("The order that awaits approval", NESTED),
         "ApprovalOut.requested_by": ("Person or key that placed the order", "slack:T1:U1"),
-        "ApprovalOut.requested_at": ("Time of the request, in UTC", _AT),
+        "ApprovalOut.requested_at": ("Time of the request, in UTC", _TIME),
         "ApprovalOut.approvers": ("Roles and persons who may approve or reject it", ["role:risk"]),
         "ApprovalOut.then": ("The estimate when the order was placed", NESTED),
         "ApprovalOut.now": ("The estimate at the current prices", NESTED),
-        "BatchIn.trades": ("Trades to record; each succeeds or fails alone", [_TRADE_IN]),
+        "BatchIn.trades": ("Trades to record; each succeeds or fails alone", [_TRADE]),
         "BarOut.open": ("First price per unit, in the instrument's currency", "174.50"),
         "BarOut.close": ("Last price per unit, in the instrument's currency", "175.00"),
         "DayOut.kind": ("Kind of the day", "regular"),

@@ -16,8 +16,8 @@ from app.text import clean_text, label_key
 MAX_OPENING_CASH = 10**12
 JSON_NUMBER_DIGITS = 15  # digits that a binary float keeps exactly in every JSON library
 _AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
-_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
-_PADDING = re.compile(r"^-?0*\.?0*|\.")
+_WHOLE_NUMBER_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
+_PADDING_PATTERN = re.compile(r"^-?0*\.?0*|\.")
 
 
 def to_upper_case(value: object) -> object:
@@ -63,7 +63,7 @@ def _parse_json_number(text: str) -> Decimal:
     if amount is None:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
-    if len(_PADDING.sub("", text)) > JSON_NUMBER_DIGITS:
+    if len(_PADDING_PATTERN.sub("", text)) > JSON_NUMBER_DIGITS:
         message = f"A JSON number has at most {JSON_NUMBER_DIGITS} exact digits; send a string."
         raise PydanticCustomError("amount", message)
     return amount
@@ -181,7 +181,7 @@ def parse_whole_number(value: Any) -> int:  # any JSON value
     """Parse a whole number from a plain JSON number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not isinstance(value, JsonNumber) or not _WHOLE.fullmatch(value.text):
+    if not isinstance(value, JsonNumber) or not _WHOLE_NUMBER_PATTERN.fullmatch(value.text):
         raise PydanticCustomError("whole_number", "Must be a whole number, as a JSON number.")
     return int(value.text)
 

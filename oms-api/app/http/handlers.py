@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from app.errors import NotFound, OmsError, Unexpected
 from app.http.app_state import get_request_info
 from app.http.body import build_invalid_error
-from app.http.methods import METHODS
+from app.http.methods import METHOD_TABLE
 from app.http.problems import build_problem_body, build_problem_headers
 
-_PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
+_REQUEST_PARTS = ("query", "path", "header", "body")
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -36,14 +36,14 @@ async def _handle_error(request: Request, error: OmsError) -> Response:
 
 
 async def _handle_invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
+    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_REQUEST_PARTS))
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
-    problem: OmsError = NotFound("There is no resource at this address.")
+    problem: OmsError = NotFound("There is no resource at this address; check the path.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = METHODS.get(request)
+        methods = METHOD_TABLE.get(request)
         # empty for an HTML page, whose only route states its methods
         allowed_methods = methods.list_methods(request.url.path)
         headers["Allow"] = ", ".join(allowed_methods) or headers.get("Allow", "")
@@ -56,7 +56,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
 
 
 def _describe_methods(request: Request, allowed_methods: str) -> str:
-    methods = METHODS.get(request)
+    methods = METHOD_TABLE.get(request)
     other_way = methods.suggest_other_method(request.method, request.url.path)
     return f"{request.method} is not supported at this address. {other_way or f'Use {allowed_methods}.'}"
 

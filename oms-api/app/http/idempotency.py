@@ -15,7 +15,8 @@ def check_key(key: str | None) -> str | None:
         return key
     message = f"Must be 1 to {KEY_LENGTH} printable ASCII characters."
     raise Invalid(
-        "The Idempotency-Key is not valid.", [FieldError("Idempotency-Key", message, "idempotency_key")]
+        "The Idempotency-Key is not valid; see `errors`.",
+        [FieldError("Idempotency-Key", message, "idempotency_key")],
     )
 
 

@@ -27,22 +27,22 @@ def parse_json(body: bytes) -> Any:  # any JSON value
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8; encode it as UTF-8.") from None
     except RecursionError:
-        raise Malformed("The body is nested too deeply.") from None
+        raise Malformed("The body is nested too deeply; send a flatter one.") from None
     except json.JSONDecodeError as error:
-        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+        raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}; correct it.") from None
     if "\\u" in text:
-        _refuse_surrogates(text, value)
+        _validate_no_surrogates(text, value)
     return value
 
 
-def _refuse_surrogates(text: str, value: object) -> None:
+def _validate_no_surrogates(text: str, value: object) -> None:
     if "\\ud" in text.lower():
         try:
             json.dumps(value, ensure_ascii=False, default=lambda number: number.text).encode()
         except UnicodeEncodeError:
             raise Malformed("The body contains an unpaired surrogate; send valid Unicode text.") from None
         except RecursionError:
-            raise Malformed("The body is nested too deeply.") from None
+            raise Malformed("The body is nested too deeply; send a flatter one.") from None
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refuse_constant(word: str) -> None:
+def _reject_constant(word: str) -> None:
     raise Malformed(f"{word} is not a JSON number; send a decimal number.")
 
 
@@ -61,5 +61,5 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_build_object,
     parse_float=JsonNumber,
     parse_int=JsonNumber,
-    parse_constant=_refuse_constant,
+    parse_constant=_reject_constant,
 )

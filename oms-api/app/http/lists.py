@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from app.http.pages import DEFAULT_LIMIT, MAX_LIMIT
 from app.http.request_models import RequestModel
 
-_DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
+_DIGITS_PATTERN = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
 def _require_plain_integer(value: object) -> object:
@@ -23,7 +23,7 @@ def _require_plain_integer(value: object) -> object:
 
 def is_plain_integer(text: str) -> bool:
     """Return whether the text is a whole number of at most 15 ASCII digits."""
-    return _DIGITS.fullmatch(text) is not None
+    return _DIGITS_PATTERN.fullmatch(text) is not None
 
 
 def _parse_instant(value: object) -> datetime:

@@ -9,7 +9,7 @@ from starlette.routing import compile_path
 
 from app.http.app_state import Component
 
-_DELETED_BY: Mapping[str, str] = {
+_DELETE_ALTERNATIVES: Mapping[str, str] = {
     "/orders": "Cancel an order with POST {api}/orders/{{order_id}}/cancel, or POST {api}/orders:cancel-all.",
     "/orders/{order_id}": "Cancel an order with POST {api}/orders/{{order_id}}/cancel.",
     "/trade": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
@@ -29,12 +29,12 @@ _DELETED_BY: Mapping[str, str] = {
     "/api-keys/{key_id:id}": "Revoke a key with PATCH {api}/api-keys/{{key_id}} and `revoked` true.",
     "/auth/me": "Log out with POST {api}/auth/logout.",
 }
-_UPDATED_BY: Mapping[str, str] = {
+_UPDATE_ALTERNATIVES: Mapping[str, str] = {
     "/orders": "Replace an order with PATCH {api}/orders/{{order_id}}.",
     "/trades/{trade_id}": "A trade is never changed. Reverse it with POST {api}/trades/{{trade_id}}:reverse.",
     "/portfolio/{name}": "Rename a portfolio with PATCH {api}/portfolios/{{name}}.",
 }
-_CREATED_BY: Mapping[str, str] = {
+_CREATE_ALTERNATIVES: Mapping[str, str] = {
     "/orders/{order_id}": (
         "Replace an order with PATCH {api}/orders/{{order_id}}, or cancel it with "
         "POST {api}/orders/{{order_id}}/cancel."
@@ -44,18 +44,18 @@ _CREATED_BY: Mapping[str, str] = {
     "/positions": "Close positions with POST {api}/positions:close.",
     "/portfolio/{name}": "Create a portfolio with POST {api}/portfolios.",
 }
-_READ_BY: Mapping[str, str] = {
+_READ_ALTERNATIVES: Mapping[str, str] = {
     "/trade": "List trades with GET {api}/trades.",
     "/portfolios/{name}": "Get a portfolio with GET {api}/portfolio/{{name}}.",
     "/roles/{user_id}": "Get a user with GET {api}/users/{{user_id}}.",
     "/auth/login": "See who you are with GET {api}/auth/me.",
 }
-OTHER_WAYS: Mapping[str, Mapping[str, str]] = {
-    "DELETE": _DELETED_BY,
-    "PUT": _UPDATED_BY,
-    "PATCH": _UPDATED_BY,
-    "POST": _CREATED_BY,
-    "GET": _READ_BY,
+ALTERNATIVES_BY_METHOD: Mapping[str, Mapping[str, str]] = {
+    "DELETE": _DELETE_ALTERNATIVES,
+    "PUT": _UPDATE_ALTERNATIVES,
+    "PATCH": _UPDATE_ALTERNATIVES,
+    "POST": _CREATE_ALTERNATIVES,
+    "GET": _READ_ALTERNATIVES,
 }
 
 
@@ -83,14 +83,14 @@ class MethodTable:
 
     def suggest_other_method(self, method: str, path: str) -> str | None:
         """Return a sentence that names the request to use instead of `method`, or None."""
-        ways = OTHER_WAYS.get(method, {})
+        alternatives = ALTERNATIVES_BY_METHOD.get(method, {})
         for route in self._find_routes(path):
-            if route.template in ways:
-                return ways[route.template].format(api=self._prefix)
+            if route.template in alternatives:
+                return alternatives[route.template].format(api=self._prefix)
         return None
 
     def _find_routes(self, path: str) -> Iterator[_Route]:
         return (route for route in self._routes if route.pattern.match(path))
 
 
-METHODS = Component[MethodTable]("methods")
+METHOD_TABLE = Component[MethodTable]("methods")

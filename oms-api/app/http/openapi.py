@@ -15,7 +15,7 @@ from app.http.openapi_examples import complete_document
 from app.http.problems import Problem
 from app.http.responses import NEXT_HEADER, describe_headers
 
-_REF = "#/components/schemas/{model}"
+_SCHEMA_REFERENCE = "#/components/schemas/{model}"
 TAGS = {  # in reading order
     "trades": "Report executions that happened elsewhere, and list or reverse them.",
     "orders": "Preview, place, replace and cancel orders, and read their history and fills.",
@@ -61,7 +61,7 @@ def build_openapi_document(app: FastAPI) -> dict[str, Any]:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         models: list[type[BaseModel]] = [Problem, *BODY_MODELS.values()]
         for model in models:
-            schema = model.model_json_schema(ref_template=_REF, mode="validation")
+            schema = model.model_json_schema(ref_template=_SCHEMA_REFERENCE, mode="validation")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
         _describe_operations(app, document)

@@ -8,7 +8,7 @@ from app.http.parameter_descriptions import PARAMETERS
 
 JsonSchema = dict[str, Any]
 _MAX_DEPTH = 8
-_NULL = {"type": "null"}
+_NULL_SCHEMA = {"type": "null"}
 
 
 def complete_document(document: JsonSchema) -> None:
@@ -76,7 +76,7 @@ def build_example(
     if "$ref" in schema:
         return build_example(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth)
     if "anyOf" in schema:
-        return build_example(next(part for part in schema["anyOf"] if part != _NULL), schemas, depth)
+        return build_example(next(part for part in schema["anyOf"] if part != _NULL_SCHEMA), schemas, depth)
     return _build_by_type(schema, schemas, depth + 1)
 
 

@@ -10,7 +10,7 @@ from app.errors import FieldError, Invalid
 _MAC_BYTES = 12
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
-MAX_SKIP = 10_000
+MAX_SKIPPED_ROWS = 10_000
 
 
 class Cursors:
@@ -49,4 +49,4 @@ class Cursors:
 
 def _build_invalid_cursor() -> Invalid:
     error = FieldError("cursor", "Not a cursor of this list; start again without a cursor.", "cursor")
-    return Invalid("The cursor is not valid.", [error])
+    return Invalid("The cursor is not valid; start again without a cursor.", [error])

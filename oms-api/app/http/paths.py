@@ -2,7 +2,7 @@
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
-ID = "id"
+ID_CONVERTOR = "id"
 
 
 class IdConvertor(StringConvertor):
@@ -11,4 +11,4 @@ class IdConvertor(StringConvertor):
     regex = "[^/:]+"
 
 
-register_url_convertor(ID, IdConvertor())
+register_url_convertor(ID_CONVERTOR, IdConvertor())

@@ -11,18 +11,18 @@ from pydantic_core import ErrorDetails
 
 from app.errors import FieldError, OmsError
 
-MEDIA_TYPE = "application/problem+json"
-TYPE_BASE = "urn:slackoms:problem"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEM_TYPE_BASE = "urn:slackoms:problem"
 _CUSTOM_PREFIX = "Value error, "
 MAX_ERRORS = 100
 UNKNOWN_FIELD = "extra_forbidden"
-_MESSAGES = {
+_MESSAGE_BY_ERROR_TYPE = {
     "model_type": "Must be a JSON object.",
     "missing": "This field is required.",
     "string_type": "Must be a string.",
     "bool_type": "Must be true or false, without quotes.",
 }
-_SUBJECT = re.compile(r"^(Input|String|List|Value) should ")
+_SUBJECT_PATTERN = re.compile(r"^(Input|String|List|Value) should ")
 
 
 class FieldProblem(BaseModel):
@@ -48,7 +48,7 @@ class Problem(BaseModel):
 def build_problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
     """Build the problem details of `error`."""
     return {
-        "type": f"{TYPE_BASE}/{error.kind}",
+        "type": f"{PROBLEM_TYPE_BASE}/{error.kind}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
@@ -66,7 +66,7 @@ def build_problem_body(error: OmsError, instance: str, request_id: str) -> bytes
 
 def build_problem_headers(error: OmsError) -> dict[str, str]:
     """Return the headers that belong to the error's status."""
-    headers = {"content-type": MEDIA_TYPE, **error.headers}
+    headers = {"content-type": PROBLEM_MEDIA_TYPE, **error.headers}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     if error.status == 401:
@@ -88,7 +88,7 @@ def _build_field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[
     context = detail.get("ctx", {})
     blamed = context.get("field")  # an error of several fields names the one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
-    message = _MESSAGES.get(detail["type"]) or _format_message(detail["msg"])
+    message = _MESSAGE_BY_ERROR_TYPE.get(detail["type"]) or _format_message(detail["msg"])
     if detail["type"] == UNKNOWN_FIELD:
         message = f"Unknown field `{(blamed or parts[-1])[:100]}`. {context.get('hint', '')}".rstrip()
     return FieldError(field or "body", message, detail["type"])
@@ -96,5 +96,5 @@ def _build_field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[
 
 def _format_message(message: str) -> str:
     """Return pydantic's message in the form of the other messages: "Must be ….", with a full stop."""
-    text = _SUBJECT.sub("Must ", message.removeprefix(_CUSTOM_PREFIX))
+    text = _SUBJECT_PATTERN.sub("Must ", message.removeprefix(_CUSTOM_PREFIX))
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}."

@@ -7,19 +7,21 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from app.direct_routes import JsonResponse
-from app.http.problems import MEDIA_TYPE, Problem
+from app.http.direct_routes import JsonResponse
+from app.http.problems import PROBLEM_MEDIA_TYPE, Problem
 
-REPLAYED = "Idempotent-Replayed"
-REPLAYED_FIELD = ((REPLAYED.lower().encode(), b"true"),)
-REPLAYED_HEADER = {REPLAYED: "`true` if this is the stored response of an earlier request with the same key"}
+REPLAYED_NAME = "Idempotent-Replayed"
+REPLAYED_FIELD = ((REPLAYED_NAME.lower().encode(), b"true"),)
+REPLAYED_HEADER = {
+    REPLAYED_NAME: "`true` if this is the stored response of an earlier request with the same key"
+}
 RATE_HEADERS = {
     "RateLimit-Policy": '`"default";q=600;w=60`: '
     "the limit is 600 requests in 60 seconds; absent without a limit",
     "RateLimit": '`"default";r=599;t=1`: 599 requests remain; more are available in 1 second',
 }
 NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
-_REASONS = {
+_REASON_BY_STATUS = {
     401: "No valid API key",
     403: "The caller lacks the permission",
     404: "Not found",
@@ -91,15 +93,15 @@ def _describe_failure(status: int) -> dict[str, Any]:
         "type": "urn:slackoms:problem/…",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": _REASONS[status],
+        "detail": _REASON_BY_STATUS[status],
         "instance": "/api/v1/…",
         "errors": [],
         "request_id": "3f2c8c7f6f0d4f1ab2c1",
     }
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     response: dict[str, Any] = {
-        "description": _REASONS[status],
-        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+        "description": _REASON_BY_STATUS[status],
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "example": example}},
     }
     if status in {429, 503}:
         response["headers"] = {

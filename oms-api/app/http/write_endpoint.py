@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import OmsError
+from app.http.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.http.idempotency import check_key
 
 OperationT = TypeVar("OperationT")
@@ -20,7 +20,7 @@ OutcomeT = TypeVar("OutcomeT")
 class Authorizer(Protocol[OperationT_contra, CallerT]):
     """Authorizes the caller of a direct route."""
 
-    def find_authorized(self, request: RequestInfo, operation: OperationT_contra) -> CallerT | None:
+    def find_authorized_caller(self, request: RequestInfo, operation: OperationT_contra) -> CallerT | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused."""
 
     def count(self, request: RequestInfo, caller: CallerT) -> None:
@@ -50,7 +50,7 @@ class WriteEndpoint(Generic[OperationT, CallerT, CommandT, OutcomeT]):
         """Return the direct route of the endpoint: authorize, validate, count and queue."""
 
         def start(request: RequestInfo) -> PendingResponse | None:
-            caller = authorizer.find_authorized(request, self.operation)
+            caller = authorizer.find_authorized_caller(request, self.operation)
             if caller is None:
                 return None
             key = request.headers.get(b"idempotency-key")

@@ -126,7 +126,7 @@ class NoSuchPerson(NotFound):
     """Raised when the tenant has no user with that Slack identity."""
 
     def __init__(self, person: str) -> None:
-        super().__init__(f"There is no user {person!r} in this tenant.")
+        super().__init__(f"There is no user {person!r} in this tenant; create the user first.")
 
 
 class NoSuchUser(NotFound):
@@ -147,14 +147,14 @@ class NoSuchTenant(NotFound):
     """Raised when the slug does not exist, or the caller may not see that tenant."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"There is no tenant {slug!r}.")
+        super().__init__(f"There is no tenant {slug!r}; list the tenants with `GET /tenants`.")
 
 
 class NoSuchWorkspace(NotFound):
     """Raised when the workspace is not bound to the tenant."""
 
     def __init__(self, team_id: str) -> None:
-        super().__init__(f"The workspace {team_id} is not bound to this tenant.")
+        super().__init__(f"The workspace {team_id} is not bound to this tenant; check its ID.")
 
 
 class WorkspaceTaken(Conflict):

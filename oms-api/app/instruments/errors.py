@@ -8,7 +8,8 @@ class CurrencyInUse(Conflict):
 
     def __init__(self, symbol: str, before: str, after: str) -> None:
         super().__init__(
-            f"{symbol} cannot change from {before} to {after} while it has positions or open orders."
+            f"{symbol} cannot change from {before} to {after} while it has positions or open orders. "
+            "Close and cancel them first."
         )
 
 

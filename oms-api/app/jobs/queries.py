@@ -13,7 +13,7 @@ from app.jobs.rules.schedule import JobState
 _JOBS = cast("Table", JobRow.__table__)
 _RUNS = cast("Table", JobRunRow.__table__)
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
-QUEUED = "queue"  # the holder of a run that no process has started
+QUEUE_HOLDER = "queue"  # the holder of a run that no process has started
 
 
 class JobRun(NamedTuple):
@@ -121,10 +121,10 @@ def queue_run(
 
     Return None if it was stored before, unless no process started it and it was sent before `sent_before`.
     """
-    if insert_run(connection, name, slot, QUEUED, now):
-        is_to_send = JobRunRow.holder == QUEUED
+    if insert_run(connection, name, slot, QUEUE_HOLDER, now):
+        is_to_send = JobRunRow.holder == QUEUE_HOLDER
     else:
-        is_to_send = and_(JobRunRow.holder == QUEUED, JobRunRow.started_at < sent_before)
+        is_to_send = and_(JobRunRow.holder == QUEUE_HOLDER, JobRunRow.started_at < sent_before)
     is_match = (JobRunRow.name == name, JobRunRow.slot == slot, JobRunRow.status == RUNNING)
     run_id = connection.execute(select(JobRunRow.id).where(*is_match, is_to_send)).scalar_one_or_none()
     if run_id is not None:

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 ReadMetricsCaller = Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))]
 RunJobCaller = Annotated[Caller, Depends(require_permission(Operation.RUN_JOB))]
 JobNamePath = Annotated[str, Path(max_length=40, description="Name of the job; hyphens may replace spaces")]
-SHOWN_RUNS = 10
+MAX_SHOWN_RUNS = 10
 
 
 @router.get("", summary="List background jobs", **document_responses(200, JobsOut))
@@ -44,7 +44,7 @@ async def list_jobs(
                 job.name,
                 describe_period(job.period),
                 compute_next_run(states.get(job.name), job.period, at),
-                queries.list_runs(connection, job.name, SHOWN_RUNS),
+                queries.list_runs(connection, job.name, MAX_SHOWN_RUNS),
             )
             for job in runner.jobs
         ]

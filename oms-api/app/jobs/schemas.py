@@ -8,14 +8,16 @@ from pydantic import BaseModel, Field
 from app.jobs.queries import JobRun
 from app.timestamps import format_timestamp
 
-_AT = "2026-11-20T15:04:05.123456Z"
+_EXAMPLE_TIME = "2026-11-20T15:04:05.123456Z"
 
 
 class JobRunOut(BaseModel):
     """A run of a job."""
 
-    slot: str = Field(description="Start of its slot, or the time of the request, in UTC", examples=[_AT])
-    started_at: str = Field(description="Time of its start, in UTC", examples=[_AT])
+    slot: str = Field(
+        description="Start of its slot, or the time of the request, in UTC", examples=[_EXAMPLE_TIME]
+    )
+    started_at: str = Field(description="Time of its start, in UTC", examples=[_EXAMPLE_TIME])
     duration_ms: int | None = Field(description="Milliseconds; null: not finished", examples=[12])
     status: Literal["running", "succeeded", "failed"] = Field(
         description="Result of the run; if its process ended, it stays `running`", examples=["succeeded"]
@@ -32,7 +34,7 @@ class JobOut(BaseModel):
 
     name: str = Field(description="Name of the job", examples=["equity snapshots"])
     schedule: str = Field(description="How often it runs", examples=["every 1 min"])
-    next_run_at: str = Field(description="Time of its next run, in UTC", examples=[_AT])
+    next_run_at: str = Field(description="Time of its next run, in UTC", examples=[_EXAMPLE_TIME])
     last_run: JobRunOut | None = Field(description="Its last run; null: it never ran")
     runs: list[JobRunOut] = Field(description="Its last runs, newest first")
 
@@ -47,7 +49,7 @@ class JobRequestOut(BaseModel):
     """A requested run of a job."""
 
     name: str = Field(description="Name of the job", examples=["equity snapshots"])
-    requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
+    requested_at: str = Field(description="Time of the request, in UTC", examples=[_EXAMPLE_TIME])
 
 
 def serialize_run(run: JobRun) -> dict[str, Any]:

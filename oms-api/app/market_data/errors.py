@@ -14,7 +14,7 @@ class NoOverride(NotFound):
     """Raised when the mark of the symbol is not set."""
 
     def __init__(self, symbol: str) -> None:
-        super().__init__(f"The mark of {symbol} was not set by hand.")
+        super().__init__(f"The mark of {symbol} was not set by hand; nothing is left to delete.")
 
 
 class PairNotMarkable(Invalid):
@@ -41,7 +41,9 @@ class NoSubscription(NotFound):
     """Raised when the tenant has not subscribed to the symbol."""
 
     def __init__(self, symbol: str) -> None:
-        super().__init__(f"There is no subscription of {symbol}.")
+        super().__init__(
+            f"There is no subscription of {symbol}; list them with `GET /market-data/subscriptions`."
+        )
 
 
 class TooManySubscriptions(Conflict):

@@ -17,7 +17,7 @@ from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.models import Portfolio
 from app.money import ZERO
-from app.orders.models import Execution
+from app.orders.models import ExecutionRecord
 from app.orders.queries.broker_requests import list_ended_orders
 from app.orders.rules.values import Order
 from app.timestamps import format_timestamp
@@ -88,13 +88,13 @@ def load_booked_charges(
 ) -> dict[str, Decimal]:
     """Return the booked charges of the executions at `since` or later, by order id."""
     conditions = (
-        Execution.tenant_id == tenant_id,
-        Execution.portfolio_id == portfolio_id,
-        Execution.executed_at >= since,
+        ExecutionRecord.tenant_id == tenant_id,
+        ExecutionRecord.portfolio_id == portfolio_id,
+        ExecutionRecord.executed_at >= since,
     )
     charges_by_order: dict[str, Decimal] = {}
     for order_id, charges in connection.execute(
-        select(Execution.order_id, Execution.charges).where(*conditions)
+        select(ExecutionRecord.order_id, ExecutionRecord.charges).where(*conditions)
     ):
         charges_by_order[order_id] = charges_by_order.get(order_id, ZERO) + sum(
             parse_components(charges).values(), ZERO

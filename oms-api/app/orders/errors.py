@@ -149,11 +149,13 @@ class NotAwaitingApproval(Conflict):
 
     def __init__(self, order_id: str, status: str, decision: Mapping[str, object] | None = None) -> None:
         if decision is None:
-            super().__init__(f"Order {order_id} is {status}; it does not wait for approval.")
+            super().__init__(
+                f"Order {order_id} does not wait for approval, because it is {status}; read the order again."
+            )
             return
         super().__init__(
             f"Order {order_id} was already {decision['decision']} by {decision['decided_by']} "
-            f"at {decision['decided_at']}; it is {status}."
+            f"at {decision['decided_at']} and is {status}; nothing is left to decide."
         )
         self.extensions = dict(decision)
 
@@ -188,7 +190,7 @@ class NotAnApprover(Forbidden):
     kind, title = "not-an-approver", "Not an approver of this order"
 
     def __init__(self, order_id: str, approvers: str) -> None:
-        super().__init__(f"Order {order_id} may be decided on by: {approvers}.")
+        super().__init__(f"You cannot decide on order {order_id}; ask one of its approvers: {approvers}.")
 
 
 class NotOverridable(Conflict):

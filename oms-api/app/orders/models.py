@@ -28,27 +28,27 @@ def _build_check(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({value_list})"
 
 
-_FINAL = [status for status in Status if status in FINAL_STATUSES]
-_FINAL_LIST = ", ".join(repr(str(status)) for status in _FINAL)
-_IS_OVERRIDE = text("override_of IS NOT NULL")
-_HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
-_UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
-IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not filled
-_NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
+_FINAL_STATUSES = [status for status in Status if status in FINAL_STATUSES]
+_FINAL_STATUS_LIST = ", ".join(repr(str(status)) for status in _FINAL_STATUSES)
+_OVERRIDE_CONDITION = text("override_of IS NOT NULL")
+_PARENT_CONDITION, _GROUP_CONDITION = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
+_UNFILLED_STATUSES = [repr(str(status)) for status in _FINAL_STATUSES if status is not Status.FILLED]
+IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED_STATUSES)})")  # final, but not filled
+_PRESENCE_CONDITIONS = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
 _FILTER_INDEXES = (  # for filters of lists; partial, so that a null costs nothing
     *(
         build_partial_index(None, is_present, "tenant_id", column, "id")
-        for column, is_present in _NAMED.items()
+        for column, is_present in _PRESENCE_CONDITIONS.items()
     ),
     build_partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
 )
 _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor a group
-    build_partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
-    build_partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
+    build_partial_index(None, _PARENT_CONDITION, "tenant_id", "parent_id"),
+    build_partial_index(None, _GROUP_CONDITION, "tenant_id", "group_id"),
 )
-_IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
+_INCOMPLETE_CONDITION, _NO_ORDERS_CONDITION = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
-IS_OPEN, IS_FINAL = text(f"status NOT IN ({_FINAL_LIST})"), text(f"status IN ({_FINAL_LIST})")
+IS_OPEN, IS_FINAL = text(f"status NOT IN ({_FINAL_STATUS_LIST})"), text(f"status IN ({_FINAL_STATUS_LIST})")
 
 
 class OrderRecord(Base):
@@ -156,7 +156,9 @@ class ApprovalRequestRecord(Base):
     __tablename__ = "approval_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        build_partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
+        build_partial_index(
+            "ix_approval_requests_overrides", _OVERRIDE_CONDITION, "tenant_id", "override_of"
+        ),
         CheckConstraint("(override_of IS NULL) = (waived IS NULL)", name="an_override_waives_a_limit"),
     )
 
@@ -176,7 +178,7 @@ class ApprovalRequestRecord(Base):
     reason: Mapped[str | None] = mapped_column(Text)
 
 
-class BrokerRequestRow(Base):
+class BrokerRequestRecord(Base):
     """A request to a broker, stored in the transaction of its order and sent after the commit.
 
     `connection` is the name of the broker connection. `kind` is submit, cancel or replace. `successor` is the
@@ -188,7 +190,9 @@ class BrokerRequestRow(Base):
     __tablename__ = "broker_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        build_partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
+        build_partial_index(
+            "ix_broker_requests_undone", _INCOMPLETE_CONDITION, "tenant_id", "connection", "id"
+        ),
         Index(None, "tenant_id", "order_id"),
         CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
         CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
@@ -215,7 +219,7 @@ class BrokerRequestRow(Base):
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-class Cancellation(Base):
+class CancellationRecord(Base):
     """A request to cancel the matching orders of several portfolios that were created before it.
 
     `idempotency_key` is a hash of the caller and the idempotency key of the request.
@@ -238,7 +242,7 @@ class Cancellation(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class PortfolioCancellation(Base):
+class PortfolioCancellationRecord(Base):
     """The part of a cancellation in one portfolio. `order_ids` is a JSON list, null until it is done."""
 
     __tablename__ = "portfolio_cancellations"
@@ -247,7 +251,7 @@ class PortfolioCancellation(Base):
             ["tenant_id", "cancellation_id"], ["cancellations.tenant_id", "cancellations.id"]
         ),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        build_partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
+        build_partial_index("ix_portfolio_cancellations_undone", _NO_ORDERS_CONDITION, "tenant_id"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -256,7 +260,7 @@ class PortfolioCancellation(Base):
     order_ids: Mapped[str | None] = mapped_column(Text)
 
 
-class Execution(Base):
+class ExecutionRecord(Base):
     """One fill as its broker reported it, append-only.
 
     `trade_id` is the id of its trade in the ledger. `charges` is a JSON object of its charges by component,

@@ -10,7 +10,7 @@ from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 from app.performance.dependencies import PerformanceDep
 from app.performance.schemas import (
     CurveOut,
@@ -84,5 +84,5 @@ async def get_performance(
 
 def _require_visible(caller: Caller, portfolio: str) -> None:
     """Raise NoSuchPortfolio. It is called after the read, which takes as long as for a visible portfolio."""
-    if not caller.sees(name_key(portfolio)):
+    if not caller.can_see(name_key(portfolio)):
         raise NoSuchPortfolio(portfolio)

@@ -11,7 +11,7 @@ from app.preferences.models import PreferencesRow
 from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", PreferencesRow.__table__)
-_KEY = ("tenant_id", "owner")
+_KEY_COLUMNS = ("tenant_id", "owner")
 
 
 def load_preferences(
@@ -31,7 +31,9 @@ def store_preferences(
 ) -> None:
     """Store the fields that the owner has set."""
     row = (tenant_id, owner, orjson.dumps(fields).decode(), format_timestamp(at))
-    execute_writes(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))
+    execute_writes(
+        connection, build_upsert(_TABLE, (*_KEY_COLUMNS, "document", "updated_at"), _KEY_COLUMNS, [row])
+    )
 
 
 def delete_preferences(connection: Connection, tenant_id: int, owner: str) -> None:

@@ -35,7 +35,7 @@ async def put_preferences(
     caller: ManageOwnCaller, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
     changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
-    """Replace the preferences in the body. Other preferences do not change."""
+    """Set the preferences that the body names, each as a whole. The others keep their values."""
     tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.to_fields()
 
     def write(connection: Connection) -> dict[str, Any]:
@@ -55,6 +55,6 @@ def _serialize_preferences(caller: Caller, fields: dict[str, Any]) -> dict[str, 
     """Return all preferences, without the name of a portfolio that the caller may not see."""
     preferences = {**DEFAULTS, **fields}
     name = preferences["default_portfolio"]
-    if name is not None and not caller.sees(name_key(name)):
+    if name is not None and not caller.can_see(name_key(name)):
         preferences["default_portfolio"] = None
     return preferences

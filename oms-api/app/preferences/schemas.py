@@ -15,9 +15,11 @@ from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 
-MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
+MAX_EVENT_TYPES = 100
+MAX_WATCHLISTS = 20
+MAX_SYMBOLS_PER_WATCHLIST = 200
 _EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)
-_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 NumberFormat = Literal["1,234.5", "1.234,5"]
 NotificationMode = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(to_lower_case)]
 
@@ -42,7 +44,7 @@ def _validate_event_type(value: str) -> str:
 EventTypePattern = Annotated[str, Field(max_length=61), AfterValidator(_validate_event_type)]
 WatchlistName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean_label)]
 TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_validate_time_zone)]
-LocalTimeText = Annotated[str, Field(pattern=_TIME)]
+LocalTimeText = Annotated[str, Field(pattern=_TIME_PATTERN)]
 
 
 class QuietHours(RequestModel):
@@ -59,7 +61,7 @@ class QuietHours(RequestModel):
 
 
 class PreferencesIn(RequestModel):
-    """The preferences to replace. A preference that you leave out does not change."""
+    """The preferences to change. A field that you leave out keeps its value."""
 
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio": "Did you mean `default_portfolio`?",
@@ -67,31 +69,42 @@ class PreferencesIn(RequestModel):
     }
 
     default_portfolio: PortfolioName | None = Field(
-        None, description="Portfolio of orders and trades that name none; null: none", examples=["Growth"]
+        None,
+        description="Portfolio that is selected when an order or trade form opens. If null, there is none.",
+        examples=["Growth"],
     )
     order_type: Annotated[OrderType, BeforeValidator(to_upper_case)] = Field(
-        OrderType.MARKET, description="Type that order forms start with", examples=["LIMIT"]
+        OrderType.MARKET,
+        description="Order type that is selected when an order form opens",
+        examples=["LIMIT"],
     )
     time_in_force: Annotated[TimeInForce, BeforeValidator(to_upper_case)] = Field(
-        TimeInForce.DAY, description="Time in force that order forms start with", examples=["DAY"]
+        TimeInForce.DAY,
+        description="Time in force that is selected when an order form opens",
+        examples=["DAY"],
     )
     number_format: NumberFormat = Field(
-        "1,234.5", description="How numbers are written, shown by an example", examples=["1,234.5"]
+        "1,234.5", description="Format of numbers, shown by an example", examples=["1,234.5"]
     )
     time_zone: TimeZone = Field("UTC", description="IANA time zone", examples=["Europe/Berlin"])
     quiet_hours: QuietHours | None = Field(
         None,
-        description="Daily period without notifications that can wait; null: none",
+        description="Daily period in which notifications are held back. If null, there is none.",
         examples=[{"from": "22:00", "to": "07:00"}],
     )
     notify: dict[EventTypePattern, NotificationMode] = Field(
         {},
-        max_length=MAX_NOTIFY,
-        description="By event type or family: `ping` at once, `bundle` with others, or `off`",
+        max_length=MAX_EVENT_TYPES,
+        description="By event type or family: `ping` (at once), `bundle` (with others) or `off`",
         examples=[{"order.filled": "bundle", "approval.*": "ping"}],
     )
-    watchlists: dict[WatchlistName, Annotated[list[Symbol], Field(max_length=MAX_SYMBOLS)]] = Field(
-        {}, max_length=MAX_WATCHLISTS, description="Symbols by name of list", examples=[{"Tech": ["AAPL"]}]
+    watchlists: dict[WatchlistName, Annotated[list[Symbol], Field(max_length=MAX_SYMBOLS_PER_WATCHLIST)]] = (
+        Field(
+            {},
+            max_length=MAX_WATCHLISTS,
+            description="Symbols by the name of the watchlist",
+            examples=[{"Tech": ["AAPL"]}],
+        )
     )
 
     def to_fields(self) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Rate limits: a token bucket per key and person, per tenant and per address."""
 
+from app.rate_limit.bucket_exchange import BucketExchange, BucketPool, RateLimitScope, get_rate_limit_scope
 from app.rate_limit.buckets import Bucket, BucketLimit, OverLimit, RateState, TakenTokens
 from app.rate_limit.limiter import Quotas, RateLimiter
-from app.rate_limit.sharing import BucketPool, BucketSharing, RateLimitScope, get_rate_limit_scope
 from app.rate_limit.slots import SlotLimits, Slots
 
 __all__ = [
     "Bucket",
+    "BucketExchange",
     "BucketLimit",
     "BucketPool",
-    "BucketSharing",
     "OverLimit",
     "Quotas",
     "RateLimitScope",

@@ -14,14 +14,14 @@ class IssueResolved(Conflict):
     """Raised when the issue is resolved already."""
 
     def __init__(self, issue_id: str) -> None:
-        super().__init__(f"The issue {issue_id!r} is resolved already.")
+        super().__init__(f"The issue {issue_id!r} is resolved already; nothing is left to do.")
 
 
 class ActionNotPossible(Invalid):
     """Raised when the action does not fit the type of the issue."""
 
     def __init__(self, action: str, type_: str) -> None:
-        message = f"`{action}` cannot resolve an issue of the type {type_}."
+        message = f"`{action}` cannot resolve an issue of the type {type_}; choose another action."
         super().__init__(message, [FieldError("action", message, "not_possible")])
 
 

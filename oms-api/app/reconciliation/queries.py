@@ -15,7 +15,7 @@ from app.events.service.outbox import build_packed_insert
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import CashKind
 from app.money import ZERO
-from app.orders.models import Execution, OrderRecord
+from app.orders.models import ExecutionRecord, OrderRecord
 from app.orders.rules.rows import ExecutionRow
 from app.reconciliation.models import ReconciliationIssueRow
 from app.reconciliation.rules.differences import HeldAmount, IssueType, Severity, get_proposed_action
@@ -212,21 +212,27 @@ def load_booked_execution_ids(
     connection: Connection, tenant_id: int, broker: str, execution_ids: Collection[str]
 ) -> set[str]:
     """Return the ids among `execution_ids` whose executions are booked."""
-    conditions = (Execution.tenant_id == tenant_id, Execution.broker == broker)
-    return _list_stored_values(connection, Execution.execution_id, conditions, execution_ids)
+    conditions = (ExecutionRecord.tenant_id == tenant_id, ExecutionRecord.broker == broker)
+    return _list_stored_values(connection, ExecutionRecord.execution_id, conditions, execution_ids)
 
 
 def load_booked_executions(
     connection: Connection, tenant_id: int, portfolio_id: int, broker: str, execution_ids: Collection[str]
 ) -> list[ExecutionRow]:
     """Return the booked executions of a portfolio whose ids are among `execution_ids`."""
-    columns = [getattr(Execution, name) for name in ExecutionRow._fields]
-    is_broker = Execution.broker == broker
-    conditions = (Execution.tenant_id == tenant_id, Execution.portfolio_id == portfolio_id, is_broker)
+    columns = [getattr(ExecutionRecord, name) for name in ExecutionRow._fields]
+    is_broker = ExecutionRecord.broker == broker
+    conditions = (
+        ExecutionRecord.tenant_id == tenant_id,
+        ExecutionRecord.portfolio_id == portfolio_id,
+        is_broker,
+    )
     sorted_ids, executions = sorted(execution_ids), list[ExecutionRow]()
     for start in range(0, len(sorted_ids), _MAX_IN_VALUES):
         chunk = sorted_ids[start : start + _MAX_IN_VALUES]
-        rows = connection.execute(select(*columns).where(*conditions, Execution.execution_id.in_(chunk)))
+        rows = connection.execute(
+            select(*columns).where(*conditions, ExecutionRecord.execution_id.in_(chunk))
+        )
         executions += [ExecutionRow._make(map(format_canonical, row)) for row in rows]
     return executions
 

@@ -14,10 +14,10 @@ from app.database import build_insert_missing
 from app.database.bulk import BulkRow, BulkWrite
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.batch_statements import FILL, parse_fill_row
+from app.ledger.queries.batch_statements import FILL_COLUMNS, parse_fill_row
 from app.ledger.queries.corporate_actions import load_all_actions
-from app.ledger.queries.reading import list_period_conditions
-from app.ledger.queries.reversals import is_undone
+from app.ledger.queries.reversals import build_reversed_condition
+from app.ledger.queries.trades import list_period_conditions
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
     ACTION_ROWS,
@@ -98,11 +98,11 @@ def iterate_unreversed_steps(
     """
     columns: tuple[Any, ...] = (
         Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency,
-        Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL,
+        Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL_COLUMNS,
     )  # fmt: skip
     statement = (
         _filter_portfolios(select(*columns), tenant_id, filters)
-        .where(Trade.kind != "reversal", ~is_undone())
+        .where(Trade.kind != "reversal", ~build_reversed_condition())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = load_all_actions(connection, tenant_id)

@@ -29,7 +29,7 @@ class OwnStop(Forbidden):
     def __init__(self, state: str) -> None:
         super().__init__(
             f"You set this kill switch to {state} yourself: another person with the role risk or admin, or a "
-            "key that you did not create, must set it to ACTIVE."
+            "key that you did not create, must release it."
         )
 
 

@@ -11,7 +11,7 @@ from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
-from app.http.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
+from app.http.responses import REPLAYED_HEADER, REPLAYED_NAME, build_json_response, document_responses
 from app.identity.dependencies.authentication import ReadBooksCaller, require_permission
 from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -135,7 +135,7 @@ async def list_switches(caller: ReadBooksCaller, readers: ReadersDep) -> Respons
     visible_switches = [
         switch_change
         for switch_change in switch_changes
-        if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
+        if switch_change.scope is not SwitchScope.PORTFOLIO or caller.can_see(switch_change.key)
     ]
     return build_json_response(list(map(serialize_switch, visible_switches)))
 
@@ -170,7 +170,7 @@ async def set_kill_switch(
     entry = build_switch_entry(caller, request_info, at, change)
     authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)
     stopped = await kill_switches.set_state(authenticated_request, change, entry, body.exit_policy)
-    headers = {REPLAYED: "true"} if stopped.applied.is_replay else {}
+    headers = {REPLAYED_NAME: "true"} if stopped.applied.is_replay else {}
     content = build_kill_switch_result(
         stopped.applied.change,
         stopped.applied_portfolios,

@@ -303,7 +303,7 @@ def serialize_limit(limit: RiskLimit, *, in_force: bool, is_removed: bool = Fals
         "scope": limit.scope.value,
         "name": limit.name or None,
         "code": limit.code.value,
-        "value": None if is_removed else limit.words or format_money(limit.value),
+        "value": None if is_removed else limit.allowed_values or format_money(limit.value),
         "until": limit.until,
         "in_force": in_force,
         "set_by": limit.set_by,

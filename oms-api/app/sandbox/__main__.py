@@ -1,4 +1,4 @@
-"""Checks the sandbox of strategies on this machine: `python -m app.sandbox`.
+"""Check the sandbox of strategies on this machine: `python -m app.sandbox`.
 
 It starts a child, which tries to leave the sandbox in many ways. Exit status: 0 untrusted strategies may run
 here, 1 a layer of protection is missing or an attempt did not fail, 2 no child could be started.

@@ -57,6 +57,6 @@ class MessageLimitExceeded(Exception):
     """
 
 
-def refuse_field(field: str, message: str, code: str) -> Invalid:
+def build_field_error(field: str, message: str, code: str) -> Invalid:
     """Return the error of one field."""
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

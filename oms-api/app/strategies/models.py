@@ -84,7 +84,7 @@ class StrategyVersionRow(Base):
 class StrategyStateRow(Base):
     """The state with which a strategy continues after a restart.
 
-    `state` is the JSON of `context.state` after the input `processed`. `sequence` and `hash` are those of the
+    `state` is the JSON of `context.state` after the input `processed`. `sequence` and `hash` belong to the
     last input of its journal.
     """
 

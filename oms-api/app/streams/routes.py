@@ -8,9 +8,9 @@ from functools import partial
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from app.clock import monotonic_seconds
-from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
 from app.http.app_state import get_request_info
+from app.http.direct_routes import RequestInfo
 from app.identity.dependencies.authentication import AUTHENTICATION, Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
 from app.streams.dependencies import STREAMS
@@ -24,8 +24,8 @@ router = APIRouter()
 AUTHENTICATION_SECONDS = 5.0
 CLOSE_SECONDS = 30.0  # in which a slow client may read why it is closed
 MAX_REASON_LENGTH = 120
-_CREDENTIALS = (b"x-api-key", b"authorization", b"x-on-behalf-of")
-_FIRST = 'Send {"action":"auth","key":…} or "token" first, within 5 seconds.'
+_CREDENTIAL_HEADERS = (b"x-api-key", b"authorization", b"x-on-behalf-of")
+_FIRST_MESSAGE_REASON = 'Send {"action":"auth","key":…} or "token" first, within 5 seconds.'
 _LOG = logging.getLogger(__name__)
 
 
@@ -114,7 +114,7 @@ async def _find_caller(authentication: Authentication, request: RequestInfo) -> 
 
 async def _read_credentials(connection: WebSocketConnection, request: RequestInfo) -> RequestInfo:
     """Return the request with credentials: those of the handshake, or else those of the first message."""
-    headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
+    headers = {name: request.headers[name] for name in _CREDENTIAL_HEADERS if name in request.headers}
     if not headers:
         headers = await _read_first_message(connection)
     return RequestInfo(headers, b"", request.path, request.request_id, address=request.address)
@@ -128,9 +128,9 @@ async def _read_first_message(connection: WebSocketConnection) -> dict[bytes, by
             raise ConnectionError
         message = parse_message(text)
     except (TimeoutError, MessageRefused):
-        raise StreamClosed(CloseCode.UNAUTHENTICATED, _FIRST) from None
+        raise StreamClosed(CloseCode.UNAUTHENTICATED, _FIRST_MESSAGE_REASON) from None
     if not isinstance(message, Authenticate):
-        raise StreamClosed(CloseCode.UNAUTHENTICATED, _FIRST)
+        raise StreamClosed(CloseCode.UNAUTHENTICATED, _FIRST_MESSAGE_REASON)
     token = None if message.token is None else f"Bearer {message.token}"
-    values = zip(_CREDENTIALS, (message.key, token, message.on_behalf_of), strict=True)
+    values = zip(_CREDENTIAL_HEADERS, (message.key, token, message.on_behalf_of), strict=True)
     return {name: value.encode() for name, value in values if value is not None}

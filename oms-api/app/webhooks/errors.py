@@ -7,14 +7,14 @@ class NoSuchWebhook(NotFound):
     """Raised when the tenant has no such webhook, or it belongs to another program."""
 
     def __init__(self, webhook_id: str) -> None:
-        super().__init__(f"There is no webhook {webhook_id!r}.")
+        super().__init__(f"There is no webhook {webhook_id!r}; list them with `GET /webhooks`.")
 
 
 class NoSuchDelivery(NotFound):
     """Raised when the webhook has no such delivery."""
 
     def __init__(self, delivery_id: str) -> None:
-        super().__init__(f"The webhook has no delivery {delivery_id!r}.")
+        super().__init__(f"The webhook has no delivery {delivery_id!r}; list its deliveries first.")
 
 
 class WebhookNameTaken(Conflict):

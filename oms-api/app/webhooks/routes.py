@@ -9,7 +9,7 @@ from app.events.dependencies import FeedDep
 from app.http.body import json_body
 from app.http.dependencies import ReadersDep
 from app.http.lists import build_link_header
-from app.http.paths import ID
+from app.http.paths import ID_CONVERTOR
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import require_permission
 from app.identity.dependencies.change_requests import ChangeRequestsDep
@@ -37,8 +37,8 @@ DeliveryIdPath = Annotated[str, Path(max_length=60, description="ID of the deliv
 SecretRotationBody = Annotated[
     SecretRotationIn, Depends(json_body(SecretRotationIn, {"overlap_seconds": 3600}, is_required=False))
 ]
-_ONE = f"/{{webhook_id:{ID}}}"
-_EXAMPLE = {
+_WEBHOOK_PATH = f"/{{webhook_id:{ID_CONVERTOR}}}"
+_WEBHOOK_EXAMPLE = {
     "url": "https://hooks.example.com/oms",
     "event_types": ["order.filled", "trade.*"],
     "description": "Risk",
@@ -48,7 +48,7 @@ WebhookPatchBody = Annotated[WebhookPatch, Depends(json_body(WebhookPatch, {"eve
 
 @router.post("", summary="Create a webhook", **document_responses(201, WebhookMadeOut, 409))
 async def create_webhook(
-    caller: ManageWebhooksCaller, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
+    caller: ManageWebhooksCaller, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _WEBHOOK_EXAMPLE))],
     webhooks: WebhooksDep, change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
@@ -68,7 +68,7 @@ async def create_webhook(
 async def put_webhook(
     caller: ManageWebhooksCaller,
     webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
-    body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))], webhooks: WebhooksDep,
+    body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _WEBHOOK_EXAMPLE))], webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
@@ -90,7 +90,7 @@ async def list_webhooks(caller: ManageWebhooksCaller, readers: ReadersDep) -> Re
     return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", **document_responses(200, WebhookOut, 404))
+@router.get(_WEBHOOK_PATH, summary="Get a webhook", **document_responses(200, WebhookOut, 404))
 async def get_one_webhook(
     caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, readers: ReadersDep
 ) -> Response:
@@ -101,7 +101,7 @@ async def get_one_webhook(
     return build_json_response(serialize_webhook(stored_webhook))
 
 
-@router.patch(_ONE, summary="Update a webhook", **document_responses(200, WebhookOut, 404, 409))
+@router.patch(_WEBHOOK_PATH, summary="Update a webhook", **document_responses(200, WebhookOut, 404, 409))
 async def change_webhook(
     caller: ManageWebhooksCaller, webhook_id: WebhookIdPath, body: WebhookPatchBody, webhooks: WebhooksDep,
     change_requests: ChangeRequestsDep,
@@ -112,7 +112,7 @@ async def change_webhook(
     return await change_requests.execute(caller, body, webhooks.change, webhook_id, changes)
 
 
-@router.delete(_ONE, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
+@router.delete(_WEBHOOK_PATH, summary="Delete a webhook", **document_responses(204, {}, 404, 409))
 async def delete_webhook(
     caller: ManageWebhooksCaller,
     webhook_id: WebhookIdPath,
@@ -166,7 +166,7 @@ async def test_webhook(
 
 
 @router.get(
-    f"{_ONE}/deliveries",
+    f"{_WEBHOOK_PATH}/deliveries",
     summary="List the deliveries of a webhook",
     **document_responses(200, DeliveriesOut, 404),
 )

@@ -15,17 +15,17 @@ from app.webhooks.rules.addresses import MAX_URL_LENGTH
 from app.webhooks.rules.values import ALL_TYPES, NewWebhook
 
 MAX_TYPES = 50
-WEBHOOK_ID = "^wh_[0-9a-f]{24}$"
+WEBHOOK_ID_PATTERN = "^wh_[0-9a-f]{24}$"
 WEEK_SECONDS = 7 * 24 * 3600
-_TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
-_URL = "https://hooks.example.com/oms"
-_AT = "2026-11-20T15:04:05.123456Z"
-_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # an example
+_EVENT_TYPE_PATTERN = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
+_EXAMPLE_URL = "https://hooks.example.com/oms"
+_EXAMPLE_TIME = "2026-11-20T15:04:05.123456Z"
+_EXAMPLE_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # an example
 
 
 def _validate_event_types(types: list[str]) -> list[str]:
     for type_name in types:
-        if type_name != ALL_TYPES and (len(type_name) > 60 or not _TYPE.fullmatch(type_name)):
+        if type_name != ALL_TYPES and (len(type_name) > 60 or not _EVENT_TYPE_PATTERN.fullmatch(type_name)):
             raise PydanticCustomError("event_type", "Each must be a type such as order.filled, order.* or *.")
     return list(dict.fromkeys(types))
 
@@ -47,14 +47,14 @@ EventTypes = Annotated[
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(_validate_url)]
 Description = Annotated[str, Field(max_length=300), AfterValidator(clean)]
 WebhookName = KeyName
-_TYPES_TEXT = "Event types that the endpoint receives: `order.filled`, `order.*` or `*`"
+_TYPES_DESCRIPTION = "Event types that the endpoint receives: `order.filled`, `order.*` or `*`"
 
 
 class WebhookIn(RequestModel):
     """A webhook to create."""
 
-    url: Url = Field(description="URL to which events are sent by POST; https only", examples=[_URL])
-    event_types: EventTypes = Field(description=_TYPES_TEXT, examples=[["order.filled", "trade.*"]])
+    url: Url = Field(description="URL to which events are sent by POST; https only", examples=[_EXAMPLE_URL])
+    event_types: EventTypes = Field(description=_TYPES_DESCRIPTION, examples=[["order.filled", "trade.*"]])
     description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
     def to_parameters(self) -> NewWebhook:
@@ -92,8 +92,8 @@ class WebhookOut(BaseModel):
     name: str | None = Field(
         description="Name in `PUT /webhooks/by-name/{webhook_name}`; null: none", examples=["risk"]
     )
-    url: str = Field(description="URL to which events are sent", examples=[_URL])
-    event_types: list[str] = Field(description=_TYPES_TEXT, examples=[["order.filled", "trade.*"]])
+    url: str = Field(description="URL to which events are sent", examples=[_EXAMPLE_URL])
+    event_types: list[str] = Field(description=_TYPES_DESCRIPTION, examples=[["order.filled", "trade.*"]])
     description: str | None = Field(description="Your note; null: none", examples=["Risk"])
     status: Literal["enabled", "disabled"] = Field(
         description="Whether events are sent", examples=["enabled"]
@@ -103,24 +103,24 @@ class WebhookOut(BaseModel):
     )
     previous_secret_expires_at: str | None = Field(
         description="Time in UTC until which the previous secret also signs; null: there is none",
-        examples=[_AT],
+        examples=[_EXAMPLE_TIME],
     )
     created_by: str = Field(description="Person or key that created it", examples=["alice@example.com"])
-    created_at: str = Field(description="Time of creation, in UTC", examples=[_AT])
-    updated_at: str = Field(description="Time of the last change, in UTC", examples=[_AT])
+    created_at: str = Field(description="Time of creation, in UTC", examples=[_EXAMPLE_TIME])
+    updated_at: str = Field(description="Time of the last change, in UTC", examples=[_EXAMPLE_TIME])
 
 
 class WebhookMadeOut(WebhookOut):
     """A webhook with its new secret, which is shown once."""
 
-    secret: str = Field(description="Secret of the signatures; shown once", examples=[_SECRET])
+    secret: str = Field(description="Secret of the signatures; shown once", examples=[_EXAMPLE_SECRET])
 
 
 class AttemptOut(BaseModel):
     """An attempt to deliver an event."""
 
     attempt: int = Field(description="Number of the attempt, from 1", examples=[1])
-    at: str = Field(description="Time of the request, in UTC", examples=[_AT])
+    at: str = Field(description="Time of the request, in UTC", examples=[_EXAMPLE_TIME])
     response_status: int | None = Field(description="HTTP status; null: no answer", examples=[500])
     latency_ms: int = Field(description="Milliseconds until the response or the failure", examples=[12])
     error: str | None = Field(
@@ -148,9 +148,9 @@ class DeliveryOut(BaseModel):
         description="Why the last attempt had no response; null: it had one", examples=[None]
     )
     next_attempt_at: str | None = Field(
-        description="Time of the next attempt, in UTC; null: it is complete", examples=[_AT]
+        description="Time of the next attempt, in UTC; null: it is complete", examples=[_EXAMPLE_TIME]
     )
-    created_at: str = Field(description="Time when it was queued, in UTC", examples=[_AT])
+    created_at: str = Field(description="Time when it was queued, in UTC", examples=[_EXAMPLE_TIME])
     attempts: list[AttemptOut] = Field(description="Attempts, the oldest first")
 
 

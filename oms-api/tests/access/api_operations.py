@@ -100,7 +100,7 @@ def send_call(service: Service, call: Call, path: str, headers: dict[str, str], 
 
 
 class Work:
-    """The statements that run while the block lasts, but for those of the audit trail's own thread."""
+    """The statements that run while the block lasts, but for those of the audit log's own thread."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []

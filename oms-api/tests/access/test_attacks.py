@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database import connect_engine, unit_of_work
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.service import ApiClient
 
@@ -101,8 +101,8 @@ def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api)
     api.claim_workspace(f"TATONCE{api.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TATONCE{api.tenant_id}:U1"}
     with ThreadPoolExecutor(12) as crowd:
-        answers = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
-    assert {response.status_code for response in answers} == {200}
+        responses = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
+    assert {response.status_code for response in responses} == {200}
     assert len(api.get("/audit", action="user.first_seen").json()) == 1
 
 
@@ -115,7 +115,7 @@ def test_every_denied_request_is_audited(serve):
         api.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
         api.patch("/tenants/" + api.get("/auth/me").json()["tenant"], {"status": "suspended"})
         api.with_key(service.create_key("read", api.tenant_id)).get("/audit")
-        service.app.state.authentication.trail.flush()
+        service.app.state.authentication.audit_writer.flush()
         denied = {(entry["actor"], entry["target"]) for entry in api.get("/audit", action="denied").json()}
     assert {target for _, target in denied} == {"report_trade", "read_books", "manage_tenant", "read_audit"}
     assert ("key:narrow", "report_trade") in denied

@@ -144,16 +144,16 @@ def list_operations_with_ids(service):
     return [call for call in list_guarded_operations(service.app.openapi()) if set(call.parameters) - shared]
 
 
-def strip_ids(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
+def strip_ids(response, values: list[str]) -> tuple[int, dict[str, str], str]:
     """Return the status, headers and body without the given ids and the request id."""
     headers = {
-        name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
+        name: text for name, text in response.headers.items() if name not in {"x-request-id", "ratelimit"}
     }
-    body = re.sub(r'"request_id":"[^"]*"', "", answer.text)
+    body = re.sub(r'"request_id":"[^"]*"', "", response.text)
     for value in values:
         body = body.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
     headers.pop("content-length", None)
-    return answer.status_code, headers, body
+    return response.status_code, headers, body
 
 
 def test_every_kind_of_path_id_has_a_test_case(service):
@@ -171,27 +171,27 @@ def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, two_te
     own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
     monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
     for call in list_operations_with_ids(service):
-        answers, fewest = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
+        responses, fewest = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
         for _ in range(TRIES):
             if fewest[0] == fewest[1]:
                 break
-            answers, works = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
+            responses, works = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
             fewest = [min(statement_lists, key=len) for statement_lists in zip(fewest, works, strict=True)]
-        assert answers[0] == answers[1], call.name
-        assert answers[0][0] in {403, 404}, call.name
+        assert responses[0] == responses[1], call.name
+        assert responses[0][0] in {403, 404}, call.name
         assert fewest[0] == fewest[1], call.name
 
 
 def call_with_unknown_and_foreign_id(service, call, foreign, headers):
     """Return answers and statements for an id that never was, and for one of another tenant."""
-    answers, works = [], []
+    responses, works = [], []
     for ids in (NEVER, foreign):
         values = [ids[parameter] for parameter in call.parameters]
         with Work() as work:
-            answer = send_call(service, call, call.build_path(*values), headers, BODIES.get(call.name))
-        answers.append(strip_ids(answer, values))
+            response = send_call(service, call, call.build_path(*values), headers, BODIES.get(call.name))
+        responses.append(strip_ids(response, values))
         works.append(work.statements)
-    return answers, works
+    return responses, works
 
 
 def test_quotes_and_instruments_are_separate_for_each_tenant(two_tenants):

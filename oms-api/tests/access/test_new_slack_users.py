@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import authentication_setup
+from app.assembly import authentication
 from tests.support.service import run_service
 
 
@@ -59,7 +59,7 @@ def test_session_cannot_act_for_another_user(bot, service):
 
 
 def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):
-    monkeypatch.setattr(authentication_setup, "NEWCOMERS_PER_MINUTE", 3)
+    monkeypatch.setattr(authentication, "NEWCOMERS_PER_MINUTE", 3)
     with run_service(new_database("sqlite")) as service:
         api = service.create_client()
         key = service.create_key("act_as", api.tenant_id)

@@ -269,6 +269,6 @@ def test_bot_key_cannot_administer_for_an_admin(service, members, operations, na
     assert send_call(service, call, path, sent).status_code == 403
 
 
-def _get_kind(answer) -> str:
-    problem = answer.json()
+def _get_kind(response) -> str:
+    problem = response.json()
     return str(problem["type"]).rpartition("/")[2] if isinstance(problem, dict) else ""

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.database import connect_engine
-from app.verify import verify_database, verify_trails
+from app.verify import verify_audit_logs, verify_database
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
@@ -81,5 +81,5 @@ def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_databa
             assert len(people) == MEMBERS
     engine = connect_engine(url)
     assert verify_database(engine).is_clean
-    assert verify_trails(engine).problem is None
+    assert verify_audit_logs(engine).problem is None
     engine.dispose()

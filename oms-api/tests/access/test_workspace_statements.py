@@ -105,7 +105,7 @@ def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, 
     claimed_team = f"{team}X"
     other.claim_workspace(claimed_team)
     other_client = other.with_key(service.create_key("act_as", other.tenant_id))
-    answers = [
+    responses = [
         claim_workspace(bot, claimed_team),  # of another tenant, with a valid statement
         claim_workspace(
             bot, team, text=create_statement(team, parse_key_id(other_client.key))
@@ -116,10 +116,10 @@ def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, 
         claim_workspace(bot, team, text="v1:T1"),
         claim_workspace(api, team, text=create_statement(team, parse_key_id(bot.key))),  # an admin's own key
     ]
-    bodies = [response.json() for response in answers]
+    bodies = [response.json() for response in responses]
     for body in bodies:
         body.pop("request_id", None)
-    assert [response.status_code for response in answers] == [403] * len(answers)
+    assert [response.status_code for response in responses] == [403] * len(responses)
     assert all(body == bodies[0] for body in bodies)
     assert bodies[0]["type"] == "urn:slackoms:problem/workspace-elsewhere"
     assert (build_headers(bot, team), build_headers(other_client, claimed_team)) == (403, 200)

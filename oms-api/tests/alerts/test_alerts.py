@@ -96,8 +96,8 @@ def test_alerts_are_listed_in_pages(api):
 
 @pytest.mark.any_database
 def test_repeated_request_creates_one_alert(api):
-    answers = [api.post("/alerts", PRICE, {"Idempotency-Key": "a-1"}) for _ in range(2)]
-    assert answers[0].json() == answers[1].json()
+    responses = [api.post("/alerts", PRICE, {"Idempotency-Key": "a-1"}) for _ in range(2)]
+    assert responses[0].json() == responses[1].json()
     assert len(api.get("/alerts").json()) == 1
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.audit.queries import trail as queries
+from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier, serialize_line
 from app.database import set_tenant_scope
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -35,7 +35,7 @@ def build_entry(**changes: Any) -> AuditEntry:
 
 
 def build_chain(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
-    """Return a trail of that many rows."""
+    """Return an audit log of that many rows."""
     head, rows = START, []
     for number in range(count):
         entry_content = EntryContent(
@@ -60,8 +60,8 @@ def serialize_rows(rows: list[ChainedEntry]) -> list[bytes]:
     return [serialize_line(COLUMNS, row) for row in rows]
 
 
-def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
-    """Return a tenant's trail, and its head."""
+def read_audit_log(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
+    """Return a tenant's audit log, and its head."""
     with engine.connect() as connection:
         set_tenant_scope(connection, [tenant_id])
         head = queries.get_head(connection, tenant_id)
@@ -70,6 +70,6 @@ def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], 
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
-    verifier = ExportVerifier([TRAIL], {ExportChain(rows[0].tenant_id): head})
+    verifier = ExportVerifier([AUDIT_LOG], {ExportChain(rows[0].tenant_id): head})
     assert [verifier.verify_line(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
     assert verifier.verify_end() is None

@@ -47,13 +47,13 @@ def truncate_export(export, keep):
 def test_intact_export_exits_with_0_and_lists_unproven_properties(export, capsys):
     assert command.main(["--audit", str(export)]) == command.CLEAN
     out = capsys.readouterr().out
-    assert "Clean: 12 entries of the audit trail, 1 unbroken chain." in out
+    assert "Clean: 12 entries of the audit log, 1 unbroken chain." in out
     assert "does not show whether lines are missing at the end" in out
 
 
 def test_head_verifies_the_end_of_the_export(export, head_file, capsys):
     assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.CLEAN
-    assert capsys.readouterr().out == "Clean: 12 entries of the audit trail, 1 unbroken chain.\n"
+    assert capsys.readouterr().out == "Clean: 12 entries of the audit log, 1 unbroken chain.\n"
 
 
 def test_lines_past_an_earlier_head_are_counted(export, head_file, capsys):

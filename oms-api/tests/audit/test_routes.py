@@ -5,11 +5,11 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from app.audit.queries import trail as queries
+from app.audit.queries import entries as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier
+from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier
 from app.audit.service import record_entries
-from app.audit.service.exporting import CHUNK, TrailExport
+from app.audit.service.log_export import ENTRIES_PER_READ, AuditLogExport
 from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.rules import chain as ledger
@@ -22,14 +22,14 @@ from tests.support.service import ApiClient
 PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/heads")
 
 
-def record_in_trail(api, *entries):
+def record_in_audit_log(api, *entries):
     with unit_of_work(api.service.engine) as connection:
         record_entries(set_tenant_scope(connection, [api.tenant_id]), entries)
 
 
 @pytest.fixture
 def api_with_entries(api):
-    """Provide a desk with five entries in its trail, a minute apart."""
+    """Provide a tenant with five entries in its audit log, a minute apart."""
     acts = [
         build_entry(
             tenant_id=api.tenant_id,
@@ -41,7 +41,7 @@ def api_with_entries(api):
         )
         for number in range(5)
     ]
-    record_in_trail(api, *acts)
+    record_in_audit_log(api, *acts)
     return api
 
 
@@ -51,16 +51,16 @@ def list_entries(api, **params):
     return [item["target"] for item in response.json()]
 
 
-def split_lines(answer):
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/x-ndjson"
-    return answer.content.splitlines(keepends=True)
+def split_lines(response):
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return response.content.splitlines(keepends=True)
 
 
 def assert_proven(lines, heads):
-    verifier = ExportVerifier((TRAIL, LEDGER), heads)
+    verifier = ExportVerifier((AUDIT_LOG, LEDGER), heads)
     assert [verifier.verify_line(line) for line in lines] == [None] * len(lines)
-    assert (verifier.verify_end(), verifier.unproven) == (None, 0)
+    assert (verifier.verify_end(), verifier.uncovered_lines) == (None, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -183,13 +183,16 @@ def test_head_contains_its_request_time(api_with_entries):
 
 
 def test_export_larger_than_a_chunk_is_complete(api):
-    record_in_trail(
+    record_in_audit_log(
         api,
-        *(build_entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345)),
+        *(
+            build_entry(tenant_id=api.tenant_id, target=f"user {number}")
+            for number in range(2 * ENTRIES_PER_READ + 345)
+        ),
     )
     lines = split_lines(api.get("/audit/export"))
     head = api.get("/audit/head").json()
-    assert len(lines) == 2 * CHUNK + 345
+    assert len(lines) == 2 * ENTRIES_PER_READ + 345
     assert_proven(lines, {ExportChain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
@@ -241,12 +244,12 @@ def test_trade_can_be_traced_offline_from_message_to_row(api):
 
 
 def test_entries_recorded_during_an_export_are_not_in_it(api):
-    record_in_trail(api, *(build_entry(tenant_id=api.tenant_id) for _ in range(5)))
+    record_in_audit_log(api, *(build_entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
-        export = TrailExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
+        export = AuditLogExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
-    record_in_trail(api, build_entry(tenant_id=api.tenant_id))
+    record_in_audit_log(api, build_entry(tenant_id=api.tenant_id))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
         while pieces[-1]:
@@ -259,7 +262,7 @@ def test_denial_is_audited(api):
     response = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
-    api.service.app.state.authentication.trail.flush()
+    api.service.app.state.authentication.audit_writer.flush()
     (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
     assert response.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")

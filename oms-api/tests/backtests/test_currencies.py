@@ -12,8 +12,8 @@ from app.backtests.rules.currency_pairs import parse_currency, parse_pair, parse
 from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Fill, Side, replay_fills
-from app.ledger.rules.equity import OpenPosition, value_exposures
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, RateKey
+from app.ledger.rules.equity import PositionToValue, value_exposures
+from app.ledger.rules.keys import PortfolioKey, RateKey, SymbolProductKey
 from slackoms_strategy import OrderType
 from tests.backtests.bars import HEADER, build_line, join_lines
 from tests.backtests.corporate_actions import build_dividend, build_split
@@ -22,7 +22,7 @@ from tests.backtests.support import Scripted, run_backtest
 
 PRICES = ["100/100/100/100", "101/110/101/110", "120/121/120/121", "90/90/90/90"]
 RATES = ["80/80/80/80", "81/82/81/82", "84/85/84/85", "83/83.5/83/83.5"]
-AAPL = HoldingKey("AAPL", "")
+AAPL = SymbolProductKey("AAPL", "")
 PORTFOLIO = PortfolioKey(1, 1)
 
 
@@ -59,7 +59,7 @@ def test_positions_are_valued_in_the_portfolio_currency():
         {0: buy_units(10), 1: lambda context, _: calls.append(context.equity)}
     )
     apple_position = finished.account.get_position(AAPL)
-    position = OpenPosition(
+    position = PositionToValue(
         PORTFOLIO,
         "AAPL",
         "",

@@ -115,7 +115,7 @@ def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strateg
 def test_a_process_that_cannot_be_interrupted_is_killed(write_strategy):
     body = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
     with pytest.raises(StrategyStopped, match=r"used more than 1 s of processor time"):
-        _run(write_strategy(body), limits=SandboxLimits(callback_seconds=0.2, answer_seconds=1))
+        _run(write_strategy(body), limits=SandboxLimits(callback_seconds=0.2, response_seconds=1))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from typing_extensions import override
 
+from app.assembly.security import create_broker_key_ring
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.rules.values import Account
@@ -15,7 +16,6 @@ from app.brokers.service.credentials import rotate_credentials
 from app.database import METADATA, set_all_tenants_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.money import ZERO
-from app.security_setup import create_broker_key_ring
 from tests.access.api_operations import Members
 from tests.support.service import build_settings
 

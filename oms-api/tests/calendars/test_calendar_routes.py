@@ -12,9 +12,9 @@ from app.clock import utc_now
 pytestmark = pytest.mark.any_database
 
 
-def list_refused_fields(answer):
-    assert answer.status_code == 422, answer.text
-    return [error["field"] for error in answer.json()["errors"]]
+def list_refused_fields(response):
+    assert response.status_code == 422, response.text
+    return [error["field"] for error in response.json()["errors"]]
 
 
 def test_week_lists_its_sessions_and_holiday(api):

@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import GENESIS, TradeRow, compute_row_hash, hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import CommandOrigin, LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import to_places
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -66,7 +66,7 @@ def _trade(dice: random.Random, at: datetime, name: str) -> LedgerCommand:
         else compute_trade_value(quantity, None, amount)
     )
     key = name if dice.random() < 0.5 else None
-    origin = Origin(1, "tests", "U1", at, key, hash_request(name) if key else None)
+    origin = CommandOrigin(1, "tests", "U1", at, key, hash_request(name) if key else None)
     book = dice.choice(BOOKS)
     trade = RecordTrade(
         origin, dice.choice(SYMBOLS), "", dice.choice(list(Side)), valued, book, name_key(book), None
@@ -78,7 +78,7 @@ def _trade(dice: random.Random, at: datetime, name: str) -> LedgerCommand:
 
 
 def _reversal(at: datetime, trade_id: str) -> LedgerCommand:
-    return ReverseTrade(Origin(1, "tests", None, at, None, None), trade_id, "A slip")
+    return ReverseTrade(CommandOrigin(1, "tests", None, at, None, None), trade_id, "A slip")
 
 
 @contextmanager

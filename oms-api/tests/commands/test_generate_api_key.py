@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import generate_api_key as command
-from app.audit.queries.trail import TrailFilter, list_entries
+from app.audit.queries.entries import EntryFilter, list_entries
 from app.clock import utc_now
 from app.config import Settings
 from app.identity.queries.credentials import find_key
@@ -83,7 +83,7 @@ def test_key_creation_and_revocation_are_audited(configured_database, engine, ca
     key = capsys.readouterr().out.strip()
     command.main(["--revoke", "desk-bot"])
     with engine.connect() as connection:
-        revoked, created = list_entries(connection, FIRST_TENANT, TrailFilter(), 10, None)
+        revoked, created = list_entries(connection, FIRST_TENANT, EntryFilter(), 10, None)
     assert [
         (chained_entry.action, chained_entry.target, chained_entry.via)
         for chained_entry in (created, revoked)

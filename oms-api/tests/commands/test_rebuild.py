@@ -36,7 +36,7 @@ CORRUPTIONS = (
 
 def read_projections(engine: Engine) -> tuple[list, list]:
     with snapshot(engine) as connection:
-        return list(audit.iterate_portfolio_rows(connection)), sorted(audit.iterate_holding_rows(connection))
+        return list(audit.iterate_portfolio_rows(connection)), sorted(audit.iterate_position_rows(connection))
 
 
 def corrupt_projections(engine: Engine, dice: random.Random) -> None:

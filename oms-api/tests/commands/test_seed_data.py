@@ -14,7 +14,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.timestamps import format_timestamp
 from app.verify import verify_database
 from seed_orders import seed_orders

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from app import verify as command
 from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.ledger.rules.projections import HoldingRow, PortfolioRow
+from app.ledger.rules.projections import PortfolioProjection, PositionProjection
 from app.ledger.rules.verification import LedgerCheck
 from app.ledger.service.verification import Discrepancy, VerificationResult, verify_ledger
 from tests.commands.histories import (
@@ -262,7 +262,7 @@ PROJECTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("column", PortfolioRow._fields[5:])
+@pytest.mark.parametrize("column", PortfolioProjection._fields[5:])
 @pytest.mark.any_database
 def test_tampered_portfolio_projection_is_reported(ledger_state, column):
     with connect_without_guards(ledger_state.engine) as connection:
@@ -293,7 +293,7 @@ LIED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("column", HoldingRow._fields[4:])
+@pytest.mark.parametrize("column", PositionProjection._fields[4:])
 @pytest.mark.any_database
 def test_tampered_position_is_reported(ledger_state, column):
     with connect_without_guards(ledger_state.engine) as connection:

@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from app.command_line import CannotWork
+from app.command_line import CannotRun
 from app.worker import run
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings
@@ -48,5 +48,5 @@ def test_worker_runs_due_jobs_and_stops(database_url, engine):
 
 
 def test_worker_requires_migrated_tables(backend, new_database):
-    with pytest.raises(CannotWork, match=r"app\.migrate"):
+    with pytest.raises(CannotRun, match=r"app\.migrate"):
         run(build_settings(new_database(backend, migrated=False)), Event())

@@ -43,9 +43,9 @@ def apply_action(api, **changes):
     return body
 
 
-def assert_refused(answer, status):
-    assert answer.status_code == status, answer.text
-    return answer.json()
+def assert_refused(response, status):
+    assert response.status_code == status, response.text
+    return response.json()
 
 
 def reverse_action(api, made, reason="Wrong ratio"):
@@ -215,8 +215,8 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_
 def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(api_with_shares):
     api_with_shares.buy("1", "10", portfolio_name="Growth")
     body = {"kind": "symbol_change", "symbol": "AAPL", "new_symbol": "PEAR", "ex_date": str(get_today())}
-    answer = assert_refused(api_with_shares.post("/corporate-actions", body | {"reason": "Renamed"}), 409)
-    assert "was traded" in answer["detail"]
+    response = assert_refused(api_with_shares.post("/corporate-actions", body | {"reason": "Renamed"}), 409)
+    assert "was traded" in response["detail"]
     assert assert_ok(api_with_shares.get("/corporate-actions")) == []
 
 

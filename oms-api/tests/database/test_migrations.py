@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event, inspect, text
 
 import app.models  # noqa: F401  # fills the metadata
-from app.database import METADATA, connect_engine, refuse_unsafe_durability
+from app.database import METADATA, connect_engine, require_safe_durability
 from app.database.engine import UnsafeDatabase
 from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.verification import LedgerCheck
@@ -173,11 +173,11 @@ def test_server_settings_that_may_lose_a_commit_are_rejected(unsafe_server, sett
     unsafe_server.reload(setting, "off")
     error = pytest.raises(UnsafeDatabase, match=f"{setting} = off: .*ALTER SYSTEM SET {setting} = on")
     with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection, error:
-        refuse_unsafe_durability(connection)
+        require_safe_durability(connection)
     databases.run(f"ALTER SYSTEM RESET {setting}")
     unsafe_server.reload(setting, "on")
     with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection:
-        refuse_unsafe_durability(connection)
+        require_safe_durability(connection)
 
 
 def test_database_settings_that_may_lose_a_commit_are_rejected(databases, new_database):

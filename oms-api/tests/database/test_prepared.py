@@ -84,7 +84,7 @@ def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
         other.execute(text("SELECT FROM things FOR UPDATE"))
         set_short_lock_timeout(connection)
         with pytest.raises(OperationalError) as caught:
-            load_matching_rows(connection, THINGS, ("id",), ("id",), [(1,)], lock_by="id")
+            load_matching_rows(connection, THINGS, ("id",), ("id",), [(1,)], lock_order_column="id")
         assert is_row_locked(caught.value)
         assert not caught.value.connection_invalidated
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, normalize_url, set_tenant_scope
 from app.database.tenants import describe_row_security
-from app.ledger.queries.batch_statements import lock_trades_by_key
+from app.ledger.queries.batch_statements import lock_request_keys_and_load_trades
 from app.ledger.rules.keys import RequestKey
 from tests.database.row_security import TABLES_WITHOUT_TENANT, TENANT_TABLES, find_visible_tenants
 from tests.factories import build_trade_body
@@ -156,7 +156,9 @@ def build_key_query(connection, tenant_id) -> tuple[str, tuple]:
     """Return the writer's look-up of idempotency keys, with its parameters."""
     statements = []
     event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
-    lock_trades_by_key(connection, [RequestKey(tenant_id, "trade", f"page-1:{n}") for n in range(40)])
+    lock_request_keys_and_load_trades(
+        connection, [RequestKey(tenant_id, "trade", f"page-1:{n}") for n in range(40)]
+    )
     connection.rollback()
     (statement, parameters) = statements[-1]
     return statement.rpartition(";")[2], parameters[-1:]  # the locks come before it

@@ -27,7 +27,7 @@ def find_faults(client: Client, journal: Journal) -> list[str]:
     orders = {order["id"]: order for order in _load_all(client, "/orders")}
     journal.stands.update(order["status"] for order in orders.values())
     trades = list(_load_all(client, "/trades"))
-    faults = [f"unexpected: {answer}" for answer in journal.unexpected]
+    faults = [f"unexpected: {response}" for response in journal.unexpected]
     faults += _check_journal(journal, orders)
     faults += _check_halts(journal)
     for order in orders.values():

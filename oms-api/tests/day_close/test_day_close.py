@@ -78,9 +78,9 @@ def test_day_cannot_be_signed_off_twice(traded_tenant):
 
 
 def test_repeated_request_gets_the_first_response(traded_tenant):
-    answers = [traded_tenant.post(f"/day-close/{DATE}", {}, {"Idempotency-Key": "close"}) for _ in range(2)]
-    assert [response.status_code for response in answers] == [201, 201]
-    assert answers[0].json() == answers[1].json()
+    responses = [traded_tenant.post(f"/day-close/{DATE}", {}, {"Idempotency-Key": "close"}) for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 201]
+    assert responses[0].json() == responses[1].json()
 
 
 def test_day_that_is_not_over_cannot_be_signed_off(traded_tenant, clock):
@@ -148,13 +148,13 @@ def test_statement_is_html_or_csv(traded_tenant):
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "199.00" in page.text
-    for answer in (
+    for response in (
         traded_tenant.get(f"{path}/Growth.CSV"),
         traded_tenant.get(f"{path}/Growth", {"Accept": "text/csv"}),
     ):
-        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-        assert answer.content.endswith(b"\r\n")
-        rows = list(csv.reader(io.StringIO(answer.text)))
+        assert response.headers["content-type"] == "text/csv; charset=utf-8"
+        assert response.content.endswith(b"\r\n")
+        rows = list(csv.reader(io.StringIO(response.text)))
         assert ["P&L of the day", "Day P&L", "199.00"] in rows
         assert [row[6] for row in rows if row[:2] == ["Cash", f"{DATE}T12:00:00.000000Z"]] == ["'@capital"]
     assert traded_tenant.get(f"{path}/Growth.html", {"Accept": "text/csv"}).text == page.text

@@ -105,10 +105,10 @@ def test_shutdown_ends_streams_and_the_service(backend, new_database):
 
 
 def test_stream_ends_when_its_key_is_revoked(service, api):
-    key, answers = service.create_key("read", api.tenant_id), []
+    key, responses = service.create_key("read", api.tenant_id), []
 
     def listen():
-        answers.append(service.client.get("/api/v1/events/stream", headers={"X-API-Key": key}))
+        responses.append(service.client.get("/api/v1/events/stream", headers={"X-API-Key": key}))
 
     thread = threading.Thread(target=listen)
     thread.start()
@@ -117,5 +117,5 @@ def test_stream_ends_when_its_key_is_revoked(service, api):
     assert api.patch(f"/api-keys/{key_id}", {"revoked": True}).status_code == 200
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
-    assert (answers[0].status_code, answers[0].text) == (200, "retry: 1000\n\n")
+    assert (responses[0].status_code, responses[0].text) == (200, "retry: 1000\n\n")
     wait_until(lambda: not service.app.state.feed.follower_count)

@@ -68,7 +68,7 @@ FLAT: Position = (0, 0, 0)
 def find_faults(journal: Journal, database_url: str) -> list[str]:
     """Return the violated invariants."""
     tables = _read(database_url, ("trades", "portfolios", "positions", "events"))
-    faults = [f"unexpected answer: {answer}" for answer in journal.unexpected]
+    faults = [f"unexpected answer: {response}" for response in journal.unexpected]
     faults += _check_journal(journal, tables["trades"])
     faults += _check_events(tables)
     books = defaultdict(list)

@@ -78,18 +78,18 @@ class Sender:
 
     def send(self, intent: Intent) -> Answer | None:
         """Send a trade or a reversal. Return None if the connection broke and the outcome is unknown."""
-        answer = self._call(intent.path, intent.body, intent.key)
-        if answer:
-            status, headers, body = answer
+        response = self._call(intent.path, intent.body, intent.key)
+        if response:
+            status, headers, body = response
             self.journal.record_answer(intent, status, body.get("trade", body), "retry-after" in headers)
-        return answer
+        return response
 
     def send_batch(self, key: str, intents: Sequence[Intent]) -> None:
         """Send trades as a batch under `key`; their own keys are `key`:0, `key`:1 and so on."""
-        answer = self._call("/api/v1/trades:batch", {"trades": [member.body for member in intents]}, key)
-        if answer is None:
+        response = self._call("/api/v1/trades:batch", {"trades": [member.body for member in intents]}, key)
+        if response is None:
             return
-        status, headers, body = answer
+        status, headers, body = response
         if status != 200:
             for intent in intents:
                 self.journal.record_answer(intent, status, body, "retry-after" in headers)

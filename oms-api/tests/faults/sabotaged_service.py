@@ -17,9 +17,9 @@ import app.main
 from app import clock
 from app.config import Settings
 from app.group_commit import GroupCommit
-from app.group_commit.writing import BatchWriter
+from app.group_commit.batch_writer import BatchWriter
 from app.ledger.queries import batch_statements as queries
-from app.ledger.queries import reading
+from app.ledger.queries import portfolios
 from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
 from app.orders.service.write_path.batch_handler import OrderBatchHandler
@@ -97,7 +97,7 @@ def answer_before_commit(number: int) -> None:
         transaction = connection.begin()
         while batch := self._take_batch():
             result = self._writer._handler.handle(connection, [item.command for item in batch], {})
-            self._answer_items(batch, result.outcomes)
+            self._resolve_commands(batch, result.outcomes)
             answered += len(batch)
             if answered < number:
                 transaction.commit()
@@ -108,9 +108,11 @@ def answer_before_commit(number: int) -> None:
 
 def drop_every(number: int) -> None:
     """Sabotage: leave every `number`th row out of the ledger."""
-    insert_trades, calls = queries.insert_trades, count(1)
+    build_trade_insert, calls = queries.build_trade_insert, count(1)
     replace_attribute(
-        queries, "insert_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number])
+        queries,
+        "build_trade_insert",
+        lambda rows: build_trade_insert([row for row in rows if next(calls) % number]),
     )
 
 
@@ -139,7 +141,7 @@ def forget_keys(_: int) -> None:
             committed = unanswered + list(zip(batch, result.outcomes, strict=True))
             unanswered = [entry for entry in committed if isinstance(entry[0].command, RecordTrade)][-1:]
             answered = [entry for entry in committed if entry not in unanswered]
-            self._answer_items([item for item, _ in answered], [outcome for _, outcome in answered])
+            self._resolve_commands([item for item, _ in answered], [outcome for _, outcome in answered])
 
     replace_attribute(OrderBatchHandler, "handle", forgetting)
     replace_attribute(GroupCommit, "_write_batches", run)
@@ -168,13 +170,13 @@ def slow_commit(number: int) -> None:
 
 def slow_reads(number: int) -> None:
     """Take `number` milliseconds for each list of portfolios, a connection in hand."""
-    list_portfolio_summaries = reading.list_portfolio_summaries
+    list_portfolio_summaries = portfolios.list_portfolio_summaries
 
     def slow(*arguments: Any) -> Any:
         time.sleep(number / 1000)
         return list_portfolio_summaries(*arguments)
 
-    replace_attribute(reading, "list_portfolio_summaries", slow)
+    replace_attribute(portfolios, "list_portfolio_summaries", slow)
 
 
 def main() -> int:

@@ -47,16 +47,16 @@ class OrderLoad:
         started = time.monotonic()
         self.orders.setdefault(key, None)
         try:
-            status, _, answer = connection.call("POST", "/api/v1/orders", body, key)
+            status, _, response = connection.call("POST", "/api/v1/orders", body, key)
         except ConnectionError:
             time.sleep(0.01)  # its worker ended; the other one takes the next connection
             return
         finally:
             self.slowest = max(self.slowest, time.monotonic() - started)
-        if status == PLACED and self.orders[key] in {None, answer["id"]}:
-            self.orders[key] = answer["id"]
+        if status == PLACED and self.orders[key] in {None, response["id"]}:
+            self.orders[key] = response["id"]
         elif status != 503:
-            self.unexpected.append((key, status, answer))
+            self.unexpected.append((key, status, response))
 
     def count_placed(self) -> int:
         """Return how many orders were acknowledged."""

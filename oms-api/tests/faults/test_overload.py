@@ -53,19 +53,19 @@ def test_locked_portfolio_is_rejected_in_time_and_others_continue(
 
 def get_all(oms: OmsProcess, path: str, count: int) -> list[tuple[Answer, float]]:
     """GET `path` over many connections at once; return the answers, each with how long it took."""
-    answers = []
+    responses = []
 
     def get_one() -> None:
         started = time.monotonic()
         with Connection(oms.port) as connection:
-            answers.append((connection.call("GET", path), time.monotonic() - started))
+            responses.append((connection.call("GET", path), time.monotonic() - started))
 
     askers = [threading.Thread(target=get_one, daemon=True) for _ in range(count)]
     for asker in askers:
         asker.start()
     for asker in askers:
         asker.join(2 * PROMISED_SECONDS)
-    return answers
+    return responses
 
 
 @pytest.mark.parametrize("milliseconds", [20, pytest.param(500, marks=pytest.mark.long)])
@@ -75,14 +75,14 @@ def test_excess_slow_reads_are_rejected_and_writes_still_work(
     oms = setup.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
     with run_services(oms):
         with run_load(journal, [oms.port], "writes", connections=2):
-            answers = get_all(oms, "/api/v1/portfolios", 80)
+            responses = get_all(oms, "/api/v1/portfolios", 80)
             wait_for_more(journal, 10)
-        assert len(answers) == 80
-        assert max(seconds for _, seconds in answers) < PROMISED_SECONDS
-        refused = [headers for (status, headers, _), _ in answers if status == 503]
+        assert len(responses) == 80
+        assert max(seconds for _, seconds in responses) < PROMISED_SECONDS
+        refused = [headers for (status, headers, _), _ in responses if status == 503]
         assert refused, "more than 64 wait for one reader"
         assert all("retry-after" in headers for headers in refused)
-        assert {status for (status, _, _), _ in answers} == {200, 503}
+        assert {status for (status, _, _), _ in responses} == {200, 503}
         resolve_open_requests(journal, oms.port)
         assert journal.slowest < PROMISED_SECONDS
         setup.assert_books_consistent(journal)

@@ -201,9 +201,9 @@ def test_trailer_fields_after_a_body_are_ignored_and_use_no_memory(service_with_
         with connect_client(
             service_with_long_timeouts, request + b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY) + trailers
         ) as client:
-            answer = client.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 401")
-        assert b"x-request-id: late" not in answer
+            response = client.recv(65536)
+        assert response.startswith(b"HTTP/1.1 401")
+        assert b"x-request-id: late" not in response
 
 
 def is_held(client: socket.socket) -> bool:

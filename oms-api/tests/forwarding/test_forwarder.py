@@ -8,9 +8,9 @@ from zlib import crc32
 
 import pytest
 
-from app.direct_routes import DirectRequest, RequestInfo
-from app.forwarding import ForwardedCycle, Forwarder, WorkerSlots, peer_connection
+from app.forwarding import ForwardedExchange, Forwarder, WorkerSlots, peer_connection
 from app.forwarding.forwarder import RETRY_SECONDS
+from app.http.direct_routes import DirectRequest, RequestInfo
 from tests.support.conditions import WAIT_SECONDS
 
 PATH = "/api/v1/trade"
@@ -23,16 +23,16 @@ class Worker:
     def __init__(self, directory):
         self.outcomes: list[str] = []
         self.served: list[bytes] = []
-        self.held_cycles: list[ForwardedCycle] | None = None
+        self.held_exchanges: list[ForwardedExchange] | None = None
         keys = {("POST", PATH): lambda request: request.body or None}
         self.forwarder = Forwarder(WorkerSlots(directory, 2), keys, self.outcomes.append)
 
-    def serve(self, cycle):
-        self.served.append(cycle.body)
-        if self.held_cycles is None:
-            cycle.respond(cycle, 201, b"x-served: yes\r\n", cycle.body)
+    def serve(self, exchange):
+        self.served.append(exchange.body)
+        if self.held_exchanges is None:
+            exchange.respond(exchange, 201, b"x-served: yes\r\n", exchange.body)
         else:
-            self.held_cycles.append(cycle)
+            self.held_exchanges.append(exchange)
 
     async def start(self):
         await self.forwarder.start(self.serve)
@@ -47,8 +47,8 @@ class Request:
 
     def send(self, worker):
         """Offer the request to the forwarder, and return whether it takes it."""
-        cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
-        direct = DirectRequest(lambda _: None, cycle, {}, self._respond, lambda: None)
+        exchange = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
+        direct = DirectRequest(lambda _: None, exchange, {}, self._respond, lambda: None)
         info = RequestInfo({}, self._body, PATH, "id")
         return worker.forwarder.forward(
             direct, info, lambda: self._set_result("here"), lambda: self._set_result("unknown")
@@ -85,8 +85,8 @@ async def two_workers(directory):
         yield first, second
     finally:
         for worker in (first, second):
-            for cycle in worker.held_cycles or ():
-                cycle.respond(cycle, 503, b"", b"")
+            for exchange in worker.held_exchanges or ():
+                exchange.respond(exchange, 503, b"", b"")
             await worker.forwarder.close()
 
 
@@ -113,28 +113,28 @@ def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
 def test_requests_that_follow_one_another_are_sent_together(tmp_path, monkeypatch):
     """The first request is sent immediately. Later requests are gathered until it has a response."""
     monkeypatch.setattr(peer_connection, "GATHER_SECONDS", 30)
-    monkeypatch.setattr(peer_connection, "MAX_GATHERED", 3)
+    monkeypatch.setattr(peer_connection, "MAX_GATHERED_FRAMES", 3)
 
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         requests = [Request(KEYS_BY_SLOT[1]) for _ in range(4)]
         assert requests[0].send(first)
-        await until(lambda: len(second.held_cycles) == 1)
+        await until(lambda: len(second.held_exchanges) == 1)
         assert all(request.send(first) for request in requests[1:3])
         await asyncio.sleep(0.05)
-        assert len(second.held_cycles) == 1
+        assert len(second.held_exchanges) == 1
         assert requests[3].send(first)
-        await until(lambda: len(second.held_cycles) == 4)
+        await until(lambda: len(second.held_exchanges) == 4)
 
     run(tmp_path, scenario)
 
 
 def test_a_gathered_request_is_sent_without_others(tmp_path):
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         for number in (1, 2):
             assert Request(KEYS_BY_SLOT[1]).send(first)
-            await until(lambda count=number: len(second.held_cycles) == count)
+            await until(lambda count=number: len(second.held_exchanges) == count)
 
     run(tmp_path, scenario)
 
@@ -151,10 +151,10 @@ def test_a_worker_serves_its_own_partition_and_requests_without_one(tmp_path):
 
 def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
-        await until(lambda: second.held_cycles)
+        await until(lambda: second.held_exchanges)
         for connection in tuple(second.forwarder._listener.connections):
             connection._transport.abort()
         assert await request.result() == "unknown"
@@ -163,15 +163,15 @@ def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
     run(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("limit", ["ANSWER_SECONDS", "SILENCE_SECONDS"])
+@pytest.mark.parametrize("limit", ["RESPONSE_TIMEOUT_SECONDS", "MAX_SILENCE_SECONDS"])
 def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, limit):
     """Its event loop hangs and receives nothing, or it never answers this request."""
     monkeypatch.setattr(peer_connection, limit, 0.1)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.05)
 
     async def scenario(first, second):
-        second.held_cycles = []
-        if limit == "SILENCE_SECONDS":
+        second.held_exchanges = []
+        if limit == "MAX_SILENCE_SECONDS":
             for connection in second.forwarder._listener.connections:
                 connection._transport.pause_reading()
         request = Request(KEYS_BY_SLOT[1])
@@ -183,55 +183,55 @@ def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, li
 
 
 def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
-    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(peer_connection, "MAX_SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         await asyncio.sleep(0.6)
-        second.held_cycles[0].respond(None, 201, b"", b"late")
+        second.held_exchanges[0].respond(None, 201, b"", b"late")
         assert await request.result() == (201, b"", b"late")
-        second.held_cycles = None
+        second.held_exchanges = None
 
     run(tmp_path, scenario)
 
 
 def test_worker_that_pauses_itself_keeps_the_connection(tmp_path, monkeypatch):
-    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(peer_connection, "MAX_SILENCE_SECONDS", 0.1)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         connection = first.forwarder._connections[1]
-        await until(lambda: second.held_cycles)
+        await until(lambda: second.held_exchanges)
         await until(lambda: connection._ping_sent_at is None)  # no reply is awaited
         time.sleep(0.2)  # noqa: ASYNC251  # the pause
         await asyncio.sleep(0.01)  # the check that is late
-        second.held_cycles[0].respond(None, 201, b"", b"late")
+        second.held_exchanges[0].respond(None, 201, b"", b"late")
         assert await request.result() == (201, b"", b"late")
-        second.held_cycles = None
+        second.held_exchanges = None
 
     run(tmp_path, scenario)
 
 
 def test_stopping_worker_answers_accepted_requests_and_declines_others(tmp_path):
     async def scenario(first, second):
-        second.held_cycles = []
+        second.held_exchanges = []
         early, late = Request(KEYS_BY_SLOT[1]), Request(KEYS_BY_SLOT[1])
         assert early.send(first)
-        await until(lambda: second.held_cycles)
+        await until(lambda: second.held_exchanges)
         closing = asyncio.create_task(second.forwarder._listener.close(20))
         await asyncio.sleep(0)
         if late.send(first):
             assert await late.result() == "here"
-        second.held_cycles[0].respond(None, 201, b"", b"done")
+        second.held_exchanges[0].respond(None, 201, b"", b"done")
         assert await early.result() == (201, b"", b"done")
         await closing
-        assert len(second.held_cycles) == 1
+        assert len(second.held_exchanges) == 1
 
     run(tmp_path, scenario)
 

@@ -72,8 +72,8 @@ class NoteHandler:
         return works[-1] in connection.execute(text("SELECT note FROM notes")).scalars().all()
 
 
-class Sizes:
-    """Gauges: remember the sizes of batches."""
+class RecordedSizes:
+    """Metrics that store the sizes of batches."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -85,11 +85,11 @@ class Sizes:
 
 
 @contextmanager
-def run_writer(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
+def run_writer(engine, handler, queue_limit=1000, batch_limit=100, metrics=None):
     """Run a writer; its table is made first."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE notes (note TEXT NOT NULL)"))
-    writer = GroupCommit[str, str](engine, handler, queue_limit, batch_limit, gauges)
+    writer = GroupCommit[str, str](engine, handler, queue_limit, batch_limit, metrics)
     writer.start()
     try:
         yield writer

@@ -74,7 +74,7 @@ def test_commit_cut_while_the_next_batch_waits_is_settled(
 def test_commit_whose_transaction_has_not_ended_stays_unknown(
     engine_through_network, direct_engine, network, monkeypatch
 ):
-    monkeypatch.setattr("app.group_commit.writing.RECOVERY_SECONDS", 0.5)
+    monkeypatch.setattr("app.group_commit.batch_writer.MAX_RECOVERY_SECONDS", 0.5)
     handler = NoteHandler()
     with run_writer(engine_through_network, handler) as writer:
         network.break_next(NetworkFault.COMMIT_VANISHES)  # the server keeps the transaction open
@@ -94,7 +94,7 @@ def test_transaction_lost_by_a_fail_over_is_not_reported_as_recorded(
         connection.execute(text("CREATE TABLE other (note TEXT)"))
         other = connection.execute(text(TRANSACTION_NUMBER)).scalar_one()
     number = other if is_given_again else NEVER_GIVEN
-    monkeypatch.setattr("app.group_commit.writing.take_transaction_number", lambda _: number)
+    monkeypatch.setattr("app.group_commit.batch_writer.take_transaction_number", lambda _: number)
     handler = NoteHandler()
     with run_writer(engine_through_network, handler) as writer:
         network.break_next(NetworkFault.BEFORE_COMMIT)

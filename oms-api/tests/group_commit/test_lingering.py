@@ -14,7 +14,7 @@ FOREVER = 3600.0
 def patient_writer(monkeypatch):
     """Make a writer linger until the last of the expected callers is here."""
     monkeypatch.setattr(queue, "MAX_LINGER_SECONDS", FOREVER)
-    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)
+    monkeypatch.setattr(queue, "LINGER_FRACTION", 1e9)
 
 
 def serve_callers(engine, callers, **limits):
@@ -70,7 +70,7 @@ def test_single_caller_does_not_wait_after_many_callers(engine, patient_writer):
 
 
 def test_missing_callers_are_waited_for_only_briefly(engine, monkeypatch):
-    monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)  # MAX_LINGER_SECONDS is the bound
+    monkeypatch.setattr(queue, "LINGER_FRACTION", 1e9)  # MAX_LINGER_SECONDS is the bound
 
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))

@@ -57,11 +57,11 @@ def test_outcome_of_a_lost_commit_is_reported(engine, monkeypatch, committed):
 
 
 def test_outcome_lookup_is_retried_until_the_database_returns(engine, monkeypatch):
-    monkeypatch.setattr("app.group_commit.writing._RECOVERY_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("app.group_commit.batch_writer._RECOVERY_PAUSE_SECONDS", 0)
     handler = NoteHandler()
     handler.check_fails = 3
     with run_writer(engine, handler) as writer, lose_connection_at_commit(engine, monkeypatch, True):
-        monkeypatch.setattr("app.group_commit.writing._RECOVERY_PAUSE_SECONDS", 0)
+        monkeypatch.setattr("app.group_commit.batch_writer._RECOVERY_PAUSE_SECONDS", 0)
         assert submit_all(writer, ["a"]) == ["wrote a"]
     assert handler.checks == 4
 
@@ -69,7 +69,7 @@ def test_outcome_lookup_is_retried_until_the_database_returns(engine, monkeypatc
 def test_undecided_outcome_is_reported_as_unknown(engine, monkeypatch):
     handler = NoteHandler()
     with run_writer(engine, handler) as writer, lose_connection_at_commit(engine, monkeypatch, True):
-        monkeypatch.setattr("app.group_commit.writing.RECOVERY_SECONDS", 0)
+        monkeypatch.setattr("app.group_commit.batch_writer.MAX_RECOVERY_SECONDS", 0)
         outcomes = submit_all(writer, ["a"])
     assert isinstance(outcomes[0], OutcomeUnknown)
     assert outcomes[0].kind == "outcome-unknown"

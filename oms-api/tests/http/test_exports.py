@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.database import Readers
-from app.edge import Edge
 from app.errors import TooMany, Unavailable
 from app.http.exports import Exports, stream_lines
+from app.http_server.request_middleware import RequestMiddleware
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import SlotLimits
@@ -31,7 +31,7 @@ class Export:
 
 
 def serve_export(export, leaves_after=None):
-    """Send the answer through the edge to a client that leaves after so many messages.
+    """Send the answer through the middleware to a client that leaves after so many messages.
 
     Return the content that it received, and the error for which the server closes the connection.
     """
@@ -51,10 +51,14 @@ def serve_export(export, leaves_after=None):
         await stream_lines(export.read, "x.jsonl")(scope, receive, send)
 
     async def run():
-        edge = Edge(app, Metrics(), AccessLog(True, lambda _: None), lambda: NOON, {})
+        request_middleware = RequestMiddleware(
+            app, Metrics(), AccessLog(True, lambda _: None), lambda: NOON, {}
+        )
         scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "method": "GET", "path": "/x"}
         try:
-            await asyncio.wait_for(edge(scope | {"query_string": b"", "headers": []}, receive, send), 30)
+            await asyncio.wait_for(
+                request_middleware(scope | {"query_string": b"", "headers": []}, receive, send), 30
+            )
         except Exception as error:  # noqa: BLE001  # a server cuts the connection, whatever it is
             failures.append(error)
 

@@ -5,14 +5,16 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from app.edge import API_PREFIX
-from app.http.methods import OTHER_WAYS, MethodTable
+from app.http.methods import ALTERNATIVES_BY_METHOD, MethodTable
+from app.http_server.request_middleware import API_PREFIX
 from app.main import ROUTERS
 
 pytestmark = pytest.mark.any_database
 
 TABLE = MethodTable(API_PREFIX, ROUTERS)
-WAYS = [(method, template) for method, ways in OTHER_WAYS.items() for template in ways]
+WAYS = [
+    (method, template) for method, alternatives in ALTERNATIVES_BY_METHOD.items() for template in alternatives
+]
 ROUTES = {
     (method, API_PREFIX + route.path)
     for router in ROUTERS

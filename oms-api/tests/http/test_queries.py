@@ -7,9 +7,9 @@ from tests.factories import build_ticket_body, build_trade_body
 pytestmark = pytest.mark.any_database
 
 
-def list_errors(answer):
-    assert answer.status_code == 422, answer.text
-    return {error["field"]: error["message"] for error in answer.json()["errors"]}
+def list_errors(response):
+    assert response.status_code == 422, response.text
+    return {error["field"]: error["message"] for error in response.json()["errors"]}
 
 
 @pytest.mark.parametrize("side", ["buy", "Buy", "BUY"])

@@ -19,10 +19,10 @@ import pytest
 import uvicorn
 from typing_extensions import override
 
-from app.direct_routes import DirectRoute, PendingResponse, RequestInfo
-from app.edge import Edge
-from app.forwarding import Forwarder, ServeCycle, WorkerSlots
-from app.http_server import LimitedHttpProtocol
+from app.forwarding import Forwarder, ServeExchange, WorkerSlots
+from app.http.direct_routes import DirectRoute, PendingResponse, RequestInfo
+from app.http_server.protocol import LimitedHttpProtocol
+from app.http_server.request_middleware import RequestMiddleware
 from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
@@ -56,7 +56,7 @@ _VARYING = (
 class Server(uvicorn.Server):
     """A server that starts and closes `forwarders` in its event loop."""
 
-    def __init__(self, config: uvicorn.Config, forwarders: Sequence[Forwarder], serve: ServeCycle) -> None:
+    def __init__(self, config: uvicorn.Config, forwarders: Sequence[Forwarder], serve: ServeExchange) -> None:
         super().__init__(config)
         self._forwarders, self._serve_forwarded = forwarders, serve
 
@@ -74,10 +74,10 @@ class Server(uvicorn.Server):
             await forwarder.close()
 
 
-def get_edge(service: Service) -> Edge:
+def get_request_middleware(service: Service) -> RequestMiddleware:
     """Return the outermost middleware of the application."""
     assert isinstance(service.app, Application)
-    return service.app.edge
+    return service.app.request_middleware
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def serve_http(service: Service, forwarders: Sequence[Forwarder] = ()) -> Iterat
     config = uvicorn.Config(
         service.app, port=port, http=LimitedHttpProtocol, lifespan="off", log_config=None, access_log=False
     )
-    server = Server(config, forwarders, get_edge(service).start_forwarded)
+    server = Server(config, forwarders, get_request_middleware(service).start_forwarded_exchange)
     thread = threading.Thread(target=server.run)
     body_seconds, LimitedHttpProtocol.body_seconds = LimitedHttpProtocol.body_seconds, BODY_SECONDS
     thread.start()
@@ -213,7 +213,7 @@ def test_every_exchange_gets_its_recorded_answer(answers):
 
 
 def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
-    monkeypatch.setattr(serving_port[0].app.edge, "direct_routes", {})
+    monkeypatch.setattr(serving_port[0].app.request_middleware, "direct_routes", {})
     generic = send_corpus(*serving_port)
     assert {name: response for name, response in generic.items() if response != answers[name]} == {}
 
@@ -222,10 +222,10 @@ def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypa
     service: Service = serving_port[0]
     outcomes: list[str] = []
     # The forwarder of the second slot forwards everything to the first. Both belong to one application.
-    keys = dict.fromkeys(get_edge(service).direct_routes, lambda _: KEY_OF_SLOT_0)
+    keys = dict.fromkeys(get_request_middleware(service).direct_routes, lambda _: KEY_OF_SLOT_0)
     forwarders = [Forwarder(WorkerSlots(tmp_path, 2), keys, outcomes.append) for _ in range(2)]
     with serve_http(service, forwarders) as port:
-        monkeypatch.setattr(get_edge(service), "_forwarder", forwarders[1])
+        monkeypatch.setattr(get_request_middleware(service), "_forwarder", forwarders[1])
         while not forwarders[1].is_connected:
             time.sleep(0.01)
         forwarded = send_corpus(service, port)
@@ -250,8 +250,10 @@ def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
 
         return start
 
-    routes = get_edge(service).direct_routes
-    monkeypatch.setattr(get_edge(service), "direct_routes", {key: record(routes[key]) for key in routes})
+    routes = get_request_middleware(service).direct_routes
+    monkeypatch.setattr(
+        get_request_middleware(service), "direct_routes", {key: record(routes[key]) for key in routes}
+    )
     send_one = Writer(BOOTSTRAP_KEY).request
     for body in (
         build_trade_body(),

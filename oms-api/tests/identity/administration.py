@@ -23,18 +23,18 @@ def create_tenant(service: Service, slug: str, name: str = "A team") -> ApiClien
     return ApiClient(service, body["id"], body["api_key"])
 
 
-def assert_ok(answer: Any, status: int = 200) -> Any:
+def assert_ok(response: Any, status: int = 200) -> Any:
     """Return the body of an answer that is as wanted."""
-    assert answer.status_code == status, answer.text
-    return answer.json()
+    assert response.status_code == status, response.text
+    return response.json()
 
 
-def assert_error(answer: Any, status: int, *fields: str) -> str:
+def assert_error(response: Any, status: int, *fields: str) -> str:
     """Return the kind of a refusal; `fields` are those that it blames."""
-    assert answer.status_code == status, answer.text
-    problem = answer.json()
+    assert response.status_code == status, response.text
+    problem = response.json()
     if fields:
-        assert {error["field"] for error in problem["errors"]} == set(fields), answer.text
+        assert {error["field"] for error in problem["errors"]} == set(fields), response.text
     return str(problem["type"].rpartition("/")[2])
 
 
@@ -68,9 +68,9 @@ def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PAS
     return api.service.client.post("/api/v1/auth/login", content=body, headers=headers)
 
 
-def build_bearer_header(answer: Any) -> dict[str, str]:
+def build_bearer_header(response: Any) -> dict[str, str]:
     """Return the header that goes on with a session."""
-    return {"Authorization": f"Bearer {assert_ok(answer)['access_token']}"}
+    return {"Authorization": f"Bearer {assert_ok(response)['access_token']}"}
 
 
 def request_with_session(
@@ -83,7 +83,7 @@ def request_with_session(
 
 
 def list_audit_entries(api: ApiClient) -> list[dict[str, Any]]:
-    """Return the tenant's audit trail, newest first, by its rows alone."""
+    """Return the tenant's audit log, newest first, by its rows alone."""
     with api.service.open_connection() as connection:
         rows = connection.execute(
             text("SELECT * FROM audit_log WHERE tenant_id = :id ORDER BY sequence DESC"),

@@ -15,10 +15,10 @@ from sqlalchemy import text
 from typing_extensions import override
 
 from app.admin import __main__ as command
-from app.admin.arguments import make_parser
+from app.admin.arguments import build_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
-from app.verify import verify_database, verify_trails
+from app.verify import verify_audit_logs, verify_database
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.identity.administration import (
     PASSWORD,
@@ -135,12 +135,12 @@ def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_co
         "create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n"
     )
     assert PASSWORD not in str(output)
-    assert "password" not in {action.dest for action in make_parser()._actions}
+    assert "password" not in {action.dest for action in build_parser()._actions}
 
 
 def test_password_is_prompted_twice_at_a_terminal(run_command, monkeypatch):
-    answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
-    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    responses = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(responses))
     monkeypatch.setattr(Typed, "isatty", lambda _: True)
     assert run_command("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
     status, _, err = run_command("reset-password", "alice@example.com")
@@ -222,6 +222,13 @@ def test_credentials_of_brokers_that_no_key_decrypts_are_named(run_command, data
         (command.DONE, message.format(1), False),
         (command.DONE, message.format(0), False),
     ]
+    with run_service(database_url, broker_keys=second) as service:
+        audit_entries = [
+            (entry["target"], entry["after"])
+            for entry in list_audit_entries(connect_operator(service))
+            if entry["action"] == "installation.rotated"
+        ]
+    assert audit_entries == [("BROKER_KEYS", {"broker_connections": 1})]
 
 
 def test_operator_may_revoke_the_last_admin_key(run_successfully):
@@ -388,5 +395,5 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
         assert "Erased person" in texts
         assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).is_clean
-        assert verify_trails(service.engine).problem is None
+        assert verify_audit_logs(service.engine).problem is None
     assert run_command("erase-person", audit_name)[0] == command.REFUSED

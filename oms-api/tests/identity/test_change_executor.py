@@ -138,18 +138,18 @@ def test_repeats_are_recognized_after_a_master_key_rotation(database_url):
 def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh_service):
     api = fresh_service.create_client()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: api.post("/users", ALICE, build_key_header("k1")), range(8)))
-    assert {response.status_code for response in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
-    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
+        responses = list(pool.map(lambda _: api.post("/users", ALICE, build_key_header("k1")), range(8)))
+    assert {response.status_code for response in responses} == {201}
+    assert len({answer.text for answer in responses}) == 1
+    assert sum("Idempotent-Replayed" in answer.headers for answer in responses) == 7
     assert len(list_audit_entries(api)) == 1
 
 
 def test_concurrent_requests_without_a_key_get_one_success_and_conflicts(fresh_service):
     api = fresh_service.create_client()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: api.post("/users", ALICE), range(8)))
-    assert sorted(response.status_code for response in answers) == [201] + [409] * 7
+        responses = list(pool.map(lambda _: api.post("/users", ALICE), range(8)))
+    assert sorted(response.status_code for response in responses) == [201] + [409] * 7
 
 
 class LosesAnswers:
@@ -160,17 +160,17 @@ class LosesAnswers:
 
     async def run(self, work):
         def lose(connection):
-            answer = work(connection)
+            response = work(connection)
             if not self.commits and not self.lost:
                 self.lost = True
                 raise OperationalError("COMMIT", None, Exception("gone"), connection_invalidated=True)
-            return answer
+            return response
 
-        answer = await self.inner.run(lose)
+        response = await self.inner.run(lose)
         if self.commits and not self.lost:
             self.lost = True
             return await self.inner.run(work)  # as Transactions does where the connection is lost
-        return answer
+        return response
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh_service, monk
 @pytest.mark.parametrize(("looks", "says"), [([False, True], "already"), ([False, False], "same moment")])
 def test_unique_constraint_conflict_is_explained_by_a_second_lookup(api, monkeypatch, looks, says):
     create_user(api)
-    answers = iter(looks)
-    monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))
+    responses = iter(looks)
+    monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(responses))
     response = api.post("/users", ALICE)
     assert assert_error(response, 409) == "conflict"
     assert says in response.json()["detail"]

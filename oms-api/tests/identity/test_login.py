@@ -28,7 +28,7 @@ WRONG = "another kettle marches south"
 
 
 def list_audit_entries(services, engine):
-    services.trail.flush(include_recent=True)
+    services.audit_writer.flush(include_recent=True)
     return query(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
 
 
@@ -77,7 +77,9 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
     event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
-    assert error.detail == "The tenant, the e-mail address or the password is wrong."
+    assert (
+        error.detail == "The tenant, the e-mail address or the password is wrong; correct them and try again."
+    )
     assert hashes == ["$argon2id$v=19$m=19456,t=2,p=1"]
     assert len([query for query in queries if query != "BEGIN"]) == 1
 
@@ -123,7 +125,7 @@ def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, 
     assert session_services.log_in(alice.build_login())
 
 
-# The trail
+# The audit log
 
 
 def test_successful_login_is_audited_with_its_session(session_services, alice, engine):
@@ -352,12 +354,12 @@ def test_session_works_from_login_to_logout(client, alice):
 
 
 def test_every_login_failure_has_the_same_http_response(client, alice):
-    answers = [
+    responses = [
         post_login(client, "login", build_credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
-    bodies = [{**response.json(), "request_id": ""} for response in answers]
-    assert [response.status_code for response in answers] == [401] * 3
+    bodies = [{**response.json(), "request_id": ""} for response in responses]
+    assert [response.status_code for response in responses] == [401] * 3
     assert bodies[0] == bodies[1] == bodies[2]
 
 

@@ -39,7 +39,7 @@ def test_password_change_ends_all_other_sessions(session_services, alice, engine
     with pytest.raises(WrongLogin):
         session_services.log_in(alice.build_login())
     assert session_services.log_in(alice.build_login(ANOTHER))
-    session_services.trail.flush(include_recent=True)
+    session_services.audit_writer.flush(include_recent=True)
     actions = [row.action for row in query(engine, "SELECT action FROM audit_log ORDER BY sequence")]
     assert actions.count("password.changed") == 1
     assert "login.failed" in actions

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.identity.rules.tokens import (
-    GRACE,
     MAX_TOKEN_LENGTH,
+    REFRESH_GRACE_PERIOD,
     AccessClaims,
     BadToken,
     RefreshDecision,
@@ -356,8 +356,8 @@ STATE = SessionState(4, "c" * 64, NOON, NOON + timedelta(days=30), revoked=False
         (4, "c", timedelta(0), RefreshDecision.CURRENT),
         (4, "x", timedelta(days=6), RefreshDecision.CURRENT),
         (3, "c", timedelta(0), RefreshDecision.REPEATED),
-        (3, "c", GRACE, RefreshDecision.REPEATED),
-        (3, "c", GRACE + timedelta(seconds=1), RefreshDecision.REUSED),
+        (3, "c", REFRESH_GRACE_PERIOD, RefreshDecision.REPEATED),
+        (3, "c", REFRESH_GRACE_PERIOD + timedelta(seconds=1), RefreshDecision.REUSED),
         (3, "x", timedelta(seconds=1), RefreshDecision.REUSED),
         (2, "c", timedelta(seconds=1), RefreshDecision.REUSED),
         (0, "c", timedelta(seconds=1), RefreshDecision.REUSED),

@@ -92,8 +92,8 @@ def test_last_admin_cannot_be_removed(api):
     )
     changes: list[dict[str, object]] = [{"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}]
     for change in changes:
-        answer = request_with_session(api, "PATCH", f"/users/{body['id']}", session, change)
-        assert assert_error(answer, 409) == "last-admin"
+        response = request_with_session(api, "PATCH", f"/users/{body['id']}", session, change)
+        assert assert_error(response, 409) == "last-admin"
     assert assert_ok(request_with_session(api, "GET", f"/users/{body['id']}", session))["status"] == "active"
     other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
     assert_ok(request_with_session(api, "POST", "/users", session, other), 201)
@@ -121,9 +121,9 @@ def test_two_admins_cannot_remove_each_other_concurrently(database_url):
             ).status_code
 
         with ThreadPoolExecutor(2) as pool:
-            answers = sorted(pool.map(disable_the_other, range(2)))
+            responses = sorted(pool.map(disable_the_other, range(2)))
         with service.open_connection() as connection:
             active_count = connection.execute(
                 text("SELECT count(*) FROM users WHERE status = 'active'")
             ).scalar_one()
-    assert (answers, active_count) in (([200, 409], 1), ([200, 401], 1))
+    assert (responses, active_count) in (([200, 409], 1), ([200, 401], 1))

@@ -33,7 +33,7 @@ def add_counters(create_job_runner, journal: Path):
 
 
 if __name__ == "__main__":
-    app.jobs.service.LEASE = timedelta(seconds=LEASE_SECONDS)
+    app.jobs.service.LEASE_DURATION = timedelta(seconds=LEASE_SECONDS)
     vars(app.jobs.service)["POLL_SECONDS"] = 0.2
     create = add_counters(vars(app.worker)["create_job_runner"], Path(os.environ["JOURNAL"]))
     vars(app.worker)["create_job_runner"] = create

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import MetaData, select
 
-from app.assembly import create_writer
-from app.background_jobs import create_jobs, create_order_jobs
+from app.assembly.background_jobs import create_jobs, create_order_jobs
+from app.assembly.components import create_writer
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
-from app.jobs.service import LEASE, Job, JobRunner
+from app.jobs.service import LEASE_DURATION, Job, JobRunner
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.clock import SetClock
@@ -109,7 +109,7 @@ def test_repeated_job_changes_nothing_that_a_killed_process_did(read_tables, two
         changed |= {job.name} if tables != before else set()
         survivor = JobRunner(other_engine, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
-        clock.at += max(LEASE, job.period)
+        clock.at += max(LEASE_DURATION, job.period)
         assert survivor.run_due() == [job.name]
         assert read_tables() == tables, job.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
@@ -130,7 +130,7 @@ def test_two_concurrent_runs_of_a_job_have_the_result_of_one_run(read_tables, tw
         other = JobRunner(other_engine, [repeated._replace(run=work)], clock)
 
         def race(lease, job: Job = job, other: JobRunner = other):
-            clock.at += max(LEASE, job.period)
+            clock.at += max(LEASE_DURATION, job.period)
             assert other.run_due() == [job.name]
             tables = read_tables()
             job.run(lease)

@@ -14,7 +14,7 @@ from app.config import ConfigurationError
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, JobQueueWatchdog, is_stuck
 from app.jobs import queries
-from app.jobs.service import LEASE, RESEND, Job, JobRunner
+from app.jobs.service import LEASE_DURATION, RESEND_DELAY, Job, JobRunner
 from tests.factories import NOON
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
@@ -63,9 +63,9 @@ def test_run_is_enqueued_once_and_a_repeated_message_does_nothing(runs):
 def test_message_that_was_lost_is_sent_again(runs):
     runner = runs.create()
     [run_id] = runner.enqueue_due()
-    runs.at[0] += RESEND / 2
+    runs.at[0] += RESEND_DELAY / 2
     assert runner.enqueue_due() == []
-    runs.at[0] += RESEND
+    runs.at[0] += RESEND_DELAY
     assert runner.enqueue_due() == [run_id]
     assert runner.enqueue_due() == []
     assert runner.run_queued(run_id)
@@ -84,7 +84,7 @@ def test_message_of_a_killed_worker_runs_when_its_lease_has_ended(runs):
         killed.run_queued(run_id)
     runs.on_run = lambda: None
     assert not survivor.run_queued(run_id)  # Redis delivered it again too early
-    runs.at[0] += LEASE
+    runs.at[0] += LEASE_DURATION
     assert survivor.run_queued(run_id)
     assert not killed.run_queued(run_id)
 
@@ -146,7 +146,7 @@ def test_messages_are_acknowledged_late_and_hold_json_only():
     assert configuration["task_acks_late"] is configuration["task_reject_on_worker_lost"] is True
     assert configuration["accept_content"] == ["json"]
     assert configuration["worker_prefetch_multiplier"] == 1
-    assert configuration["broker_transport_options"]["visibility_timeout"] > LEASE.total_seconds()
+    assert configuration["broker_transport_options"]["visibility_timeout"] > LEASE_DURATION.total_seconds()
 
 
 @pytest.mark.any_database

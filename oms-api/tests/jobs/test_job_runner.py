@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.database import unit_of_work
 from app.errors import Unavailable
-from app.jobs.service import LEASE, Job, JobRunner, Lease, LeaseLost
+from app.jobs.service import LEASE_DURATION, Job, JobRunner, Lease, LeaseLost
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -74,7 +74,7 @@ def test_job_of_a_killed_process_is_run_by_another(create_process, engine, clock
         create_process(die).run_due()
     runs: list[object] = []
     other = create_process(runs.append)
-    clock.at += LEASE - SECOND
+    clock.at += LEASE_DURATION - SECOND
     assert other.run_due() == []
     clock.at += SECOND
     assert other.run_due() == ["count"]
@@ -85,7 +85,7 @@ def test_job_of_a_killed_process_is_run_by_another(create_process, engine, clock
 def test_process_with_an_expired_lease_changes_nothing_more(create_process, engine, clock):
     def take_over_and_renew(lease):
         lease.renew()
-        clock.at += LEASE
+        clock.at += LEASE_DURATION
         assert other.run_due() == ["count"]
         clock.at += SECOND
         lease.renew()
@@ -94,7 +94,7 @@ def test_process_with_an_expired_lease_changes_nothing_more(create_process, engi
     slow = create_process(take_over_and_renew)
     assert slow.run_due() == ["count"]
     state = run_and_report(slow, engine).state
-    assert (state.finished_at, state.error) == (NOON + LEASE, None)
+    assert (state.finished_at, state.error) == (NOON + LEASE_DURATION, None)
     with pytest.raises(LeaseLost):
         Lease(engine, "count", "a stranger", clock).renew()
 

@@ -74,7 +74,7 @@ def test_failure_and_slot_are_recorded_and_a_slot_runs_once(engine):
 
 @pytest.mark.any_database
 def test_only_the_last_runs_are_kept(engine, monkeypatch):
-    monkeypatch.setattr("app.jobs.service.KEPT_RUNS", 2)
+    monkeypatch.setattr("app.jobs.service.MAX_KEPT_RUNS", 2)
     at = [NOON]
     runner = JobRunner(engine, [Job("count", MINUTE, lambda _: None)], lambda: at[0])
     for _ in range(4):

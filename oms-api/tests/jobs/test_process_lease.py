@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.jobs.service import process_lease
-from app.jobs.service.process_lease import LEASE, RENEW_SECONDS, ProcessLease
+from app.jobs.service.process_lease import LEASE_DURATION, RENEW_SECONDS, ProcessLease
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def test_lease_of_a_dead_process_ends_and_the_dead_one_notices(leases, clock):
     assert not alive.keep()
     clock.seconds += RENEW_SECONDS
     assert dead.keep()  # extended
-    clock.seconds += LEASE.total_seconds() - 1
+    clock.seconds += LEASE_DURATION.total_seconds() - 1
     assert not alive.keep()
     assert not dead.is_expired
     clock.seconds += 2

@@ -20,9 +20,9 @@ def service(verified_service):
     return verified_service
 
 
-def get_refused_field(answer):
-    assert answer.status_code == 422, answer.text
-    (error,) = answer.json()["errors"]
+def get_refused_field(response):
+    assert response.status_code == 422, response.text
+    (error,) = response.json()["errors"]
     return error["field"]
 
 

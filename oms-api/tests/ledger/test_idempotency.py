@@ -130,10 +130,10 @@ def test_invalid_key_is_rejected(api, path, key):
 
 def test_concurrent_requests_with_one_key_record_one_trade(api):
     with ThreadPoolExecutor(100) as racers:
-        answers = [future.result() for future in [racers.submit(api.post_trade, "K") for _ in range(100)]]
-    assert {response.status_code for response in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
-    assert sum(REPLAYED not in answer.headers for answer in answers) == 1
+        responses = [future.result() for future in [racers.submit(api.post_trade, "K") for _ in range(100)]]
+    assert {response.status_code for response in responses} == {201}
+    assert len({answer.text for answer in responses}) == 1
+    assert sum(REPLAYED not in answer.headers for answer in responses) == 1
     assert len(api.list_trades()) == 1
 
 

@@ -13,7 +13,7 @@ from app.ledger.queries import batch_statements
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 
 _CHANGE = text("UPDATE portfolios SET cash = cash + 5 WHERE name = :name")
 _CORRUPT = text("UPDATE positions SET quantity = 100")
@@ -39,7 +39,7 @@ def record_trades(handler, connection, *names, commit=True):
     """Record a trade of one unit for 10 in each portfolio. Return the rows."""
     commands = [
         RecordTrade(
-            Origin(1, "tests", None, utc_now(), None, None),
+            CommandOrigin(1, "tests", None, utc_now(), None, None),
             *(
                 "AAPL",
                 "",

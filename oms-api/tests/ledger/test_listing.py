@@ -24,8 +24,8 @@ def api_with_trades(api):
     return api
 
 
-def get_cursor(answer):
-    return parse_qs(urlsplit(answer.headers["link"].split(">")[0][1:]).query)["cursor"][0]
+def get_cursor(response):
+    return parse_qs(urlsplit(response.headers["link"].split(">")[0][1:]).query)["cursor"][0]
 
 
 def test_trades_are_listed_newest_first(api_with_trades):

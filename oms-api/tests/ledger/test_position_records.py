@@ -10,7 +10,7 @@ from app.database import connect_engine
 from app.ledger.models import PositionRecordRow
 from app.ledger.queries import position_records as queries
 from app.ledger.service import position_records
-from app.ledger.service.position_records import PositionRecords
+from app.ledger.service.position_records import PositionRecordUpdater
 from tests.support.jobs import EndlessLease
 
 MINUTE = timedelta(minutes=1)
@@ -31,7 +31,9 @@ def update_records(service, at=None):
     """Update the records of all positions, as a process that has just started."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     try:
-        PositionRecords(engine, service.app.state.market, lambda: at or utc_now()).update(EndlessLease())
+        PositionRecordUpdater(engine, service.app.state.market, lambda: at or utc_now()).update(
+            EndlessLease()
+        )
     finally:
         engine.dispose()
 
@@ -98,13 +100,13 @@ def test_records_are_stored_only_where_figures_changed(serve, monkeypatch):
         api = service.create_client()
         for symbol in ("A", "B", "C", "D", "E"):
             api.buy("1", "10", symbol=symbol)
-        written, write = [], queries.build_record_write
+        written, write = [], queries.build_record_upsert
 
         def count(records):
             written.append(len(records))
             return write(records)
 
-        monkeypatch.setattr(queries, "build_record_write", count)
+        monkeypatch.setattr(queries, "build_record_upsert", count)
         update_records(service)
         assert written == [2, 2, 1]
         update_records(service)
@@ -124,7 +126,7 @@ def test_quoted_positions_are_updated_between_minutes(serve):
         api = service.create_client()
         api.buy("1", "10", symbol="A")
         api.buy("1", "10", symbol="B")
-        records = PositionRecords(service.engine, service.app.state.market, utc_now)
+        records = PositionRecordUpdater(service.engine, service.app.state.market, utc_now)
         records.update(EndlessLease())
         set_last_price(api, "12", symbol="A")
         api.buy("1", "11", symbol="B")

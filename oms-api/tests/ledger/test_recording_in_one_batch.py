@@ -12,12 +12,12 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordedTrade, RecordTrade
 from app.text import name_key
 
 
 def build_record_trade(portfolio_name: str, key: str | None = None) -> RecordTrade:
-    origin = Origin(1, "tests", None, utc_now(), key, hash_request(portfolio_name) if key else None)
+    origin = CommandOrigin(1, "tests", None, utc_now(), key, hash_request(portfolio_name) if key else None)
     valued = compute_trade_value(Decimal(1), Decimal(10), None)
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, portfolio_name, name_key(portfolio_name), None)
 

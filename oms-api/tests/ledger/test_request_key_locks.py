@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 
 _WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
@@ -26,7 +26,7 @@ def engine(new_database):
 
 
 def record_key(connection):
-    origin = Origin(1, "tests", None, utc_now(), "key", hash_request("body"))
+    origin = CommandOrigin(1, "tests", None, utc_now(), "key", hash_request("body"))
     trade = RecordTrade(
         origin, "AAPL", "", Side.BUY, compute_trade_value(Decimal(1), Decimal(10), None), "One", "one", None
     )

@@ -8,9 +8,9 @@ import pytest
 from app.clock import utc_now
 
 
-def list_starts(answer):
-    assert answer.status_code == 200, answer.text
-    return [datetime.fromisoformat(item["start"]) for item in answer.json()]
+def list_starts(response):
+    assert response.status_code == 200, response.text
+    return [datetime.fromisoformat(item["start"]) for item in response.json()]
 
 
 def test_bars_are_built_from_given_quotes(api):

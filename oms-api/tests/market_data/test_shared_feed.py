@@ -163,7 +163,7 @@ def test_two_services_send_the_requests_of_one(redis_server, new_database):
 
 
 def get_bid(service, symbol):
-    answer = httpx.get(
+    response = httpx.get(
         f"{service.url}/api/v1/quotes/{symbol}", headers={"X-API-Key": BOOTSTRAP_KEY}, timeout=30
     )
-    return answer.json().get("bid")
+    return response.json().get("bid")

@@ -145,10 +145,10 @@ class Installation:
     def get(self, path: str, **parameters: Any) -> Any:
         for _ in range(MAX_ATTEMPTS):
             with suppress(httpx.TimeoutException):
-                answer = self.http.get(path, params=parameters)
-                if answer.status_code != 503:
-                    assert answer.status_code == 200, answer.text
-                    return answer.json()
+                response = self.http.get(path, params=parameters)
+                if response.status_code != 503:
+                    assert response.status_code == 200, response.text
+                    return response.json()
             time.sleep(1)
         raise AssertionError(f"no answer to GET {path}")
 
@@ -157,10 +157,10 @@ class Installation:
         key = {"Idempotency-Key": secrets.token_hex(12)}
         for _ in range(MAX_ATTEMPTS):
             with suppress(httpx.TimeoutException):
-                answer = self.http.request(method, path, json=body, headers=key)
-                if answer.status_code != 503 or not is_strict:
-                    assert answer.status_code < 500 or not is_strict, answer.text
-                    return answer
+                response = self.http.request(method, path, json=body, headers=key)
+                if response.status_code != 503 or not is_strict:
+                    assert response.status_code < 500 or not is_strict, response.text
+                    return response
             time.sleep(1)
         raise AssertionError(f"no answer to {method} {path}")
 
@@ -185,8 +185,8 @@ class Installation:
                 "connection": account.connection,
                 "when_broker_down": "hold",
             }
-            answer = self.send("PATCH", f"/portfolios/{account.portfolio}", assignment)
-            assert answer.status_code == 200, answer.text
+            response = self.send("PATCH", f"/portfolios/{account.portfolio}", assignment)
+            assert response.status_code == 200, response.text
 
     def log_in(self) -> None:
         """Log in at Zerodha, as a person does every morning."""
@@ -242,9 +242,9 @@ class Trader:
         """Change the limit, or the stop of an exit."""
         is_stop = order_id in self.exits[account.portfolio] and self.draw.random() < 0.5
         price = {"stop_price" if is_stop else "limit_price": self._choose_price(account, "BUY")}
-        answer = self.installation.send("PATCH", f"/orders/{order_id}", price)
-        if answer.status_code < 300 and answer.json().get("id") != order_id:
-            self.placed[account.portfolio].append(answer.json()["id"])
+        response = self.installation.send("PATCH", f"/orders/{order_id}", price)
+        if response.status_code < 300 and response.json().get("id") != order_id:
+            self.placed[account.portfolio].append(response.json()["id"])
 
     def _place(self, account: Account) -> None:
         draw = self.draw
@@ -259,10 +259,10 @@ class Trader:
             body |= {"type": "LIMIT", "limit_price": self._choose_price(account, side)}
         if draw.random() < 0.35:
             body |= self._choose_exits(account, side)
-        answer = self.installation.send("POST", "/orders", body)
-        if answer.status_code == 201:
-            self.placed[account.portfolio].append(answer.json()["id"])
-            self.exits[account.portfolio] += [leg["id"] for leg in answer.json()["legs"]]
+        response = self.installation.send("POST", "/orders", body)
+        if response.status_code == 201:
+            self.placed[account.portfolio].append(response.json()["id"])
+            self.exits[account.portfolio] += [leg["id"] for leg in response.json()["legs"]]
 
     def _choose_exits(self, account: Account, side: str) -> dict[str, dict[str, str]]:
         """Return exits on both sides of the price: the market reaches some of them soon, others never."""

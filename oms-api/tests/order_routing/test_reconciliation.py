@@ -257,7 +257,7 @@ def test_execution_that_cannot_be_booked_is_an_open_critical_issue(routing, monk
         raise NoRate("AAPL", "USD", "EUR")
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.orders.service.broker_reports.execution_reports.record_fill", refuse)
+        patched.setattr("app.orders.service.broker_reports.execution_reports.record_execution", refuse)
         run_reconciliation(routing)
     [issue] = [row for row in list_issues(routing) if row.type == "missing_execution"]
     assert (issue.severity, issue.order_id) == ("critical", order.id)

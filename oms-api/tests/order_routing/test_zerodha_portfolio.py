@@ -38,8 +38,8 @@ def trading(serve, standin):
 
 def log_in(api, standin):
     token = standin.sessions.create_request_token()
-    answer = api.post("/brokers/kite/session", {"request_token": token})
-    assert answer.status_code == 200, answer.text
+    response = api.post("/brokers/kite/session", {"request_token": token})
+    assert response.status_code == 200, response.text
 
 
 def get_portfolio(api):

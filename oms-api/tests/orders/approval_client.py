@@ -24,8 +24,8 @@ class ApprovalClient:
         """Set the policy of Growth."""
         approvers = {"approvers": ["role:approver", "role:admin"]}
         policy = None if mode is None else {"mode": mode, "expires_minutes": 30} | approvers | fields
-        answer = self.api.patch("/portfolios/Growth", {"approval": policy})
-        assert answer.status_code == 200, answer.text
+        response = self.api.patch("/portfolios/Growth", {"approval": policy})
+        assert response.status_code == 200, response.text
 
     def build_headers(self, role: str) -> dict[str, str]:
         return self.members.headers(Role(role))
@@ -40,25 +40,25 @@ class ApprovalClient:
         )
 
     def place_order(self, role: str = "trader", **changes: Any) -> Any:
-        answer = self.post_order(role, **changes)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
+        response = self.post_order(role, **changes)
+        assert response.status_code == 201, response.text
+        return response.json()
 
     def decide_order(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
         return self.api.post(f"/orders/{order['id']}/{how}", body, self.build_headers(role))
 
     def approve_order(self, order: Any, **fields: Any) -> Any:
-        answer = self.decide_order(order, **fields)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.decide_order(order, **fields)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def get_status(self, order: Any) -> str:
         return str(self.api.get_order(order["id"])["status"])
 
     def list_waiting_orders(self, role: str = "approver") -> list[Any]:
-        answer = self.api.get("/approvals", self.build_headers(role))
-        assert answer.status_code == 200, answer.text
-        return list(answer.json())
+        response = self.api.get("/approvals", self.build_headers(role))
+        assert response.status_code == 200, response.text
+        return list(response.json())
 
     def list_events(self, prefix: str = "approval.") -> list[Any]:
         with self.api.service.open_connection() as connection:

@@ -25,9 +25,18 @@ from app.risk.service import controls as controls_module
 from app.risk.service.controls import Controls
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
-    "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
+    "OrderStore": {"_ledger", "_connection", "_orders", "positions_to_revalue"},
     "BatchContext": {
-        *("ledger", "services", "connection", "order_store", "loaded", "request_id", "_command", "_messages"),
+        *(
+            "ledger",
+            "services",
+            "connection",
+            "order_store",
+            "loaded",
+            "request_id",
+            "_command_id",
+            "_messages",
+        ),
         *("_message_counts", "exposures", "_symbol_states", "limits"),
     },
     "LoadedState": {

@@ -4,14 +4,14 @@ GTC = {"time_in_force": "GTC"}
 RESTING_LIMIT_ORDER = {"type": "LIMIT", "limit_price": "90", **GTC}
 
 
-def get_denial_code(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]["code"]
+def get_denial_code(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]["code"]
 
 
 def set_limit(api, code, value):
-    answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
-    assert answer.status_code == 200, answer.text
+    response = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
+    assert response.status_code == 200, response.text
 
 
 def post_group(api, kind, *orders):
@@ -20,6 +20,6 @@ def post_group(api, kind, *orders):
 
 
 def set_switch(api, state, **fields):
-    answer = api.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | fields)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.post("/kill-switch", {"scope": "tenant", "name": None, "state": state} | fields)
+    assert response.status_code == 200, response.text
+    return response.json()

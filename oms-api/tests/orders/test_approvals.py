@@ -40,8 +40,8 @@ def test_covered_order_waits_and_fills_after_approval(client):
 def test_preview_reports_whether_the_order_would_wait(client):
     def needs_approval(**changes: Any) -> bool:
         body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
-        answer = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)
-        return bool(answer.json()["needs_approval"])
+        response = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)
+        return bool(response.json()["needs_approval"])
 
     assert needs_approval()
     assert not needs_approval(quantity="1000000")  # buying power denies it: it would not wait
@@ -125,9 +125,9 @@ def test_oto_child_is_approved_with_its_parent(client):
     def placed(quantity: str) -> tuple[Any, Any]:
         orders = [base | {"symbol": symbol, "quantity": quantity} for symbol in ("AAPL", "TSLA")]
         body = {"kind": "OTO", "orders": orders}
-        answer = client.api.post("/orders:group", body, client.build_headers("trader"))
-        assert answer.status_code == 201, answer.text
-        first, second = answer.json()["orders"]
+        response = client.api.post("/orders:group", body, client.build_headers("trader"))
+        assert response.status_code == 201, response.text
+        first, second = response.json()["orders"]
         return first, second
 
     first, second = placed("10")
@@ -213,6 +213,24 @@ def test_approval_list_shows_prices_at_request_and_now(client):
 
 
 @pytest.mark.any_database
+def test_approval_list_applies_its_limit_to_the_orders_that_the_caller_may_decide(client, monkeypatch):
+    monkeypatch.setattr("app.orders.service.approval.approval_review._PAGE_SIZE", 2)
+    for _ in range(2):
+        client.place_order("admin")
+    client.set_policy(approvers=["role:risk"])
+    client.place_order()
+    client.set_policy()
+    orders = [client.place_order() for _ in range(3)]
+
+    def list_ids(limit: int) -> list[str]:
+        response = client.api.get(f"/approvals?limit={limit}", client.build_headers("admin"))
+        return [approval["order"]["id"] for approval in response.json()]
+
+    assert list_ids(1) == [orders[0]["id"]]
+    assert list_ids(100) == [order["id"] for order in orders]
+
+
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("approvers", "allowed"),
     [
@@ -289,8 +307,8 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
         order = client.place_order(quantity="1")
         decide = partial(client.decide_order, order, how, reason="Me first")
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
-        won, lost = sorted(answers, key=lambda answer: answer.status_code)
+            responses = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
+        won, lost = sorted(responses, key=lambda response: response.status_code)
         assert (won.status_code, lost.status_code) == (200, 409)
         body = lost.json()
         winner = next(
@@ -306,9 +324,9 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
 def test_repeated_decision_returns_the_same_answer(client):
     order = client.place_order()
     headers = client.build_headers("approver") | {"Idempotency-Key": "once"}
-    answers = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[1].headers["idempotent-replayed"] == "true"
+    responses = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[1].headers["idempotent-replayed"] == "true"
     assert len(client.list_events()) == 2
 
 

@@ -18,9 +18,9 @@ def bust_execution(api, order_id, execution_id, key=None, reason="Clearly errone
     return api.post(f"/orders/{order_id}/bust", body, headers)
 
 
-def assert_refused(answer, status):
-    assert answer.status_code == status, answer.text
-    return answer.json()["detail"]
+def assert_refused(response, status):
+    assert response.status_code == status, response.text
+    return response.json()["detail"]
 
 
 @pytest.fixture

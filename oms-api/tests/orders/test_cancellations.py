@@ -22,9 +22,9 @@ def trader(market):
 
 
 def cancel_all(api, headers=None, **body):
-    answer = api.post("/orders:cancel-all", body, headers)
-    assert answer.status_code == 200, answer.text
-    return answer
+    response = api.post("/orders:cancel-all", body, headers)
+    assert response.status_code == 200, response.text
+    return response
 
 
 def list_statuses(api):
@@ -106,8 +106,11 @@ def test_repeated_request_returns_the_first_orders_and_finishes_it(trader, break
 
 def test_key_of_another_request_is_refused(trader):
     cancel_all(trader, KEY, side="SELL")
-    answer = trader.post("/orders:cancel-all", {"side": "BUY"}, KEY)
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "idempotency-key-reused")
+    response = trader.post("/orders:cancel-all", {"side": "BUY"}, KEY)
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (
+        409,
+        "idempotency-key-reused",
+    )
     assert set(list_statuses(trader).values()) == {"ACCEPTED"}
 
 
@@ -120,7 +123,7 @@ def test_key_of_another_caller_is_a_new_request(trader):
 
 def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
     service = trader.service.app.state.cancellations
-    monkeypatch.setattr(service, "_response_timeout_seconds", 0)
+    monkeypatch.setattr(service, "_timeout_seconds", 0)
     assert cancel_all(trader).json() == {
         "orders": [],
         "pending_portfolios": list(BOOKS),

@@ -362,6 +362,6 @@ def test_open_buy_orders_reserve_their_charges(api):
     assert Decimal(refused_fields["limit"]) == power
 
 
-def list_refused_fields(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]
+def list_refused_fields(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]

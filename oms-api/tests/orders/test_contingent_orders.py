@@ -102,10 +102,10 @@ def test_cancelled_leg_leaves_the_other_leg_working(api_with_quote):
 
 
 def test_denied_entry_has_no_legs(api_with_quote):
-    answer = api_with_quote.post_order(
+    response = api_with_quote.post_order(
         symbol="BRK", quantity="2000000", take_profit={"limit_price": "60"}, stop_loss={"stop_price": "40"}
     )
-    assert api_with_quote.get_order(answer.json()["order_id"])["legs"] == []
+    assert api_with_quote.get_order(response.json()["order_id"])["legs"] == []
 
 
 def test_legs_follow_a_replaced_entry(api_with_quote):
@@ -138,9 +138,9 @@ STOP = {"type": "STOP", "stop_price": "90"}
 
 def place_oco(api):
     api.place_order(quantity="10")
-    answer = place_pair(api, "OCO", TARGET, STOP)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["orders"]
+    response = place_pair(api, "OCO", TARGET, STOP)
+    assert response.status_code == 201, response.text
+    return response.json()["orders"]
 
 
 def list_statuses(api, orders):
@@ -186,8 +186,8 @@ def test_oco_order_that_fills_on_arrival_prevents_the_sibling(market):
 
 
 def test_denied_oco_order_prevents_both_orders(market):
-    answer = place_pair(market, "OCO", TARGET, {**STOP, "quantity": "2000000"})
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
+    response = place_pair(market, "OCO", TARGET, {**STOP, "quantity": "2000000"})
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
     assert sorted(order["status"] for order in market.get("/orders").json()) == ["CANCELED", "DENIED"]
 
 
@@ -218,9 +218,9 @@ def test_oto_child_is_not_sent_when_the_parent_ends_unfilled(market):
 @pytest.mark.parametrize("second", [[{}, {}], [{"kind": "OCO", "orders": [{}, {}]}]])
 def test_nested_group_is_rejected_with_an_explanation(market, second):
     body = {"kind": "OTO", "orders": [build_ticket_body(), *second]}
-    answer = market.post("/orders:group", body)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "orders")
-    assert "`take_profit` and `stop_loss`" in answer.json()["errors"][0]["message"]
+    response = market.post("/orders:group", body)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "orders")
+    assert "`take_profit` and `stop_loss`" in response.json()["errors"][0]["message"]
 
 
 def test_repeated_group_request_returns_the_same_orders(market):

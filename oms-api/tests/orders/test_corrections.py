@@ -41,8 +41,8 @@ def list_working_orders(api):
 def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled_order):
     api, order = filled_order
     before, fill = api.get_portfolio()["cash"], order["fills"][0]
-    answer = assert_ok(correct_execution(api, order, price="100", key="correct-1"))
-    assert (answer["status"], answer["filled_quantity"], answer["average_price"]) == (
+    response = assert_ok(correct_execution(api, order, price="100", key="correct-1"))
+    assert (response["status"], response["filled_quantity"], response["average_price"]) == (
         "FILLED",
         "10",
         "100.00",
@@ -91,8 +91,8 @@ def test_corrected_exit_protects_the_reopened_quantity(filled_order):
 
 def test_correction_beyond_the_order_raises_a_reconciliation_issue(filled_order):
     api, order = filled_order
-    answer = assert_ok(correct_execution(api, order, quantity="12"))
-    assert (answer["status"], answer["filled_quantity"]) == ("FILLED", "12")
+    response = assert_ok(correct_execution(api, order, quantity="12"))
+    assert (response["status"], response["filled_quantity"]) == ("FILLED", "12")
     assert [
         event["data"]["kind"] for event in assert_ok(api.get("/events", type="reconciliation.issue"))
     ] == ["over"]

@@ -26,9 +26,9 @@ def rupee_api(api):
     return api
 
 
-def get_denial(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]
+def get_denial(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]
 
 
 def test_foreign_fill_is_booked_at_the_rate_and_order_shows_local_prices(rupee_api):

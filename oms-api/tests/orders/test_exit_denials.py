@@ -39,11 +39,11 @@ def test_invalid_leg_rejects_the_whole_ticket_and_its_preview(market, terms, cod
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     previewed = market.post("/orders:preview", body | terms).json()
     assert (previewed["would_pass"], previewed["denial"]["code"]) == (False, code)
-    answer = market.post("/orders", body | terms)
-    assert get_denial_code(answer) == code
-    denial = answer.json()["denial"]
+    response = market.post("/orders", body | terms)
+    assert get_denial_code(response) == code
+    denial = response.json()["denial"]
     assert (denial["nearest_price"], denial["largest_passing"]) == (nearest, None)
-    assert market.get_order(answer.json()["order_id"])["legs"] == []
+    assert market.get_order(response.json()["order_id"])["legs"] == []
     assert get_position(market) == "0"
 
 
@@ -136,8 +136,8 @@ def test_waiting_leg_price_is_checked_against_its_entry(market):
 
 def test_waiting_oto_child_is_risk_checked_when_replaced(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
-    answer = post_group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
-    second = answer.json()["orders"][1]
+    response = post_group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
+    second = response.json()["orders"][1]
     assert get_denial_code(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
     assert market.patch(f"/orders/{second['id']}", {"stop_price": "92"}).status_code == 200
 
@@ -198,8 +198,8 @@ def test_leg_off_a_changed_tick_is_rounded_away_from_the_market_at_release(marke
 def test_exit_quantity_is_at_most_the_filled_entry_quantity(market):
     order = market.place_order(quantity="4", **STOP_LOSS)
     stop = get_leg(market, order, "stop_loss")
-    answer = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
-    assert (get_denial_code(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
+    response = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
+    assert (get_denial_code(response), response.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
     assert market.patch(f"/orders/{stop['id']}", {"quantity": "3"}).status_code == 200
 
 

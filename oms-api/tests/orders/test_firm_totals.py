@@ -9,7 +9,7 @@ from app.database import unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.commands import PlaceOrder
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
-from app.risk.service.limiting import set_limit
+from app.risk.service.limit_store import set_limit
 from app.timestamps import Timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.errors import Unavailable
 from app.ledger.rules.keys import PositionKey
-from app.orders.queries.open_positions import OpenPosition
+from app.orders.queries.open_positions import PositionToClose
 from app.orders.service.kill_switch_orders import KillSwitchOrders, compute_strategy_shares
 from tests.orders.requests import set_switch
 
@@ -23,9 +23,9 @@ def list_positions(market, portfolio="Growth"):
 
 def post_flatten(market, scope="tenant", name=None, key=None):
     body = {"scope": scope, "name": name, "state": "HALTED", "flatten": True}
-    answer = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["flattened"]
+    response = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
+    assert response.status_code == 200, response.text
+    return response.json()["flattened"]
 
 
 def test_close_without_a_price_waits_for_a_quote(market):
@@ -129,7 +129,7 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
     ],
 )
 def test_strategy_share_of_a_position_is_computed(position, net, share):
-    whole = OpenPosition(1, "Growth", "AAPL", "", Decimal(position))
+    whole = PositionToClose(1, "Growth", "AAPL", "", Decimal(position))
     portions = compute_strategy_shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
     assert [portion.quantity for portion in portions] == ([] if share is None else [Decimal(share)])
 

@@ -22,10 +22,10 @@ KITE = {
 }
 
 
-def list_messages(answer):
+def list_messages(response):
     """Return the message for each field of a refused request."""
-    assert answer.status_code == 422, answer.text
-    return {error["field"]: error["message"] for error in answer.json()["errors"]}
+    assert response.status_code == 422, response.text
+    return {error["field"]: error["message"] for error in response.json()["errors"]}
 
 
 def test_alpaca_order_fields_are_answered_with_our_fields(api):
@@ -142,6 +142,6 @@ def test_rejected_ticket_lists_the_accepted_values(api, changes, field, message)
 
 
 def test_method_not_allowed_lists_the_allowed_methods(api):
-    answer = api.put("/orders:preview", {})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert answer.json()["detail"] == "PUT is not supported at this address. Use POST."
+    response = api.put("/orders:preview", {})
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.json()["detail"] == "PUT is not supported at this address. Use POST."

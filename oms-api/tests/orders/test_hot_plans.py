@@ -12,7 +12,8 @@ from sqlalchemy import text
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import discard_plans
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import TradeFilter, list_trades, load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
+from app.ledger.queries.trades import TradeFilter, list_trades
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade

@@ -1,4 +1,4 @@
-"""A message is counted once, even if its batch is written again."""
+"""The count of messages for the message rate. A batch that is written again counts once."""
 
 from decimal import Decimal
 
@@ -75,3 +75,11 @@ def test_rate_limited_message_is_counted_when_it_passes(harness, counted_message
     (placed,) = harness.run(*refusing, retained=retained)
     assert len(placed.orders) == 1
     assert sum(counted_messages) == 1
+
+
+def test_order_above_the_message_rate_is_not_created(market):
+    limit = {"scope": "tenant", "name": None, "code": "MESSAGES_PER_MINUTE", "value": "3", "until": None}
+    assert market.put("/limits", limit).status_code == 200
+    statuses = [market.post_order().status_code for _ in range(5)]
+    assert statuses == [201, 201, 201, 429, 429]
+    assert len(market.get("/orders").json()) == 3

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from app.database.versioned_cache import VersionedCache
-from app.ledger.service.portfolio_state import build_portfolio, create_stamp, get_epoch, renew_stamp
+from app.ledger.service.portfolio_state import (
+    build_portfolio,
+    create_open_orders_version,
+    get_repair_version,
+    renew_open_orders_version,
+)
 from app.money import ZERO
 from app.orders.service.batch_state.portfolio_cache import CachedPortfolio
 
@@ -52,14 +57,13 @@ def test_cache_size_is_bounded(cached_values):
     assert cached_values.get((1, 8), "version") == "5"
 
 
-def test_change_keeps_the_epoch_of_cached_values_and_a_repair_begins_another():
-    """Cached values are of one epoch: a change of orders continues it, a repair begins another."""
-    for stamp in ("", "0123456789abcdef", create_stamp()):
-        renewed = renew_stamp(stamp)
+def test_change_keeps_the_repair_version_and_a_repair_changes_it():
+    for version in ("", "0123456789abcdef", create_open_orders_version()):
+        renewed = renew_open_orders_version(version)
         assert len(renewed) == 16
-        assert renewed != renew_stamp(stamp)
-        assert get_epoch(renewed) == get_epoch(stamp)
-        assert get_epoch(create_stamp()) != get_epoch(stamp)
+        assert renewed != renew_open_orders_version(version)
+        assert get_repair_version(renewed) == get_repair_version(version)
+        assert get_repair_version(create_open_orders_version()) != get_repair_version(version)
 
 
 def test_ledger_that_does_not_continue_the_cached_one_is_read_anew():
@@ -76,9 +80,9 @@ def buy_shares(api, quantity):
     return api.post_order(symbol="AAPL", side="BUY", quantity=quantity, type="MARKET", limit_price=None)
 
 
-def assert_denied(answer):
-    assert answer.status_code == 422, answer.text
-    denial = answer.json()["denial"]
+def assert_denied(response):
+    assert response.status_code == 422, response.text
+    denial = response.json()["denial"]
     return denial["code"], denial["largest_passing"]
 
 

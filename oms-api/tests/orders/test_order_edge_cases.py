@@ -54,21 +54,21 @@ def test_oto_child_released_by_a_replacement_matches_the_current_quote(harness):
 def test_close_never_crosses_zero(market):
     market.place_order(quantity="10")
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
-    answer = market.post("/positions:close", body)
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:slackoms:problem/more-than-held")
-    assert answer.json()["errors"][0]["field"] == "quantity"
+    response = market.post("/positions:close", body)
+    assert (response.status_code, response.json()["type"]) == (422, "urn:slackoms:problem/more-than-held")
+    assert response.json()["errors"][0]["field"] == "quantity"
     assert market.post("/positions:close", {**body, "quantity": "10"}).status_code == 201
 
 
 def test_orders_of_a_group_need_distinct_client_order_ids(market):
-    answer = place_pair(
+    response = place_pair(
         market,
         "OCO",
         {**AT_LIMIT, "client_order_id": "one"},
         {**RESTING_LIMIT_ORDER, "client_order_id": "one"},
     )
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["field"] == "orders.1.client_order_id"
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["field"] == "orders.1.client_order_id"
 
 
 def test_preview_and_order_deny_a_notional_below_one_lot(market):

@@ -99,9 +99,9 @@ def test_notional_order_is_sized_at_the_ask(market):
 
 def test_notional_below_one_lot_is_denied(market):
     market.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
-    answer = market.post_order(quantity=None, notional="100")
-    assert answer.status_code == 422
-    assert answer.json()["denial"]["code"] == "NO_QUANTITY"
+    response = market.post_order(quantity=None, notional="100")
+    assert response.status_code == 422
+    assert response.json()["denial"]["code"] == "NO_QUANTITY"
 
 
 def test_fractional_quantity_is_filled(market):
@@ -109,9 +109,9 @@ def test_fractional_quantity_is_filled(market):
 
 
 def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
-    answer = market.post_order(quantity="2000000")
-    problem = answer.json()
-    assert (answer.status_code, problem["type"]) == (422, "urn:slackoms:problem/order-denied")
+    response = market.post_order(quantity="2000000")
+    problem = response.json()
+    assert (response.status_code, problem["type"]) == (422, "urn:slackoms:problem/order-denied")
     denial = problem["denial"]
     assert denial["code"] == "MAX_ORDER_QUANTITY"
     assert (denial["limit"], denial["asked"]) == ("1000000", "2000000")
@@ -152,9 +152,9 @@ def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
     ],
 )
 def test_invalid_ticket_creates_no_order(market, changes, field):
-    answer = market.post_order(**changes)
-    assert answer.status_code == 422, answer.text
-    assert field in {error["field"] for error in answer.json()["errors"]}, answer.text
+    response = market.post_order(**changes)
+    assert response.status_code == 422, response.text
+    assert field in {error["field"] for error in response.json()["errors"]}, response.text
     assert market.get("/orders").json() == []
 
 
@@ -169,8 +169,8 @@ def test_same_client_order_id_returns_the_same_order(market):
 
 def test_same_client_order_id_with_another_ticket_conflicts(market):
     market.place_order(client_order_id="abc-1")
-    answer = market.post_order(client_order_id="abc-1", quantity="11")
-    assert (answer.status_code, answer.json()["type"]) == (
+    response = market.post_order(client_order_id="abc-1", quantity="11")
+    assert (response.status_code, response.json()["type"]) == (
         409,
         "urn:slackoms:problem/client-order-id-reused",
     )
@@ -198,8 +198,8 @@ def test_malformed_request_binds_no_idempotency_key(market):
 
 def test_market_order_without_a_price_is_denied(api, serve):
     with serve(price_source="manual") as service:
-        answer = service.create_client().post_order()
-    assert answer.json()["denial"]["code"] == "NO_REFERENCE_PRICE"
+        response = service.create_client().post_order()
+    assert response.json()["denial"]["code"] == "NO_REFERENCE_PRICE"
 
 
 def test_order_of_another_tenant_is_not_found(market, service):
@@ -222,9 +222,9 @@ def test_largest_passing_quantity_of_a_replacement_is_a_total(market):
     assert order["filled_quantity"] == "30"
     limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "50"}
     assert market.put("/limits", limit).status_code == 200
-    answer = market.patch(f"/orders/{order['id']}", {"quantity": "200"})
-    assert answer.status_code == 422, answer.text
-    denial = answer.json()["denial"]
+    response = market.patch(f"/orders/{order['id']}", {"quantity": "200"})
+    assert response.status_code == 422, response.text
+    denial = response.json()["denial"]
     assert (denial["asked"], denial["largest_passing"]) == ("200", "50")  # 30 filled, 20 more
     assert market.patch(f"/orders/{order['id']}", {"quantity": "51"}).status_code == 422
     assert market.patch(f"/orders/{order['id']}", {"quantity": "50"}).status_code == 200

@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from app.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
+from app.assembly.background_jobs import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_jobs
 from app.calendars.service import Calendars
 from app.database import set_tenant_scope, unit_of_work
-from app.jobs.service import LEASE, JobRunner
+from app.jobs.service import LEASE_DURATION, JobRunner
 from app.ledger.queries.batch_statements import PORTFOLIOS
 from app.orders.rules.values import Status
 from app.orders.service import order_jobs
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
-from app.orders.service.write_path import command_execution, lock_plan
+from app.orders.service.write_path import command_dispatch, lock_plan
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Process:
 @pytest.fixture
 def small_batches(monkeypatch):
     """Let a command expire at most two orders."""
-    for module in (command_execution, lock_plan, order_jobs):
+    for module in (command_dispatch, lock_plan, order_jobs):
         monkeypatch.setattr(module, "MAX_EXPIRIES", 2)
 
 
@@ -110,7 +110,7 @@ def test_next_process_finishes_work_of_a_killed_process(harness, resting_orders)
         Process(harness, die_at_the_second).runner.run_due()
     assert list_statuses(harness, resting_orders).count(Status.EXPIRED) == 2
     survivor = Process(harness)
-    harness.now += LEASE - timedelta(seconds=1)
+    harness.now += LEASE_DURATION - timedelta(seconds=1)
     assert ORDER_EXPIRY not in survivor.runner.run_due()
     harness.now += timedelta(seconds=1) + EXPIRY_PERIOD
     assert ORDER_EXPIRY in survivor.runner.run_due()
@@ -155,7 +155,7 @@ def test_next_process_squares_off_after_a_kill(intraday_position):
     with pytest.raises(Killed):
         Process(intraday_position, die).runner.run_due()
     assert read_quantity(intraday_position) == 10
-    intraday_position.now += LEASE
+    intraday_position.now += LEASE_DURATION
     survivors = [Process(intraday_position), Process(intraday_position)]
     for survivor in survivors:
         survivor.runner.run_due()

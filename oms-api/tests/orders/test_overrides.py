@@ -16,9 +16,9 @@ def client(api) -> ApprovalClient:
 
 
 def place_denied_order(client, role="trader", **changes):
-    answer = client.post_order(role, **changes)
-    assert answer.status_code == 422, answer.text
-    return answer.json()["order_id"]
+    response = client.post_order(role, **changes)
+    assert response.status_code == 422, response.text
+    return response.json()["order_id"]
 
 
 def request_override(client, order_id, role="trader", **body):
@@ -69,9 +69,9 @@ def test_override_applies_only_to_the_named_limit(client):
 @pytest.mark.any_database
 def test_switches_permissions_prices_and_buying_power_cannot_be_overridden(client):
     def get_denial_code(order_id):
-        answer = request_override(client, order_id)
-        assert answer.status_code == 409, answer.text
-        return answer.json()["detail"].split()[0]
+        response = request_override(client, order_id)
+        assert response.status_code == 409, response.text
+        return response.json()["detail"].split()[0]
 
     assert client.api.put("/limits", CAP | {"value": None}).status_code == 200
     assert get_denial_code(place_denied_order(client, quantity="100000")) == "BUYING_POWER"

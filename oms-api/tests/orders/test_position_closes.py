@@ -19,15 +19,15 @@ def service(verified_service):
 
 
 def set_limit(api, code, value):
-    answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
-    assert answer.status_code == 200, answer.text
+    response = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
+    assert response.status_code == 200, response.text
 
 
 def close_position(api, quantity=None):
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": quantity}
-    answer = api.post("/positions:close", body)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = api.post("/positions:close", body)
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def test_partial_close_reduces_both_exits(market):
@@ -293,8 +293,8 @@ def test_flattening_several_strategies_opens_no_position(harness):
 def test_odd_lot_position_can_be_closed(market):
     market.place_order(quantity="235")
     terms = {"lot_size": "75", "tick_size": "0.05", "exchange": "NSE", "currency": "USD"}
-    answer = market.put("/instruments/AAPL", terms)
-    assert answer.status_code in {200, 201}, answer.text
+    response = market.put("/instruments/AAPL", terms)
+    assert response.status_code in {200, 201}, response.text
     assert close_position(market)["status"] == "FILLED"
     assert get_held_quantity(market) == "0"
 
@@ -361,8 +361,8 @@ def test_cancelled_part_of_a_split_close_cancels_the_waiting_parts(market):
     set_limit(market, "MAX_ORDER_QUANTITY", "10")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
     closed = close_position(market)
-    answer = market.patch(f"/orders/{closed['id']}", {"quantity": "46"})
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "REDUCE_ONLY")
+    response = market.patch(f"/orders/{closed['id']}", {"quantity": "46"})
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, "REDUCE_ONLY")
     changed = market.patch(f"/orders/{closed['id']}", {"quantity": "9"}).json()
     assert [leg["status"] for leg in changed["legs"]] == ["HELD"] * 4
     assert market.post(f"/orders/{changed['id']}/cancel", {}).status_code == 200
@@ -385,8 +385,8 @@ def test_flatten_splits_closes_above_the_maximum_order_quantity(market):
 def test_other_risk_checks_apply_to_a_close(market):
     market.place_order(quantity="25")
     set_switch(market, "HALTED")
-    answer = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "HALTED")
+    response = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, "HALTED")
 
 
 @pytest.mark.parametrize(("side", "opposite"), [("BUY", "SELL"), ("SELL", "BUY")])

@@ -19,9 +19,9 @@ def api_with_position(market):
 
 
 def put_exits(api, body, path=PATH):
-    answer = api.put(path, body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["orders"]
+    response = api.put(path, body)
+    assert response.status_code == 200, response.text
+    return response.json()["orders"]
 
 
 def get_levels(api):
@@ -84,9 +84,9 @@ def test_exits_of_a_working_entry_are_not_replaced(market):
         quantity="100", type="LIMIT", limit_price="100", stop_loss={"stop_price": "80"}
     )
     assert order["filled_quantity"] == "40"
-    answer = market.put(PATH, BOTH)
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "exits-of-an-entry")
-    assert order["id"] in answer.json()["detail"]
+    response = market.put(PATH, BOTH)
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "exits-of-an-entry")
+    assert order["id"] in response.json()["detail"]
 
 
 def test_identical_exits_change_nothing(api_with_position):
@@ -110,8 +110,8 @@ def test_exits_follow_the_remaining_position(api_with_position):
 def test_denied_exit_keeps_the_previous_exits(api_with_position, body, code):
     put_exits(api_with_position, BOTH)
     api_with_position.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
-    answer = api_with_position.put(PATH, body)
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, code)
+    response = api_with_position.put(PATH, body)
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, code)
     assert get_levels(api_with_position) == ("95.00", "108.00")
 
 
@@ -125,8 +125,8 @@ def test_denied_exit_keeps_the_previous_exits(api_with_position, body, code):
     ],
 )
 def test_invalid_exits_are_rejected_by_field(api_with_position, body, field):
-    answer = api_with_position.put(PATH, body)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    response = api_with_position.put(PATH, body)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_exits_need_an_open_position_in_a_known_portfolio(api_with_position):
@@ -136,8 +136,8 @@ def test_exits_need_an_open_position_in_a_known_portfolio(api_with_position):
 
 def test_halt_rejects_new_exits(api_with_position):
     set_switch(api_with_position, "HALTED")
-    answer = api_with_position.put(PATH, BOTH)
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "HALTED")
+    response = api_with_position.put(PATH, BOTH)
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, "HALTED")
 
 
 def test_exits_accept_symbols_with_a_slash_and_aliases(market):

@@ -108,13 +108,13 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
             first.process.kill()
             return await sending
 
-        answers = asyncio.run(run_until_killed())
+        responses = asyncio.run(run_until_killed())
         first.process.wait(60)
-    acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
+    acknowledged = {response.json()["id"] for response in responses if response is not None}
     with run_process(**build_settings(database_url)) as second, create_client(second) as http:
         assert acknowledged <= {order["id"] for order in read_everything(http)}
         again = asyncio.run(send_orders([second.url], numbers))
-        assert {answer.status_code for answer in again} == {201}
+        assert {response.status_code for response in again} == {201}
         entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert len(entries) == len({order["client_order_id"] for order in entries}) == 200
         set_quote(http, "AAPL", "90")
@@ -141,8 +141,8 @@ def test_two_processes_match_each_order_once(two_processes):
     numbers = range(1000, 1000 + CLIENTS * ROUNDS)
     with create_client(first) as http, create_client(second) as other:
         set_quote(http, "AAPL", "100")
-        answers = asyncio.run(send_orders([first.url, second.url], numbers))
-        assert {answer.status_code for answer in answers} == {201}
+        responses = asyncio.run(send_orders([first.url, second.url], numbers))
+        assert {response.status_code for response in responses} == {201}
 
         async def quote_in_both():
             async with httpx.AsyncClient(headers=KEY, timeout=120) as both:
@@ -150,7 +150,7 @@ def test_two_processes_match_each_order_once(two_processes):
                 sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (first.url, second.url))
                 return await asyncio.gather(*sent)
 
-        assert {answer.status_code for answer in asyncio.run(quote_in_both())} == {200}
+        assert {response.status_code for response in asyncio.run(quote_in_both())} == {200}
         orders = [order for order in read_everything(http) if order["portfolio_name"] == "Growth"]
         assert {order["status"] for order in orders if not order["parent_id"]} == {"FILLED"}
         trades = http.get("/trades", params={"limit": 1000, "portfolio": "Growth"}).json()
@@ -199,8 +199,8 @@ async def repeat_until(deadline, http, requests):
     statuses: Counter[int] = Counter()
     while time.monotonic() < deadline:
         for method, path, body in requests:
-            answer = await http.request(method, f"/api/v1{path}", json=body)
-            statuses[answer.status_code] += 1
+            response = await http.request(method, f"/api/v1{path}", json=body)
+            statuses[response.status_code] += 1
     return statuses
 
 
@@ -289,11 +289,11 @@ def test_killed_process_leaves_matched_portions_consistent(new_database, portion
         create_client(first) as http,
         ThreadPoolExecutor(1) as threads,
     ):
-        answer = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
-        wait_until(lambda: answer.done() or count_matched(engine) >= portions)
+        response = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
+        wait_until(lambda: response.done() or count_matched(engine) >= portions)
         first.process.kill()
         first.process.wait(60)
-        answer.exception()
+        response.exception()
     assert verify_database(engine).is_clean
     with run_process(**build_settings(url)):
         wait_until(lambda: count_matched(engine) == BOOKS)

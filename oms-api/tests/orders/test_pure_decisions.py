@@ -13,7 +13,7 @@ from app.errors import OmsError
 from app.ledger.rules.accounting import Side, replay_fills
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import CommandOrigin, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.portfolio_state import ReversalInputs, build_portfolio
 from app.ledger.service.reversals import build_fill_of_trade
 from app.market_data.rules.values import Quote
@@ -49,7 +49,7 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.risk_checks.exposure import compute_exposure
-from app.orders.service.write_path.command_execution import execute_all
+from app.orders.service.write_path.command_dispatch import dispatch_all
 from app.risk.rules.limits import LimitCode, LimitScope, RiskLimit
 from app.risk.rules.losses import LossBaseline
 from app.timestamps import format_timestamp
@@ -101,8 +101,8 @@ class Decisions(RuleBasedStateMachine):
             build_services(TENANT, LIMITS, START), portfolio, ["AAPL", "MSFT"], START
         )
 
-    def build_origin(self, key: str | None = None, request_text: str = "") -> Origin:
-        return Origin(TENANT, "key", None, self.now, key, hash_request(request_text))
+    def build_origin(self, key: str | None = None, request_text: str = "") -> CommandOrigin:
+        return CommandOrigin(TENANT, "key", None, self.now, key, hash_request(request_text))
 
     @property
     def orders(self) -> list[Order]:
@@ -121,7 +121,7 @@ class Decisions(RuleBasedStateMachine):
         for order in self.orders:
             loaded.approval_requests.setdefault(order.key, None)
         before = capture_state(context)
-        (outcome,) = execute_all(context, [command], [id(command)])
+        (outcome,) = dispatch_all(context, [command], [id(command)])
         if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = capture_state(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]

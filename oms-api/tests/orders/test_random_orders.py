@@ -257,13 +257,13 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def check_caches(self):
         with self.engine.connect() as connection:
-            for portfolio_id, stamp in self.harness.query(
+            for portfolio_id, version in self.harness.query(
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
                 portfolio_key = PortfolioKey(self.harness.tenant, portfolio_id)
                 entry = self.harness.handler._services.portfolios._portfolios._entries.get(portfolio_key)
                 cached_orders = None if entry is None else entry[1].open_orders
-                if cached_orders is not None and cached_orders.stamp == stamp:
+                if cached_orders is not None and cached_orders.version == version:
                     stored_orders = {
                         order.id: order for order in list_open_orders(connection, [portfolio_key])
                     }

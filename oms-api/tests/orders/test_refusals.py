@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.database import unit_of_work
 from app.errors import OmsError
-from app.group_commit.writing import BatchWriter
+from app.group_commit.batch_writer import BatchWriter
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
@@ -34,7 +34,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.execution import placement
-from app.orders.service.write_path import command_execution
+from app.orders.service.write_path import command_dispatch
 from app.timestamps import format_timestamp
 from tests.orders.batch_state import capture_state
 from tests.orders.writer_harness import build_ticket
@@ -51,7 +51,7 @@ class Watched:
 def refusals_without_change(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     watched = Watched([])
-    process = command_execution.execute_command
+    process = command_dispatch.dispatch_command
 
     def compare(context, command):
         before = capture_state(context)
@@ -62,7 +62,7 @@ def refusals_without_change(monkeypatch):
             watched.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(command_execution, "execute_command", compare)
+    monkeypatch.setattr(command_dispatch, "dispatch_command", compare)
     return watched
 
 

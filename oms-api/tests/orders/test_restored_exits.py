@@ -52,9 +52,9 @@ def test_bust_of_an_exit_places_exits_of_the_same_terms(filled_bracket):
     api.set_quote("AAPL", "89", "90", "89.5")
     stop = api.get_order(get_leg(entry, "stop_loss"))
     assert (stop["status"], list_working_orders(api)) == ("FILLED", [])
-    answer = bust_execution(api, stop)
-    assert (answer["status"], answer["filled_quantity"]) == ("FILLED", "0")
-    assert sorted((leg["role"], leg["stop_price"], leg["limit_price"]) for leg in answer["legs"]) == [
+    response = bust_execution(api, stop)
+    assert (response["status"], response["filled_quantity"]) == ("FILLED", "0")
+    assert sorted((leg["role"], leg["stop_price"], leg["limit_price"]) for leg in response["legs"]) == [
         ("stop_loss", "90.00", None), ("take_profit", None, "120.00"),
     ]  # fmt: skip
     assert list_working_orders(api) == PROTECTED
@@ -107,8 +107,8 @@ def test_bust_of_a_close_restores_the_exits_that_it_cancelled(filled_bracket):
     api, _ = filled_bracket
     closed = assert_ok(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
     assert list_working_orders(api) == []
-    answer = bust_execution(api, api.get_order(closed["id"]))
-    assert sorted(leg["role"] for leg in answer["legs"]) == ["stop_loss", "take_profit"]
+    response = bust_execution(api, api.get_order(closed["id"]))
+    assert sorted(leg["role"] for leg in response["legs"]) == ["stop_loss", "take_profit"]
     assert list_working_orders(api) == PROTECTED
 
 

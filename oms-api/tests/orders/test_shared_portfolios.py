@@ -16,7 +16,7 @@ from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.orders.queries import orders as order_queries
 from app.orders.rules.values import StopLoss, TakeProfit
 from app.orders.service.batch_state.portfolio_loading import create_cache_update
@@ -115,13 +115,13 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared_databa
     harness.list_instrument("AAPL", "NASDAQ")
     harness.publish_quote("99", "101", "100")
     harness.place_order(name, type="LIMIT", limit_price="90")
-    stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
-    before = harness.query(stamp)
+    query = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
+    before = harness.query(query)
     assert harness.place_order(name, quantity="1").status == "FILLED"
     assert harness.place_order(name, quantity="1.5").status == "DENIED"
-    assert harness.query(stamp) == before
+    assert harness.query(query) == before
     harness.place_order(name, type="LIMIT", limit_price="90", quantity="2")
-    assert harness.query(stamp) != before
+    assert harness.query(query) != before
 
 
 def record_query_results(monkeypatch, module, name, results):
@@ -173,7 +173,7 @@ def take_step(harness, name, kind, symbol, side, price):
 
 
 def record_trade(harness, name, symbol, side, price):
-    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    origin = CommandOrigin(harness.tenant, "key", None, harness.now, None, None)
     valued = compute_trade_value(Decimal(3), None, Decimal(price))
     return RecordTrade(origin, symbol, "", Side(side), valued, name, name_key(name), None)
 

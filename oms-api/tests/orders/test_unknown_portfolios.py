@@ -9,7 +9,7 @@ from app.ledger.errors import AmountTooLarge, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries.batch_statements import insert_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import TradeValue
-from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordedTrade, RecordTrade
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.portfolio_statements import find_similar_names
 from app.orders.rules.values import Status
@@ -39,9 +39,9 @@ def list_portfolios(api):
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_unknown_portfolio_error_suggests_the_nearest_names(market, request_):
     path, body = request_
-    answer = market.post(path, body, {"Idempotency-Key": "K"})
-    assert (answer.status_code, answer.json()["type"]) == (404, "urn:slackoms:problem/not-found")
-    assert answer.json()["detail"] == (
+    response = market.post(path, body, {"Idempotency-Key": "K"})
+    assert (response.status_code, response.json()["type"]) == (404, "urn:slackoms:problem/not-found")
+    assert response.json()["detail"] == (
         "There is no portfolio 'Grwoth'. Did you mean 'Growth'? "
         "Create it with `POST /portfolios`, or report a trade in it."
     )
@@ -83,7 +83,7 @@ def test_rejected_trade_creates_no_portfolio(api):
 
 
 def build_record_trade(harness, value="100"):
-    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    origin = CommandOrigin(harness.tenant, "key", None, harness.now, None, None)
     valued = TradeValue(Decimal(1), Decimal(value), Decimal(value))
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, "New", "new", None)
 

@@ -97,8 +97,8 @@ def test_fok_fills_all_or_nothing(market):
 
 def test_order_can_be_cancelled_once(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    answer = market.post(f"/orders/{order['id']}/cancel", {"reason": "Not today"})
-    assert (answer.status_code, answer.json()["status"]) == (200, "CANCELED")
+    response = market.post(f"/orders/{order['id']}/cancel", {"reason": "Not today"})
+    assert (response.status_code, response.json()["status"]) == (200, "CANCELED")
     moves = [event["to_status"] for event in market.get_order(order["id"])["events"]]
     assert moves == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "PENDING_CANCEL", "CANCELED"]
     again = market.post(f"/orders/{order['id']}/cancel", {})
@@ -107,18 +107,18 @@ def test_order_can_be_cancelled_once(market):
 
 def test_cancel_needs_no_body(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    answer = market.service.client.post(
+    response = market.service.client.post(
         f"/api/v1/orders/{order['id']}/cancel", headers={"X-API-Key": market.key}
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def test_repeated_cancel_returns_the_same_answer(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    answers = [market.post(f"/orders/{order['id']}/cancel", {}, {"Idempotency-Key": "C"}) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].json() == answers[1].json()
-    assert answers[1].headers["Idempotent-Replayed"] == "true"
+    responses = [market.post(f"/orders/{order['id']}/cancel", {}, {"Idempotency-Key": "C"}) for _ in range(2)]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[0].json() == responses[1].json()
+    assert responses[1].headers["Idempotent-Replayed"] == "true"
 
 
 def test_filled_order_cannot_be_cancelled(market):
@@ -128,9 +128,9 @@ def test_filled_order_cannot_be_cancelled(market):
 
 def test_replacement_replaces_the_original_order(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", client_order_id="first")
-    answer = market.patch(f"/orders/{order['id']}", {"limit_price": "91", "quantity": "20"})
-    assert answer.status_code == 200, answer.text
-    successor = answer.json()
+    response = market.patch(f"/orders/{order['id']}", {"limit_price": "91", "quantity": "20"})
+    assert response.status_code == 200, response.text
+    successor = response.json()
     assert (successor["status"], successor["replaces"]) == ("ACCEPTED", order["id"])
     assert (successor["limit_price"], successor["quantity"]) == ("91.00", "20")
     old = market.get_order(order["id"])
@@ -172,10 +172,10 @@ def test_replacement_down_to_the_filled_quantity_is_filled(market, quantity):
 
 def test_replacement_denied_by_risk_leaves_the_order_working(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    answer = market.patch(f"/orders/{order['id']}", {"quantity": "2000000"})
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
+    response = market.patch(f"/orders/{order['id']}", {"quantity": "2000000"})
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
     assert get_status(market, order) == "ACCEPTED"
-    assert market.get_order(answer.json()["order_id"])["status"] == "DENIED"
+    assert market.get_order(response.json()["order_id"])["status"] == "DENIED"
 
 
 def test_replacement_may_fill_at_once(market):
@@ -193,9 +193,9 @@ def test_invalid_replacement_changes_nothing(market):
 def test_cancel_all_cancels_only_matching_orders(market):
     order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", portfolio_name="Income")
     ended = [market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(3)]
-    answer = market.post("/orders:cancel-all", {"portfolio_name": "growth"})
-    assert [row["id"] for row in answer.json()["orders"]] == ended
-    assert {row["status"] for row in answer.json()["orders"]} == {"CANCELED"}
+    response = market.post("/orders:cancel-all", {"portfolio_name": "growth"})
+    assert [row["id"] for row in response.json()["orders"]] == ended
+    assert {row["status"] for row in response.json()["orders"]} == {"CANCELED"}
     assert get_status(market, order) == "ACCEPTED"
     assert len(market.post("/orders:cancel-all", {}).json()["orders"]) == 1
     assert market.post("/orders:cancel-all", {"portfolio_name": "Nowhere"}).status_code == 404

@@ -15,7 +15,7 @@ from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.batch_handler import LedgerBatchHandler
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources import PriceSource
@@ -116,9 +116,9 @@ class WriterHarness:
         result.on_commit()
         return result.outcomes
 
-    def build_origin(self, key: str | None = None, request_text: str = "") -> Origin:
+    def build_origin(self, key: str | None = None, request_text: str = "") -> CommandOrigin:
         """Return who asks, now."""
-        return Origin(self.tenant, "key", None, self.now, key, hash_request(request_text))
+        return CommandOrigin(self.tenant, "key", None, self.now, key, hash_request(request_text))
 
     def open_portfolio(self, name: str = "Growth") -> None:
         """Open a portfolio where there is none of that name."""

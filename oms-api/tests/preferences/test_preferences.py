@@ -11,9 +11,9 @@ pytestmark = pytest.mark.any_database
 QUIET = {"from": "22:00", "to": "07:00"}
 
 
-def get_saved(answer):
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+def get_saved(response):
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def create_portfolios(api, *names):

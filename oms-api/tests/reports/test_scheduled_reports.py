@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from app.background_jobs import create_jobs
+from app.assembly.background_jobs import create_jobs
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.jobs.service import JobRunner

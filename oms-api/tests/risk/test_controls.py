@@ -9,7 +9,7 @@ from app.risk.queries.latches import build_latch_insert
 from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.limits import LimitCode, LimitScope, LimitSubject, RiskLimit
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
-from app.risk.service.limiting import remove_limit, set_limit
+from app.risk.service.limit_store import remove_limit, set_limit
 from app.timestamps import format_timestamp
 from tests.factories import NOON
 

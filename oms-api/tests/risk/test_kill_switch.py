@@ -192,30 +192,30 @@ def test_halt_applies_immediately_in_another_process(service, api, serve_another
 def test_halt_applies_under_load(api):
     """Nothing that reached the books was accepted after the halt was answered."""
     api.record_trade()
-    stop, answers = threading.Event(), []
+    stop, responses = threading.Event(), []
 
     def trade():
         while not stop.is_set():
             begun = time.monotonic()
             status = api.post_trade(quantity="1", gmv="1").status_code
-            answers.append((begun, time.monotonic(), status))
+            responses.append((begun, time.monotonic(), status))
 
     threads = [threading.Thread(target=trade) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:
-        while len(answers) < 40:
+        while len(responses) < 40:
             threading.Event().wait(0.005)
         assert set_switch(api, "HALTED", "portfolio", "Growth").status_code == 200
         halted = time.monotonic()
         settled = api.get_portfolio()["last_sequence"]
-        while not any(begun > halted for begun, _, _ in answers):
+        while not any(begun > halted for begun, _, _ in responses):
             threading.Event().wait(0.005)
     finally:
         stop.set()
         for thread in threads:
             thread.join(60)
-    assert {status for begun, _, status in answers if begun > halted} == {422}
+    assert {status for begun, _, status in responses if begun > halted} == {422}
     assert api.get_portfolio()["last_sequence"] == settled
 
 

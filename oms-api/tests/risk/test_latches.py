@@ -30,9 +30,9 @@ def execute_orders(api, count, **changes):
         assert response.status_code == 201, response.text
 
 
-def get_denial(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]
+def get_denial(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]
 
 
 def list_latches(api, **params):
@@ -113,9 +113,9 @@ def test_every_order_of_one_batch_is_counted(quoted_api):
     """However many orders the writer takes at once, only the first ones pass."""
     put_limit(quoted_api, "REPEATED_EXECUTIONS", "5")
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: post_order(quoted_api, quantity="1").status_code, range(40)))
-    assert answers.count(201) == 5
-    assert answers.count(422) == 35
+        responses = list(pool.map(lambda _: post_order(quoted_api, quantity="1").status_code, range(40)))
+    assert responses.count(201) == 5
+    assert responses.count(422) == 35
     assert len(list_latches(quoted_api)) == 1
 
 

@@ -191,8 +191,8 @@ def test_invalid_page_is_rejected(api, query):
 
 
 def test_number_of_limits_and_list_entries_is_limited(api, monkeypatch):
-    monkeypatch.setattr("app.risk.service.limiting.MAX_LIMITS", 2)
-    monkeypatch.setattr("app.risk.service.limiting.MAX_CHARACTERS", 9)
+    monkeypatch.setattr("app.risk.service.limit_store.MAX_LIMITS", 2)
+    monkeypatch.setattr("app.risk.service.limit_store.MAX_CHARACTERS", 9)
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
     assert put_limit(api, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one again
     limit = put_limit(api, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.rate_limit import BucketSharing
+from app.rate_limit import BucketExchange
 from app.risk.errors import TooManyMessages
 from app.risk.service.messages import MessageRate
 from tests.support.redis import RedisServer
@@ -85,16 +85,16 @@ def test_consumption_is_not_stored_without_redis():
 def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
     async def run():
         rates = [MessageRate(), MessageRate()]
-        sharings = [BucketSharing(redis_url, rate) for rate in rates]
-        for sharing in sharings:
-            sharing.connect()
+        exchanges = [BucketExchange(redis_url, rate) for rate in rates]
+        for bucket_exchange in exchanges:
+            bucket_exchange.connect()
         assert all(is_passing(rates[0]) for _ in range(4))
         assert is_passing(rates[1])
-        for sharing in sharings:
-            await sharing.exchange()
+        for bucket_exchange in exchanges:
+            await bucket_exchange.exchange()
         remaining = [send_burst(rate) for rate in rates]
-        for sharing in sharings:
-            await sharing.close()
+        for bucket_exchange in exchanges:
+            await bucket_exchange.close()
         return remaining
 
     first, second = asyncio.run(run())

@@ -17,9 +17,9 @@ def quoted_api(api):
     return api.open_portfolio()
 
 
-def get_denial(answer):
-    assert answer.status_code == 422, answer.text
-    return answer.json()["denial"]
+def get_denial(response):
+    assert response.status_code == 422, response.text
+    return response.json()["denial"]
 
 
 def get_own_name(api):
@@ -70,7 +70,7 @@ def test_permission_list_length_is_limited(api):
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(symbols[:900])).status_code == 200  # a trail of both
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(symbols)).status_code == 422
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL," * 4_000 + "AAPL").status_code == 422
-    long = [f"{number:040d}" for number in range(480)]  # the audit trail keeps the list before and after
+    long = [f"{number:040d}" for number in range(480)]  # the audit log keeps the list before and after
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(long[:460])).status_code == 200
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(long[1:461])).status_code == 200
     too_long = put_limit(api, "ALLOWED_SYMBOLS", ",".join(long))

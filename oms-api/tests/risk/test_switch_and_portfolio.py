@@ -16,9 +16,9 @@ def quoted_api(api):
     return api
 
 
-def assert_refused(answer):
-    assert answer.status_code == 422, answer.text
-    problem = answer.json()
+def assert_refused(response):
+    assert response.status_code == 422, response.text
+    problem = response.json()
     assert problem["type"].rpartition("/")[2] == "kill-switch"
     return problem["detail"].partition(":")[0]
 

@@ -91,9 +91,9 @@ def test_rotated_unknown_deleted_and_outside_callers_get_the_same_404(trader):
     deleted = create_hook(trader)
     assert trader.delete(f"/signals/hooks/{deleted['id']}").status_code == 204
     outside = create_hook(trader, allowed_networks=["203.0.113.0/24"])
-    answers = [post_to_hook(trader, url, MESSAGE) for url in (old_hook, unknown, deleted, outside)]
-    assert {response.status_code for response in answers} == {404}
-    assert len({response.json()["detail"] for response in answers}) == 1
+    responses = [post_to_hook(trader, url, MESSAGE) for url in (old_hook, unknown, deleted, outside)]
+    assert {response.status_code for response in responses} == {404}
+    assert len({response.json()["detail"] for response in responses}) == 1
     assert post_to_hook(trader, rotated, MESSAGE).status_code == 202
     with trader.service.open_connection() as connection:
         stored = str(connection.exec_driver_sql("SELECT * FROM signal_hooks").all())

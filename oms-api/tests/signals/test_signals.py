@@ -276,8 +276,8 @@ def test_signals_of_a_batch_see_the_orders_before_them(trader):
 @pytest.mark.any_database
 def test_racing_repeats_are_one_order(trader):
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: post_accepted_signal(trader, id="race"), range(16)))
-    assert len({tuple(item["order_ids"]) for item in answers}) == 1
+        responses = list(threads.map(lambda _: post_accepted_signal(trader, id="race"), range(16)))
+    assert len({tuple(item["order_ids"]) for item in responses}) == 1
     assert get_position(trader) == 10
 
 

@@ -117,8 +117,8 @@ def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits
     api.set_quote("AAPL", "99", "101", "100")
     code = {"name": name, "entry_point": entry_point, "portfolio": "Growth", "symbols": ["AAPL"]}
     with use_catalog(api, catalog):
-        answer = api.post("/strategies", code | {"parameters": parameters})
-        assert answer.status_code == 201, answer.text
+        response = api.post("/strategies", code | {"parameters": parameters})
+        assert response.status_code == 201, response.text
     assert api.post(f"/strategies/{name}:start", {}).status_code == 200
     services, started = (state.readers, state.market, state.order_service), utc_now()
     # Its clock stands still. Otherwise the quotes of the test would be a bar when a minute ends.

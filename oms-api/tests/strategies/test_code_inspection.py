@@ -111,8 +111,8 @@ def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
         CodeInspector(state.code_inspector.catalog),
     )
     try:
-        answer = api.post(f"/strategies/{stage.name}:pause", {})
-        assert (answer.json()["status"], answer.json()["parameter_definitions"]) == ("PAUSED", [])
+        response = api.post(f"/strategies/{stage.name}:pause", {})
+        assert (response.json()["status"], response.json()["parameter_definitions"]) == ("PAUSED", [])
         assert not released.is_set()
     finally:
         released.set()

@@ -35,11 +35,11 @@ def post_action(api, action, name="trend", **body):
     return api.post(f"/strategies/{name}:{action}", body)
 
 
-def assert_refused(answer, status, field=None):
-    assert answer.status_code == status, answer.text
-    fields = [error["field"] for error in answer.json()["errors"]]
+def assert_refused(response, status, field=None):
+    assert response.status_code == status, response.text
+    fields = [error["field"] for error in response.json()["errors"]]
     assert fields == ([] if field is None else [field])
-    return answer.json()
+    return response.json()
 
 
 def test_created_strategy_has_hashed_code_and_all_parameters(registered_api):

@@ -22,8 +22,8 @@ pytestmark = [
 ]
 ON = SandboxPolicy(is_on=True)
 QUICK = SandboxLimits(
-    memory_bytes=300_000_000, callback_seconds=0.3, callback_wall_seconds=20, answer_seconds=1,
-    answer_wall_seconds=30, log_bytes=2_000, frame_bytes=2_000_000,
+    memory_bytes=300_000_000, callback_seconds=0.3, callback_wall_seconds=20, response_seconds=1,
+    response_wall_seconds=30, log_bytes=2_000, frame_bytes=2_000_000,
 )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_traceback_of_the_strategy_is_shown(api, loop):
 
 
 def test_another_strategy_and_orders_go_on_while_one_loops(api, loop):
-    limits = QUICK._replace(callback_seconds=60, answer_seconds=60)
+    limits = QUICK._replace(callback_seconds=60, response_seconds=60)
     looping = create_strategy_setup(api, loop, ON, "hostile:Hostile", "hostile", limits, act="loop")
     counting = create_strategy_setup(api, loop, ON, "examples:Counter")
     session = counting.start()

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from app.orders.service.write_path import batch_handler
-from app.orders.service.write_path.command_execution import execute_all
+from app.orders.service.write_path.command_dispatch import dispatch_all
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def record_decision_statements() -> Iterator[list[str]]:
     def execute(*arguments):
         thread.is_deciding = True
         try:
-            return execute_all(*arguments)
+            return dispatch_all(*arguments)
         finally:
             thread.is_deciding = False
 
@@ -31,7 +31,7 @@ def record_decision_statements() -> Iterator[list[str]]:
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        with mock.patch.object(batch_handler, "execute_all", execute):
+        with mock.patch.object(batch_handler, "dispatch_all", execute):
             yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -12,7 +12,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.database import Readers, connect_engine, unit_of_work
 from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
@@ -95,14 +95,14 @@ class SessionServices:
         self.engine = connect_engine(database_url, readers=2, tenant_scoped=True)
         self.readers, self.transactions = Readers(self.engine, 2), Transactions(self.engine)
         self.passwords = Passwords()
-        self.trail = AuditTrail(self.engine, lambda: self.now, lambda _: None)
+        self.audit_writer = AuditWriter(self.engine, lambda: self.now, lambda _: None)
         self.sessions = LoginSessions(RING, TERMS, self.readers, self.transactions, lambda: self.now)
         self.throttle = Throttle()
         self.login_service = LoginService(
             self.sessions,
             self.passwords,
             self.throttle,
-            self.trail,
+            self.audit_writer,
             self.readers,
             self.transactions,
             lambda: self.now,

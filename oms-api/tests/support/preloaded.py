@@ -7,7 +7,7 @@ import uvicorn  # noqa: F401  # likewise
 import uvloop  # noqa: F401  # likewise
 from fastapi.routing import iter_route_contexts
 
-import app.http_server  # noqa: F401  # likewise
+import app.http_server.protocol  # noqa: F401  # likewise
 from app.calendars.service import Calendars
 from app.main import _list_included
 

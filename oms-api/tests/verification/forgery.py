@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 import app.models  # noqa: F401  # every table is known
-from app.audit.service.trail_verification import examine_trails
+from app.audit.service.log_verification import check_audit_logs
 from app.database import Amount, Instant
 from app.ledger.service.verification_result import VerificationResult
 from app.verify import PARTS
@@ -61,7 +61,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def is_noticed(connection: Connection, table: str) -> bool:
     """Return whether verification finds a fault. The checks that are likely to find it run first."""
-    if table.startswith("audit") and examine_trails(connection).problem:
+    if table.startswith("audit") and check_audit_logs(connection).problem:
         return True
     result = VerificationResult()
     parts = list(PARTS.items())
@@ -73,7 +73,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
             return True  # `app.verify.check_database` reports it
         if not result.is_clean:
             return True
-    return bool(examine_trails(connection).problem)
+    return bool(check_audit_logs(connection).problem)
 
 
 _LIKELY = {

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Table
 from sqlalchemy.exc import IntegrityError
 
 from app.database import Base, connect_engine
-from app.verify import verify_database, verify_trails
+from app.verify import verify_audit_logs, verify_database
 from tests.support.event_schemas import find_undocumented_events
 from tests.support.service import run_service
 from tests.verification.forgery import (
@@ -139,7 +139,7 @@ def forged_database(backend, new_database) -> Iterator[Connection]:
         fill_tables(service)
     engine = connect_engine(url)
     assert verify_database(engine).is_clean
-    assert verify_trails(engine).problem is None
+    assert verify_audit_logs(engine).problem is None
     with connect_without_guards(engine) as connection:
         yield connection
     engine.dispose()

@@ -313,6 +313,6 @@ def _close_day(service: Service, api: ApiClient) -> None:
         record_entries(connection, result.audit_entries)
 
 
-def _assert_ok(answer: Any) -> Any:
-    assert answer.status_code < 300, answer.text
-    return answer.json() if answer.content else None
+def _assert_ok(response: Any) -> Any:
+    assert response.status_code < 300, response.text
+    return response.json() if response.content else None

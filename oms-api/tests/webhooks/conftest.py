@@ -7,10 +7,10 @@ from collections import defaultdict
 
 import pytest
 
+from app.assembly.security import create_address_policy, create_key_ring
 from app.clock import utc_now
 from app.database import connect_engine
 from app.http.opaque_ids import OpaqueIds
-from app.security_setup import create_address_policy, create_key_ring
 from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher

@@ -19,9 +19,9 @@ BODY = {"url": URL, "event_types": ["order.filled", "trade.*"], "description": "
 BY_NAME = "/webhooks/by-name/slack-bot"
 
 
-def assert_ok(answer, status=200):
-    assert answer.status_code == status, answer.text
-    return answer.json()
+def assert_ok(response, status=200):
+    assert response.status_code == status, response.text
+    return response.json()
 
 
 def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):

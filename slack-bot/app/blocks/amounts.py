@@ -6,7 +6,7 @@ from app.blocks.tables import Amount
 from app.forms.numbers import PRECISION_DIGITS, format_grouped, format_money, format_with_decimals
 from app.forms.portfolio_values import OrderSummary
 
-NOT_KNOWN = "not known"
+NOT_KNOWN = "unknown"
 CENT = Decimal("0.01")
 
 

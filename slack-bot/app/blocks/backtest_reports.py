@@ -20,7 +20,8 @@ SMALLEST_SHARE = 0.0001  # that two places of a percentage show
 
 def describe_backtest_event(payload: Mapping[str, Any]) -> str:
     """Return a sentence in mrkdwn about a backtest that is done or failed."""
-    name, backtest_id = str(payload.get("strategy") or ""), str(payload.get("backtest_id") or "")
+    name = str(payload.get("strategy") or "")
+    backtest_id = str(payload.get("backtest_id") or "")
     error = str(payload.get("error") or "")
     if payload.get("status") != "failed":
         return f"The backtest of *{format_literal(name)}* is done ({format_code(backtest_id)})."

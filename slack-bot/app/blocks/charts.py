@@ -54,7 +54,8 @@ def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
     if len(ranked) < 2:
         return []
-    largest, other_value = ranked, Decimal(0)
+    largest = ranked
+    other_value = Decimal(0)
     if len(ranked) > MAX_SEGMENTS:
         largest, other_value = (
             ranked[: MAX_SEGMENTS - 1],

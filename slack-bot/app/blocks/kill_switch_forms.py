@@ -22,7 +22,10 @@ from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_un
 from app.forms.request_context import RequestContext
 
 EVERYTHING = "/"  # the value of the option that means all portfolios; not a portfolio's name
-REDUCE, HALT, HALT_EXITS, FLATTEN = "reduce", "halt", "halt_exits", "flatten"
+REDUCE = "reduce"
+HALT = "halt"
+HALT_EXITS = "halt_exits"
+FLATTEN = "flatten"
 MODES = {
     REDUCE: "Reduce only: orders may only make positions smaller",
     HALT: "Halt: no new orders. Exits stay at the market",

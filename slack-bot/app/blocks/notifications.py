@@ -30,7 +30,8 @@ def build_notification(lines: Sequence[str]) -> Message:
 
 def describe_order_event(event_type: str, payload: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about an order that filled, expired or was rejected."""
-    side, symbol = escape(_get_text(payload, "side")), escape(_get_text(payload, "symbol"))
+    side = escape(_get_text(payload, "side"))
+    symbol = escape(_get_text(payload, "symbol"))
     what = f"{side} {_format_units(payload, 'quantity')} {symbol}"
     portfolio = format_literal(_get_text(payload, "portfolio_name"))
     where = f"in {portfolio} · {format_code(_get_text(payload, 'order_id'))}"

@@ -30,7 +30,7 @@ def build_portfolio_options(labels: Mapping[str, str], typed: str, exact: str | 
         return build_reason_option(find_name_error(typed) if typed.strip() else NO_PORTFOLIOS)
     if len(listed) == len(existing):
         return {"options": options}
-    label = build_plain_text(f"{len(listed)} of more portfolios: type to find others")
+    label = build_plain_text(f"Showing {len(listed)} portfolios. Type to find others.")
     return {"option_groups": [{"label": label, "options": options}]}
 
 

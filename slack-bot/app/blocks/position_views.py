@@ -23,7 +23,9 @@ def build_position_view(
     position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, can_trade: bool
 ) -> Json:
     """Return a position with its exits, working orders and newest trades."""
-    blocks = [build_section(text) for text in (_describe_position(position), _describe_exits(position))]
+    blocks = [
+        build_section(text) for text in (_describe_position(position), _describe_position_exits(position))
+    ]
     if orders:
         lines = [_describe_order(order) for order in orders]
         blocks.append(build_section("*Working orders*\n" + "\n".join(lines)))
@@ -55,7 +57,7 @@ def _describe_position(position: Position) -> str:
     )
 
 
-def _describe_exits(position: Position) -> str:
+def _describe_position_exits(position: Position) -> str:
     stop = "none" if position.stop_loss is None else format_money(position.stop_loss)
     target = "none" if position.take_profit is None else format_money(position.take_profit)
     return f"Stop-loss {stop} · take-profit {target}"

@@ -12,7 +12,9 @@ from app.blocks.text import Json, build_section, escape, format_code, format_lit
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 
-TAKE, RESOLVE, FORM = "issue_take", "issue_resolve", "issue_form"
+TAKE = "issue_take"
+RESOLVE = "issue_resolve"
+FORM = "issue_form"
 ACTION = "issue_action"  # block id of the choice
 TITLES = {
     "missing_position": "Position on one side only",
@@ -66,8 +68,10 @@ def build_issue_card(payload: Mapping[str, Any]) -> Message:
 
 def describe_connection(payload: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about a broker connection that has another status."""
-    name, reason = format_literal(str(payload.get("connection") or "")), str(payload.get("reason") or "")
-    status, broker = str(payload.get("status")), payload.get("broker")
+    name = format_literal(str(payload.get("connection") or ""))
+    reason = str(payload.get("reason") or "")
+    status = str(payload.get("status"))
+    broker = payload.get("broker")
     mark, description = CONNECTION_WORDS.get(status, ("", escape(status)))
     line = f"{mark} *Broker {name}* {description}{f': {format_literal(reason)}' if reason else '.'}"
     if status != "refused":

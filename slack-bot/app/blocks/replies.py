@@ -84,7 +84,7 @@ def build_position_select(
     groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)]
     select: Json = {
         "type": "static_select",
-        "action_id": action_ids.POSITION_OPEN,
+        "action_id": action_ids.POSITION_VIEW,
         "placeholder": build_plain_text(placeholder),
     }
     if len(groups) == 1:

@@ -20,6 +20,7 @@ from app.blocks.text import build_section, escape, format_literal, truncate
 from app.forms.day_change import DayChange, format_day_change
 from app.forms.numbers import format_money
 from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
+from app.forms.price import format_duration
 
 MAX_LISTED_LIMITS = 30
 MAX_REASON_CHARACTERS = 200
@@ -44,7 +45,7 @@ class RiskReport(NamedTuple):
 
 def build_risk_reply(risk_report: RiskReport) -> Reply:
     """Return kill switches, exposures and limits."""
-    lines = describe_switches(risk_report.switches) or ["Kill switches: all ACTIVE."]
+    lines = describe_switches(risk_report.switches) or ["Trading is active: no kill switch is set."]
     total = risk_report.exposures[-1]
     summary = (
         f"Exposure {format_rounded(total.gross_exposure)} gross, "
@@ -107,14 +108,6 @@ def _describe_quote(line: QuoteLine) -> str:
         return f"*{escape(line.symbol)}* has no quote."
     sides = [("bid", quote.bid), ("ask", quote.ask), ("last", quote.last)]
     prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
-    age = format_age(quote.age_seconds)
+    age = format_duration(quote.age_seconds)
     parts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
     return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in parts if fact)}"
-
-
-def format_age(seconds: float) -> str:
-    """Return an age in words: 5 s, 3 min, 2 h or 4 days."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size * (2 if unit == "days" else 1):
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"

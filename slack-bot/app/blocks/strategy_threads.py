@@ -8,7 +8,8 @@ from app.blocks.messages import Message, build_notice
 from app.blocks.order_reports import format_person
 from app.blocks.text import escape, format_code, format_literal, truncate
 
-DRIFT, ERROR = "strategy.drift", "strategy.error"
+DRIFT = "strategy.drift"
+ERROR = "strategy.error"
 MAX_TEXT_CHARACTERS = 1000  # of a reason or an error
 VERBS = {
     "strategy.started": (":arrow_forward:", "was started"),
@@ -19,7 +20,8 @@ VERBS = {
 
 def build_strategy_message(payload: Mapping[str, Any]) -> Message:
     """Return the message that shows the status, if the event has a status."""
-    status, portfolio = str(payload.get("status") or ""), str(payload.get("portfolio_name") or "")
+    status = str(payload.get("status") or "")
+    portfolio = str(payload.get("portfolio_name") or "")
     parts = [
         f"*Strategy {_format_name(payload)}*",
         *([escape(status)] if status else []),

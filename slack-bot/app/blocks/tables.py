@@ -73,7 +73,7 @@ def _count_characters(table: Table) -> int:
 
 
 def _build_table(table: Table, characters: int) -> list[Json]:
-    rows = _take_rows(table, characters)
+    rows = _get_fitting_rows(table, characters)
     header = [_build_cell(column) for column in table.columns]
     pages = [rows[start : start + MAX_TABLE_ROWS] for start in range(0, len(rows), MAX_TABLE_ROWS)]
     blocks: list[Json] = [
@@ -98,7 +98,7 @@ def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list
     return [*map(build_section, _join_lines(lines)), *_build_remainder_note(table, len(lines))]
 
 
-def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
+def _get_fitting_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
     """Return the first rows whose texts have at most `characters` characters."""
     remaining_characters = characters - sum(map(len, table.columns))
     for number, row in enumerate(table.rows):

@@ -35,7 +35,7 @@ SIDES = {Side.BUY: build_option("Buy", Side.BUY.value), Side.SELL: build_option(
 
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
-ASKING = "Nothing was sent yet. Please answer below, or change the entry, and send the form again."
+ASKING = "Nothing was sent yet. Please confirm below, or change the entry, and submit the form again."
 
 
 def build_trade_form(
@@ -92,7 +92,7 @@ def format_question(question: Question) -> str:
 class SymbolLookup(NamedTuple):
     """The OMS's data on the typed symbol.
 
-    `quote` is None without a quote. `instruments` is None if the OMS did not answer.
+    `quote` is None without a quote. `instruments` is None if the OMS did not respond.
     """
 
     quote: Quote | None = None

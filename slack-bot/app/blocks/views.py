@@ -7,7 +7,7 @@ from app.forms.ticket import Trade
 
 
 def build_placing_view(context: FormContext) -> Json:
-    """Return the view to show until the OMS answers."""
+    """Return the view to show until the OMS responds."""
     return _build_notice_view(
         "Placing…",
         "The trading system has not responded yet. The result will be shown here. "
@@ -19,14 +19,14 @@ def build_placing_view(context: FormContext) -> Json:
 def build_checking_view(context: FormContext) -> Json:
     """Return the view to show while the bot looks up whether the OMS recorded the trade."""
     sentence = (
-        "*Not known yet, checking.* The trade was sent, but no response arrived. "
+        "*Outcome unknown, checking.* The trade was sent, but no response arrived. "
         "The app is checking whether it was recorded, and does not send it again."
     )
     return _build_notice_view("Checking…", sentence, context)
 
 
 def build_placed_view(trade: Trade, user: str, context: FormContext) -> Json:
-    """Return the view of a trade that was recorded after the bot had answered the submission."""
+    """Return the view of a trade that was recorded after the bot had responded to the submission."""
     return _build_notice_view("Trade placed", "\n".join(build_confirmation_lines(trade, user)), context)
 
 
@@ -37,7 +37,7 @@ def build_traded_before_view(text: str, context: FormContext) -> Json:
 
 def build_failed_view(text: str) -> Json:
     """Return the view to push over a form when the bot failed to process its submission."""
-    return _build_notice_view("Not known", text, FormContext(""), close="Back")
+    return _build_notice_view("Outcome unknown", text, FormContext(""), close="Back")
 
 
 def build_refused_view(text: str) -> Json:
@@ -46,7 +46,7 @@ def build_refused_view(text: str) -> Json:
 
 
 def build_working_view() -> Json:
-    """Return the view to show until the OMS answers a request about an existing order or trade."""
+    """Return the view to show until the OMS responds to a request about an existing order or trade."""
     return _build_notice_view(
         "Working…",
         "The trading system has not responded yet. The result will be shown here.",
@@ -55,7 +55,7 @@ def build_working_view() -> Json:
 
 
 def build_done_view() -> Json:
-    """Return the view of a request that was carried out after the bot had answered."""
+    """Return the view of a request that was carried out after the bot had responded."""
     return _build_notice_view("Done", "Done. See the message in the channel.", FormContext(""))
 
 

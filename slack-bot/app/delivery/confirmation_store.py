@@ -21,7 +21,7 @@ class ConfirmationState(StrEnum):
     SUBMITTED = "submitted"  # the trade was sent to the OMS by the bot that owns the row
     UNKNOWN = "unknown"  # the trade was sent; it is unknown whether the OMS recorded it
     QUEUED = "queued"  # the confirmation is queued
-    SENDING = "sending"  # the confirmation was sent to Slack; no answer yet
+    SENDING = "sending"  # the confirmation was sent to Slack; no response yet
     INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
     REPEATING = "repeating"  # sent again with a note; not sent a third time after another crash
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from urllib.request import ProxyHandler, Request, build_opener
 
 from app.config import is_loopback
-from app.delivery.slack_api import NO_ANSWER, SlackApi, call_slack
+from app.delivery.slack_api import NO_RESPONSE_ERRORS, SlackApi, call_slack
 from app.errors import SlackRefused, SlackUnreachable
 
 UPLOAD_SECONDS = 30.0
@@ -75,7 +75,7 @@ def _post_content(url: str, content: bytes) -> None:
     try:
         with opener.open(request, timeout=UPLOAD_SECONDS) as response:
             status = response.status
-    except NO_ANSWER as error:
+    except NO_RESPONSE_ERRORS as error:
         raise SlackUnreachable(f"upload: {type(error).__name__}") from None
     if status != HTTPStatus.OK:
         raise SlackUnreachable(f"upload: status {status}")

@@ -69,7 +69,8 @@ class InstallationCache:
         try:
             installation = self._load()
         except SlackError as error:
-            self._failure, self._failed_at = error, self._clock()
+            self._failure = error
+            self._failed_at = self._clock()
             raise
         self._failure = None
         self.remember(installation)

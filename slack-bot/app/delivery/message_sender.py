@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 INVITE_HINT = (
     "I could not post this in <#{channel}>. To let me post there, type `/invite` and my name in that channel."
 )
-MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
+MAYBE_HINT = "Slack did not confirm whether this reached <#{channel}>."
 
 
 class DeliveryClaim(Protocol):

@@ -16,7 +16,7 @@ class Notification:
 
     `key` identifies the event and the recipient, so that a repeated event is sent once. `due_at` is in Unix
     seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
-    unknown, because Slack did not answer or the bot was killed. `thread` is the id of the strategy's message
+    unknown, because Slack did not respond or the bot was killed. `thread` is the id of the strategy's message
     whose thread gets the line. `portfolio` is a portfolio that the person must be allowed to see.
     """
 

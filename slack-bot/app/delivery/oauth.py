@@ -34,7 +34,8 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
             client_id=settings.slack_client_id, client_secret=settings.slack_client_secret, code=code
         ),
     )
-    token, team = str(response.get("access_token") or ""), _get_id(response.get("team"))
+    token = str(response.get("access_token") or "")
+    team = _get_id(response.get("team"))
     if response.get("is_enterprise_install") is True:
         _revoke_token(client, token)
         raise OrganizationInstall

@@ -13,9 +13,9 @@ from app.storage.storage import Storage
 class BannerState(StrEnum):
     """The progress of a banner, as stored."""
 
-    INTENDED = "intended"  # the change was sent to the OMS, which has not answered yet
+    INTENDED = "intended"  # the change was sent to the OMS, which has not responded yet
     QUEUED = "queued"
-    POSTING = "posting"  # it was sent to Slack; no answer yet
+    POSTING = "posting"  # it was sent to Slack; no response yet
 
 
 @dataclass(frozen=True)

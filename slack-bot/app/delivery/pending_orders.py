@@ -1,4 +1,4 @@
-"""Store the orders that were sent and whose message is not posted yet, so that a crash loses none."""
+"""Store orders and requests for approval whose message is not posted yet, so that a crash loses none."""
 
 from dataclasses import astuple, dataclass
 from enum import StrEnum
@@ -13,21 +13,21 @@ class PendingState(StrEnum):
     SUBMITTED = "submitted"  # the bot that owns the row sends the order, or its message is queued
     UNKNOWN = "unknown"  # it is unknown whether the OMS has the order
     ANNOUNCED = "announced"  # an event states that the message is pending; a form may post it first
-    POSTING = "posting"  # the message was sent to Slack; no answer yet
+    POSTING = "posting"  # the message was sent to Slack; no response yet
     INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
 
 
 @dataclass(frozen=True)
 class PendingOrder:
-    """An order that was sent. `key` is its idempotency key and client order id."""
+    """An order that was sent, or a request for the approval of an order, whose message is not posted yet."""
 
-    key: str
+    key: str  # the order's idempotency key and client order id, `close:…` or `approval:<team>:<order id>`
     submitted_at: float  # Unix seconds
     team: str
     user: str
     channel: str
     request_id: str
-    order_text: str
+    order_text: str  # empty for a request for approval
     state: PendingState = PendingState.SUBMITTED
 
 

@@ -15,14 +15,14 @@ FILES_WRITE = "files:write"
 
 
 class GrantedScopes:
-    """The scopes of the bot token, as the latest answer of `auth.test` named them."""
+    """The scopes of the bot token, as the latest response of `auth.test` named them."""
 
     def __init__(self, required: Iterable[str]):
         self._required = tuple(required)
         self.missing: tuple[str, ...] = ()
 
     def update(self, headers: Mapping[str, Any]) -> None:
-        """Read the scopes of an answer. Without the header, nothing changes. Log scopes that are missing."""
+        """Read the scopes of a response. Without the header, nothing changes. Log scopes that are missing."""
         scopes_text = {str(name).lower(): value for name, value in headers.items()}.get(HEADER)
         if scopes_text is None:
             return

@@ -17,7 +17,7 @@ from app.request_priority import run_in_background
 log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # Slack accepts one message per second and channel
-MAX_ATTEMPTS = 20  # of a job that Slack answers with 429
+MAX_ATTEMPTS = 20  # of a job that Slack refuses with 429
 MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 
 
@@ -45,7 +45,7 @@ class SendQueue:
     """Run the jobs of all lanes on shared threads.
 
     Each lane runs one job at a time, in the order of the queue. With `is_background`, the jobs pause while
-    requests are being answered.
+    requests are being handled.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class SendQueue:
             thread.start()
 
     def _send_forever(self) -> None:
-        while (next_job := self._take_job()) is not None:
+        while (next_job := self._pop_job()) is not None:
             lane, job = next_job
             wait_seconds = self._run_job(job)
-            self._put_back_job(lane, job, wait_seconds)
+            self._requeue_job(lane, job, wait_seconds)
 
-    def _take_job(self) -> tuple[_Lane, SendJob] | None:
+    def _pop_job(self) -> tuple[_Lane, SendJob] | None:
         """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
             while not self._is_closing:
@@ -154,7 +154,7 @@ class SendQueue:
         except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
-    def _put_back_job(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
+    def _requeue_job(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
         with self._changed:
             lane.is_busy = False
             lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)

@@ -26,7 +26,7 @@ from app.request_priority import run_outside
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
-NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
+NO_RESPONSE_ERRORS = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
@@ -71,7 +71,8 @@ class SlackApi:
         """Open a form."""
         response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         opened = response["view"]
-        team, view_hash = opened.get("app_installed_team_id"), opened.get("hash")
+        team = opened.get("app_installed_team_id")
+        view_hash = opened.get("hash")
         return OpenedView(str(opened["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
@@ -199,7 +200,7 @@ class SlackApi:
         }
         try:
             response = webhook.send_dict(body)
-        except NO_ANSWER as error:
+        except NO_RESPONSE_ERRORS as error:
             raise SlackUnreachable(f"response_url: {type(error).__name__}") from None
         if response.status_code == 429:
             raise SlackRateLimited("response_url", _retry_after(response.headers))
@@ -248,12 +249,12 @@ def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
         if status >= 500:
             raise SlackUnreachable(f"{method}: status {status}") from None
         raise SlackRefused(method, str(response.get("error", "unknown_error"))) from None
-    except NO_ANSWER as error:
+    except NO_RESPONSE_ERRORS as error:
         raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
 
 
 def repeat_call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
-    """Call a method that may be repeated without harm: once more if Slack does not answer or is busy."""
+    """Call a method that may be repeated without harm: once more if Slack does not respond or is busy."""
     try:
         return call_slack(method, call)
     except SlackUnreachable:

@@ -18,8 +18,8 @@ from app.services.dependencies import Services
 from app.services.notifications.daily_reports import store_report
 from app.services.notifications.delivery import notify_channel, notify_person
 from app.services.notifications.reminders import add_reminder
-from app.services.orders.approval_requests import request_approval
-from app.services.pending_notes import send_note
+from app.services.orders.approval_requests import announce_approval_request
+from app.services.pending_notices import send_notice
 from app.services.settings.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
@@ -61,7 +61,7 @@ def notify_of_order(services: Services, event: Event) -> None:
 def notify_of_request(services: Services, event: Event) -> None:
     """Ask in the approvers' channel, notify the approvers that the portfolio names, and remind them once."""
     requester = find_person(str(event.payload.get("requested_by") or ""))
-    request_approval(services, event.payload, requester, event.id)
+    announce_approval_request(services, event.payload, requester, event.id)
     text = describe_approval_event(event.type, event.payload)
     for approver in event.payload.get("approvers") or ():
         person = find_person(str(approver))
@@ -101,7 +101,8 @@ def request_broker_login(services: Services, event: Event) -> None:
 
 def upload_report(services: Services, event: Event) -> None:
     """Upload a daily report to the channel for reports. Without a channel, nothing is uploaded."""
-    channel, report = find_report_channel(services), parse_report(event.payload)
+    channel = find_report_channel(services)
+    report = parse_report(event.payload)
     if channel and report is not None:
         store_report(services, channel, report, event.id)
 
@@ -121,4 +122,4 @@ def _notify_requester(services: Services, order_id: str, text: str, event_id: st
     """Notify a person in Slack about an order that was placed elsewhere, which no thread shows."""
     request = services.posted_messages.find(order_id, MessageKind.APPROVAL)
     if request is not None and request.user:
-        send_note(services, Recipient(request.user, "", "", event_id), text, f"{event_id}:{request.user}")
+        send_notice(services, Recipient(request.user, "", "", event_id), text, f"{event_id}:{request.user}")

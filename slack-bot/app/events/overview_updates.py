@@ -26,10 +26,12 @@ def show_stop(services: Services, event: Event) -> None:
     The forms of the bot show what people of the workspace do.
     """
     payload = event.payload
-    actor, reason = str(payload.get("set_by") or ""), str(payload.get("reason") or NO_REASON)
+    actor = str(payload.get("set_by") or "")
+    reason = str(payload.get("reason") or NO_REASON)
     if actor.startswith(f"{PERSON_IN_SLACK}{services.team}:") or payload.get("scope") == "strategy":
         return
-    portfolio, state = str(payload.get("name") or ""), str(payload.get("state") or "")
+    portfolio = str(payload.get("name") or "")
+    state = str(payload.get("state") or "")
     if state == "ACTIVE":
         replace_banner(services, portfolio, build_resumed_banner(portfolio, actor, reason))
     else:

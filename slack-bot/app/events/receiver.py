@@ -53,7 +53,7 @@ class EventReceiver:
         return self._registry.list_patterns()
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
-        """Verify a delivery and handle its event. Return the status of the answer to the OMS."""
+        """Verify a delivery and handle its event. Return the status of the response to the OMS."""
         if not self._is_signed(headers, body):
             return HTTPStatus.UNAUTHORIZED
         event = parse_event(body)
@@ -99,7 +99,7 @@ class EventReceiver:
         while next_cursor and len(rows) < MAX_MISSED_EVENTS:
             page, next_cursor = api.list_events(since, self.patterns, next_cursor)
             rows += page
-        events = [event for row in reversed(rows) if (event := _parse_event(row)) is not None]
+        events = [event for row in reversed(rows) if (event := _build_event(row)) is not None]
         count = sum(self.handle_once(event) for event in events)
         if count:
             log.info("Missed events handled", extra={"count": count, "since": since})
@@ -148,7 +148,7 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
         except OmsError as error:
             log.warning("Not registered for events", extra={"fault": str(error)})
             wait = services.waits.register_again
-        except Exception:  # an unreadable answer must not end the thread
+        except Exception:  # an unreadable response must not end the thread
             log.exception("Not registered for events")
         services.stopping.wait(wait)
 
@@ -156,12 +156,12 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
 def parse_event(body: bytes) -> Event | None:
     """Parse the body of a delivery. None if it is not an event."""
     try:
-        return _parse_event(json.loads(body))
+        return _build_event(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
 
-def _parse_event(values: Any) -> Event | None:
+def _build_event(values: Any) -> Event | None:
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return None
     texts = [text for name in ("id", "type", "created_at") if isinstance(text := values.get(name), str)]

@@ -14,7 +14,7 @@ def show_reconciliation_issue(services: Services, event: Event) -> None:
 
 
 def show_connection(services: Services, event: Event) -> None:
-    """Notify the channel that a broker is connected, does not answer, or refused the connection."""
+    """Notify the channel that a broker is connected, does not respond, or refused the connection."""
     channel = find_report_channel(services)
     if channel:
         notify_channel(services, channel, event.type, describe_connection(event.payload), event.id)

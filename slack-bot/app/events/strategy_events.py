@@ -1,4 +1,4 @@
-"""Show events of strategies in a thread for each, and answer requests for backtests at their end."""
+"""Show events of strategies in a thread for each, and send the results of backtests."""
 
 from app.events.notification_events import find_person
 from app.events.registry import Event
@@ -12,7 +12,7 @@ def show_strategy(services: Services, event: Event) -> None:
     show_strategy_event(services, event.type, event.payload, event.id)
 
 
-def answer_backtest(services: Services, event: Event) -> None:
+def notify_of_backtest(services: Services, event: Event) -> None:
     """Send the result of a backtest to the person who requested it. Programs get none."""
     person = find_person(str(event.payload.get("actor") or ""))
     if person is not None and person.team == services.team:

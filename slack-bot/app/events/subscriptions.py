@@ -14,7 +14,7 @@ from app.events.notification_events import (
 from app.events.overview_updates import redraw_overviews, show_stop, show_unconfirmed_cancels
 from app.events.reconciliation_events import show_connection, show_reconciliation_issue
 from app.events.registry import Event, EventRegistry
-from app.events.strategy_events import answer_backtest, show_strategy
+from app.events.strategy_events import notify_of_backtest, show_strategy
 from app.services.dependencies import Services
 from app.services.orders.messages import update_order_message
 from app.services.queries.overview import EVENT_PATTERNS
@@ -43,7 +43,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     for name in ("started", "paused", "stopped", "error", "drift"):
         registry.register(f"strategy.{name}", show_strategy)
     for state in ("done", "failed"):
-        registry.register(f"backtest.{state}", answer_backtest)
+        registry.register(f"backtest.{state}", notify_of_backtest)
     for pattern in EVENT_PATTERNS:
         registry.register(pattern, redraw_overviews)
 

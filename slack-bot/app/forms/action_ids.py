@@ -1,6 +1,6 @@
 """Action ids and callback ids of positions, kill switches, cancels, strategies and the overview."""
 
-POSITION_OPEN = "position:open"  # a select whose value is the key of a position
+POSITION_VIEW = "position:open"  # a select whose value is the key of a position
 POSITION_CLOSE = "position:close"  # a button that opens the form to close
 POSITION_EXITS = "position:exits"  # a button that opens the form of the exits
 FORM_OPEN = "form:open"  # a button whose value is a command in words

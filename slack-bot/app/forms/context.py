@@ -25,12 +25,12 @@ class FormContext:
     is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
-    def with_confirmed(self, *answers: str) -> Self:
+    def with_confirmed(self, *keys: str) -> Self:
         """Return the context with these confirmed questions added.
 
         The oldest are dropped beyond the limit.
         """
-        all_keys = dict.fromkeys([*self.confirmed, *answers])
+        all_keys = dict.fromkeys([*self.confirmed, *keys])
         return replace(self, confirmed=tuple(all_keys)[-MAX_CONFIRMED:])
 
     def with_denial(self) -> Self:
@@ -68,7 +68,8 @@ class FormContext:
 
     @classmethod
     def _parse_values(cls, values: dict[str, Any]) -> Self:
-        attempt, is_unknown = count_of(values.get("attempt")), bool(values.get("unsettled"))
+        attempt = count_of(values.get("attempt"))
+        is_unknown = bool(values.get("unsettled"))
         return cls(str(values.get("channel", "")), attempt, is_unknown, _load_texts(values.get("confirmed")))
 
 

@@ -47,7 +47,7 @@ LINES = (
     HelpLine("/desk login", "log in at brokers whose sessions end every day", ("risk", "admin")),
 )
 FOOTER = (
-    "Only you see the answers, unless you add `share` at the end.\n"
+    "Only you see the replies, unless you add `share` at the end.\n"
     "In threads, mention me: `@SlackOMS positions`. In a direct message, type `positions`."
 )
 

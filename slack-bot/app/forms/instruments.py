@@ -24,7 +24,7 @@ class Instrument(NamedTuple):
 def build_symbol_line(typed: str, instruments: Sequence[Instrument] | None) -> str:
     """Return the line below the symbol: the instrument with that symbol, else the matching ones.
 
-    `instruments` is None if the OMS has not answered.
+    `instruments` is None if the OMS has not responded.
     """
     if not typed.strip() or instruments is None:
         return SYMBOL_PROMPT

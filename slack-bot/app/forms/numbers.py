@@ -155,7 +155,7 @@ def is_whole_text(text: str) -> bool:
 
 @contextmanager
 def use_decimal_comma(is_used: bool = True) -> Iterator[None]:
-    """Write numbers like 1.234,5 in this block: in the private answers of people who prefer it."""
+    """Write numbers like 1.234,5 in this block: in the private replies to people who prefer it."""
     token = _HAS_DECIMAL_COMMA.set(is_used)
     try:
         yield

@@ -105,7 +105,8 @@ class Preferences:
         if self.quiet_hours is None:
             return None
         local = now.astimezone(_find_zone(self.time_zone))
-        since, until = _parse_minutes(self.quiet_hours.since), _parse_minutes(self.quiet_hours.until)
+        since = _parse_minutes(self.quiet_hours.since)
+        until = _parse_minutes(self.quiet_hours.until)
         minute = local.hour * MINUTES_PER_HOUR + local.minute
         is_quiet = since <= minute < until if since < until else minute >= since or minute < until
         if not is_quiet:

@@ -80,7 +80,8 @@ def compute_typed_price(draft: Draft) -> Decimal | None:
 
 def build_price_line(draft: Draft, quote: Quote | None = None) -> str:
     """Return the line with price and GMV of the current entries, and the quote with its age."""
-    price, gmv = compute_typed_price(draft), _parse_typed_gmv(draft)
+    price = compute_typed_price(draft)
+    gmv = _parse_typed_gmv(draft)
     typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))
     if price is None or gmv is None:
         texts = [PRICE_PROMPT]

@@ -34,7 +34,7 @@ class RequestContext:
         return replace(self, is_outcome_unknown=True)
 
     def with_known_outcome(self) -> "RequestContext":
-        """Return the context after an answer that is stored under the key: the next one gets a new key."""
+        """Return the context after an outcome that is stored under the key: the next one gets a new key."""
         return replace(self, is_outcome_unknown=False).with_refusal()
 
     def dump(self) -> str:

@@ -11,12 +11,17 @@ from decimal import Decimal
 from app.forms.numbers import format_plain
 
 BACKTEST_DAYS = 30  # of the period that the form proposes
-ACTIVE, INACTIVE, FAILED = "ACTIVE", "INACTIVE", "ERROR"
-MANUAL, CODE = "manual", "code"
+ACTIVE = "ACTIVE"
+INACTIVE = "INACTIVE"
+FAILED = "ERROR"
+MANUAL = "manual"
+CODE = "code"
 BOOLEAN_TEXTS = ("true", "false")
 INTEGER = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 DECIMAL = re.compile(r"-?[0-9]{1,30}([.][0-9]{1,30})?", re.ASCII)
-WHOLE_NUMBER, NUMBER, BOOLEAN = "a whole number", "a number", "true or false"
+WHOLE_NUMBER = "a whole number"
+NUMBER = "a number"
+BOOLEAN = "true or false"
 
 
 @dataclass(frozen=True)

@@ -227,8 +227,8 @@ def _parse_verb(word: str) -> Verb:
         raise InvalidCommand(OTHER_COMMANDS[name])
     nearest = difflib.get_close_matches(name, [*VERBS, *OTHER_COMMANDS], 1, MIN_LIKENESS)
     if nearest:
-        raise InvalidCommand(f"{_quote_word(word)} is not known here. Did you mean `{nearest[0]}`?")
-    raise InvalidCommand(f"{_quote_word(word)} is not known here.")
+        raise InvalidCommand(f"Unknown word {_quote_word(word)}. Did you mean `{nearest[0]}`?")
+    raise InvalidCommand(f"Unknown word {_quote_word(word)}.")
 
 
 def _quote_word(word: str) -> str:

@@ -8,7 +8,8 @@ from app.forms.numbers import format_plain
 from app.forms.ticket import Draft, Trade
 
 REVERSAL_FORM = "reversal_form"  # callback id of the view
-REASON, REASON_ACTION = "reversal_reason", "reversal_reason_entry"
+REASON = "reversal_reason"
+REASON_ACTION = "reversal_reason_entry"
 MAX_REVERSAL_AGE = timedelta(minutes=1)
 MAX_TEXT_CHARACTERS = 1200  # of the confirmation; JSON may double it, and `private_metadata` has 3,000
 

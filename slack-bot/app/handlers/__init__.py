@@ -21,7 +21,8 @@ from app.services.dependencies import Services
 
 def create_dispatcher(services: Services) -> RequestDispatcher:
     """Return the dispatcher of a workspace, with every handler."""
-    forms, registry = services.open_forms, HandlerRegistry()
+    forms = services.open_forms
+    registry = HandlerRegistry()
     commands.register(registry, services)
     text_commands.register(registry, services)
     messages.register(registry, services)

@@ -12,27 +12,29 @@ from app.errors import ForeignPerson
 from app.handlers.person import get_person
 from app.handlers.registry import Handler
 from app.services import failure_messages
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
-BuildAnswer = Callable[[str], Body]
+BuildResponse = Callable[[str], Body]
 
 
-def build_empty_answer(_: str) -> Body:
-    """Return an empty answer, for requests whose answer Slack ignores."""
+def build_empty_response(_: str) -> Body:
+    """Return an empty response, for requests whose response Slack ignores."""
     return {}
 
 
 def guard_handler(
-    handle: Handler, apology: BuildAnswer = build_empty_answer, refusal: BuildAnswer = build_empty_answer
+    handle: Handler,
+    build_error_response: BuildResponse = build_empty_response,
+    build_refusal_response: BuildResponse = build_empty_response,
 ) -> Handler:
     """Return a handler that logs exceptions and acknowledges the request anyway.
 
-    Without an acknowledgement, Slack shows an error or repeats the request. `apology` builds the answer from
-    the request id. `refusal` builds the answer to a stranger from a sentence. Both
-    replace an earlier answer.
+    Without an acknowledgement, Slack shows an error or repeats the request. `build_error_response` gets the
+    request id. `build_refusal_response` gets the sentence for a person of another workspace. Both responses
+    replace an earlier one.
     """
 
     def handle_safely(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -42,10 +44,10 @@ def guard_handler(
             log.warning(
                 "Foreign person refused", extra={"request_id": get_request_id(context), "fault": str(error)}
             )
-            ack(**refusal(failure_messages.FOREIGN_PERSON))
+            ack(**build_refusal_response(failure_messages.FOREIGN_PERSON))
         except Exception:  # an exception must not reach Slack
             log.exception("Handler failed", extra={"request_id": get_request_id(context)})
-            ack(**apology(get_request_id(context)))
+            ack(**build_error_response(get_request_id(context)))
 
     handle_safely.__name__ = (
         handle.__name__
@@ -53,14 +55,14 @@ def guard_handler(
     return handle_safely
 
 
-def build_private_answer(text: str) -> Body:
-    """Return the answer to a command that only the person sees."""
+def build_private_response(text: str) -> Body:
+    """Return the response to a command that only the person sees."""
     message = build_notice(text)
     return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}
 
 
 def build_push(sentence: str) -> Body:
-    """Return the answer that shows a refusal over the form."""
+    """Return the response that shows a refusal over the form."""
     return {"response_action": "push", "view": views.build_refused_view(sentence)}
 
 
@@ -75,15 +77,15 @@ def get_request_id(context: BoltContext) -> str:
     return str(context.get("request_id", ""))
 
 
-def get_origin(body: Body, context: BoltContext) -> Origin:
+def get_origin(body: Body, context: BoltContext) -> RequestOrigin:
     """Return the origin of a command or an interaction. Raises `ForeignPerson`.
 
-    The request is answered with the bot token and the OMS key of the workspace of the person.
+    The request is handled with the bot token and the OMS key of the workspace of the person.
     """
     person = get_person(body)
     if person.team != context.team_id:
         raise ForeignPerson(f"The person is of workspace {person.team}, the request is of {context.team_id}.")
-    return Origin(
+    return RequestOrigin(
         request_id=get_request_id(context),
         person=person,
         trigger_id=str(body.get("trigger_id", "")),

@@ -6,7 +6,7 @@ from app.blocks.messages import HELP, HELP_HINT
 from app.blocks.text import escape
 from app.errors import InvalidCommand, QueueFull
 from app.forms.command import HelpRequest, parse_command
-from app.handlers.boundary import Body, build_private_answer, get_origin, guard_handler
+from app.handlers.boundary import Body, build_private_response, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -36,13 +36,17 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         except QueueFull:
             _send_reply(ack, failure_messages.BUSY)
 
-    registry.command("/trade")(guard_handler(handle_trade_command, _build_apology, build_private_answer))
+    registry.command("/trade")(
+        guard_handler(handle_trade_command, _build_error_response, build_private_response)
+    )
 
 
 def _send_reply(ack: Ack, text: str) -> None:
-    """Answer the command so that only the person sees it. This replaces an earlier answer of `ack()`."""
-    ack(**build_private_answer(text))
+    """Reply so that only the person sees it. This replaces an earlier response of `ack()`."""
+    ack(**build_private_response(text))
 
 
-def _build_apology(request_id: str) -> Body:
-    return build_private_answer(failure_messages.describe_bot_error(request_id, failure_messages.TRADE_AGAIN))
+def _build_error_response(request_id: str) -> Body:
+    return build_private_response(
+        failure_messages.describe_bot_error(request_id, failure_messages.TRADE_AGAIN)
+    )

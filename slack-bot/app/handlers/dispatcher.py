@@ -1,7 +1,7 @@
-"""Answer the requests that Slack sends for a workspace.
+"""Handle the requests that Slack sends for a workspace.
 
 Bolt passes each request through its middleware, which takes longer than everything else until the
-acknowledgement. It reads the requests, and answers those that belong to no workspace.
+acknowledgement. It reads the requests, and responds to the requests that belong to no workspace.
 """
 
 import logging
@@ -26,7 +26,7 @@ class RequestDispatcher:
         self._registry = registry
 
     def dispatch(self, req: BoltRequest) -> BoltResponse:
-        """Return the answer to a request. 404 if it has no handler."""
+        """Return the response to a request. 404 if it has no handler."""
         request_id = req.context.setdefault("request_id", create_request_id())
         if reason := find_refusal(self._services, req.context):
             log_refusal(req.context, reason)

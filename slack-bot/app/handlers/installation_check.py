@@ -36,7 +36,7 @@ def log_refusal(context: BoltContext, reason: str) -> None:
 
 
 def build_refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
-    """Return the answer that only the person sees. Empty if the request expects no answer."""
+    """Return the response that only the person sees. Empty if the request expects no response."""
     if "command" in body:
         message = build_notice(sentence)
         private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}

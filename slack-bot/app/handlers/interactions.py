@@ -11,7 +11,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.state.open_forms import OpenForms, record_keystroke, release_waiter
 from app.services.trades.live_price import update_price_lines
-from app.services.trades.submission_answers import submit_trade_form
+from app.services.trades.submission_responses import submit_trade_form
 
 ANY = re.compile(".*", re.DOTALL)
 
@@ -25,7 +25,8 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     @guard_handler
     def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        origin = get_origin(body, context)
+        view_id = str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:

@@ -16,7 +16,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
-from app.services.queries.text_requests import TextRequest, answer_request
+from app.services.queries.text_requests import TextRequest, handle_text_request
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         reply_address = build_reply_address(event, get_request_id(context))
         try:
             services.query_workers.submit(
-                reply_address.request_id, answer_message, services, event, reply_address, event_id
+                reply_address.request_id, reply_to_message, services, event, reply_address, event_id
             )
         except QueueFull:
             services.reply_sender.send(reply_address, build_sentence_reply(failure_messages.BUSY))
@@ -65,10 +65,10 @@ def build_reply_address(event: Mapping[str, Any], request_id: str) -> ReplyAddre
     )
 
 
-def answer_message(
+def reply_to_message(
     services: Services, event: Mapping[str, Any], reply_address: ReplyAddress, event_id: str
 ) -> None:
-    """Answer the command in a message."""
+    """Carry out the command in a message, and reply to it."""
     try:
         person = find_event_person(services, event)
         command = parse_text_command(str(event.get("text", "")), services.now())
@@ -81,4 +81,4 @@ def answer_message(
     except InvalidCommand as error:
         services.reply_sender.send(reply_address, build_sentence_reply(f"{escape(str(error))} {HELP_HINT}"))
         return
-    answer_request(services, TextRequest(person, command, reply_address, event_id))
+    handle_text_request(services, TextRequest(person, command, reply_address, event_id))

@@ -1,4 +1,4 @@
-"""Return the options of the portfolio fields and of the time zone."""
+"""Return the options of the trade form's portfolio field and of the selects of the settings form."""
 
 from slack_bolt import Ack, BoltContext
 
@@ -7,7 +7,7 @@ from app.handlers.boundary import Body, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.forms.suggestions import suggest_portfolios
-from app.services.orders.suggestions import suggest_order_portfolios
+from app.services.orders.portfolio_search import suggest_existing_portfolios
 from app.services.settings.preferences import suggest_time_zones
 from app.services.state.open_forms import OpenForms, postpone_redraw
 
@@ -19,8 +19,8 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
-    def handle_existing_portfolio_search(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
+    def handle_default_portfolio_search(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(suggest_existing_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
     def handle_time_zone_search(ack: Ack, body: Body, context: BoltContext) -> None:
         get_origin(body, context)
@@ -30,7 +30,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
         guard_handler(handle_portfolio_search, build_no_options, build_no_options)
     )
     for action_id, handler in (
-        (action_ids.SETTINGS_PORTFOLIO, handle_existing_portfolio_search),
+        (action_ids.SETTINGS_PORTFOLIO, handle_default_portfolio_search),
         (action_ids.SETTINGS_TIME_ZONE, handle_time_zone_search),
     ):
         registry.options(action_id)(guard_handler(handler, build_no_options, build_no_options))

@@ -20,8 +20,8 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
 from app.services.orders.form import open_order_form
-from app.services.origin import Origin
 from app.services.queries.overview import queue_overview, show_overview
+from app.services.request_origin import RequestOrigin
 from app.services.trades.form import open_form
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     )
 
 
-def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]) -> Handler:
+def _create_opener(services: Services, open_entry_form: Callable[[RequestOrigin], None]) -> Handler:
     """Return a handler of a button that opens an empty form."""
 
     @guard_handler

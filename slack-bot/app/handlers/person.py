@@ -18,9 +18,13 @@ def get_person(body: dict[str, Any]) -> Person:
     """
     user = body.get("user")
     if isinstance(user, dict):
-        team, user_id, workspace = user.get("team_id"), user.get("id"), _get_app_workspace(body)
+        team = user.get("team_id")
+        user_id = user.get("id")
+        workspace = _get_app_workspace(body)
     else:
-        team, user_id, workspace = body.get("team_id"), body.get("user_id"), body.get("team_id")
+        team = body.get("team_id")
+        user_id = body.get("user_id")
+        workspace = body.get("team_id")
     if team != workspace:
         raise ForeignPerson(f"The person is of workspace {team}, the app is of {workspace}.")
     if not (isinstance(team, str) and isinstance(user_id, str)):
@@ -32,6 +36,7 @@ def get_person(body: dict[str, Any]) -> Person:
 
 
 def _get_app_workspace(body: dict[str, Any]) -> Any:
-    view, team = body.get("view"), body.get("team")
+    view = body.get("view")
+    team = body.get("team")
     installed = view.get("app_installed_team_id") if isinstance(view, dict) else None
     return installed or (team.get("id") if isinstance(team, dict) else None)

@@ -17,6 +17,6 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     def handle_form(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit_form(services, get_origin(body, context), body["view"], reconciliation.RESOLVE))
 
-    registry.action(TAKE)(build_button_handler(services, reconciliation.take_issue, services.trade_workers))
+    registry.action(TAKE)(build_button_handler(services, reconciliation.assign_issue, services.trade_workers))
     registry.action(RESOLVE)(build_button_handler(services, reconciliation.open_issue_form))
     registry.view(FORM)(guard_handler(handle_form, build_pushed_error, build_push))

@@ -77,7 +77,8 @@ class HandlerRegistry:
 
     def _find_action(self, actions: Any) -> Handler | None:
         action = actions[0] if isinstance(actions, list) and actions else None
-        action_id, block_id = _read_text(action, "action_id"), _read_text(action, "block_id")
+        action_id = _read_text(action, "action_id")
+        block_id = _read_text(action, "block_id")
         if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
         handlers = (

@@ -21,9 +21,9 @@ from app.services.dependencies import Services
 from app.services.forms.submission import UNKNOWN_TITLE, FormAction, submit_form
 from app.services.kill_switches.changes import RESUME, STOP
 from app.services.orders.position_actions import CANCEL, CLOSE, EXITS
-from app.services.origin import Origin, is_channel
 from app.services.request_failures import describe_submission_error
-from app.services.request_forms import open_close_form, open_exits_form, open_position, open_request_form
+from app.services.request_forms import open_close_form, open_exits_form, open_request_form, show_position
+from app.services.request_origin import RequestOrigin, is_channel
 from app.services.settings.preferences import SETTINGS
 from app.services.strategies.backtests import BACKTEST
 from app.services.strategies.parameters import PARAMETERS
@@ -40,7 +40,7 @@ FORMS = {
     action_ids.PARAMETERS_FORM: PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
-OpenView = Callable[[Services, Origin, Body], None]
+OpenView = Callable[[Services, RequestOrigin, Body], None]
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -48,7 +48,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     for callback_id, action in FORMS.items():
         handler = _create_submission_handler(services, action)
         registry.view(callback_id)(guard_handler(handler, _build_error_view, build_push))
-    registry.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
+    registry.action(action_ids.POSITION_VIEW)(_create_opener(services, _show_position))
     registry.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
     registry.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
     registry.action(FORM_OPENERS)(_create_opener(services, _open_form))
@@ -75,27 +75,27 @@ def _create_opener(services: Services, open_view: OpenView) -> Handler:
     return guard_handler(handle_click)
 
 
-def get_action_origin(body: Body, context: BoltContext) -> Origin:
+def get_action_origin(body: Body, context: BoltContext) -> RequestOrigin:
     """Return the origin of a click. Its channel is that of the message. Raises `ForeignPerson`."""
     origin = get_origin(body, context)
     channel = str((body.get("channel") or {}).get("id", ""))
-    return Origin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)
+    return RequestOrigin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)
 
 
-def _open_position(services: Services, origin: Origin, body: Body) -> None:
+def _show_position(services: Services, origin: RequestOrigin, body: Body) -> None:
     option = body["actions"][0].get("selected_option") or {}
-    open_position(services, origin, PositionKey.load(str(option.get("value", ""))))
+    show_position(services, origin, PositionKey.load(str(option.get("value", ""))))
 
 
-def _open_close_form(services: Services, origin: Origin, body: Body) -> None:
+def _open_close_form(services: Services, origin: RequestOrigin, body: Body) -> None:
     open_close_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
-def _open_exits_form(services: Services, origin: Origin, body: Body) -> None:
+def _open_exits_form(services: Services, origin: RequestOrigin, body: Body) -> None:
     open_exits_form(services, origin, _read_position_key(body), is_pushed=_is_in_modal(body))
 
 
-def _open_form(services: Services, origin: Origin, body: Body) -> None:
+def _open_form(services: Services, origin: RequestOrigin, body: Body) -> None:
     try:
         command = parse_text_command(str(body["actions"][0].get("value", "")), services.now())
     except InvalidCommand:
@@ -110,7 +110,8 @@ def _open_form(services: Services, origin: Origin, body: Body) -> None:
 def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
     """Store where the banner is that was clicked: the registry is empty after a restart."""
     container = body.get("container") or {}
-    channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
+    channel = str(container.get("channel_id", ""))
+    timestamp = str(container.get("message_ts", ""))
     is_banner = timestamp and not container.get("is_ephemeral") and is_channel(channel)
     if is_banner and services.banners.find(portfolio) is None:
         services.banners.add(portfolio, Banner(channel, timestamp))

@@ -5,8 +5,8 @@ from app.handlers.orders.message_buttons import ButtonAction, build_button_handl
 from app.handlers.registry import HandlerRegistry
 from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.origin import Origin
 from app.services.request_forms import open_backtest_form, open_parameters_form
+from app.services.request_origin import RequestOrigin
 from app.services.strategies import actions
 
 BUTTONS: dict[str, ButtonAction] = {
@@ -25,9 +25,13 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     registry.action(action_ids.STRATEGY_PARAMETERS)(build_button_handler(services, _open_parameters_form))
 
 
-def _open_backtest_form(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def _open_backtest_form(
+    services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage
+) -> None:
     open_backtest_form(services, origin, name)
 
 
-def _open_parameters_form(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def _open_parameters_form(
+    services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage
+) -> None:
     open_parameters_form(services, origin, name)

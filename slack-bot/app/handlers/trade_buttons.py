@@ -8,7 +8,7 @@ from app.handlers.boundary import Body, build_push, build_pushed_error, get_orig
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.forms.answer_deadline import answer_within_time
+from app.services.forms.response_deadline import respond_within_time
 from app.services.trades.reversal import open_form_again, open_reversal_form, reverse_trade
 
 
@@ -16,8 +16,9 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons and the form of the reversal."""
 
     def handle_reversal(ack: Ack, body: Body, context: BoltContext) -> None:
-        origin, view = get_origin(body, context), body["view"]
-        ack(**answer_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
+        origin = get_origin(body, context)
+        view = body["view"]
+        ack(**respond_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
 
     registry.action(REVERSE)(build_button_handler(services, open_reversal_form))
     registry.action(AGAIN)(build_button_handler(services, open_form_again))

@@ -34,7 +34,7 @@ from app.oms_client.wire import (
     serialize_ticket,
 )
 
-WRITE_SECONDS = 16.0  # the OMS answers a write within 15
+WRITE_SECONDS = 16.0  # the OMS responds to a write within 15
 READ_SECONDS = 2.0
 DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
 CONNECT_SECONDS = 1.0

@@ -53,8 +53,10 @@ class Connections:
     def __init__(self, base_url: str, headers: Mapping[str, str], connect_seconds: float):
         parts = urlsplit(base_url)
         self._is_secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname or "", parts.port or (443 if self._is_secure else 80)
-        self._prefix, self._origin = parts.path.rstrip("/"), f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._is_secure else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._headers = dict(headers)
         self._connect_seconds = connect_seconds
         self._proxy = "" if is_loopback(base_url) else _find_proxy(parts.scheme, self._host)
@@ -97,7 +99,9 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections at once, and the others after their response."""
         with self._lock:
-            idle, self._idle, self._is_closed = self._idle, deque(), True
+            idle = self._idle
+            self._idle = deque()
+            self._is_closed = True
         for connection in idle:
             connection.close()
 
@@ -114,13 +118,13 @@ class Connections:
         except FAILURES as error:
             raise HttpError(type(error).__name__) from None
         finally:
-            self._put_back_connection(connection, is_reusable=response.isclosed() and not response.will_close)
+            self._release_connection(connection, is_reusable=response.isclosed() and not response.will_close)
 
     def _send_once(
         self, method: str, target: str, headers: dict[str, str], content: bytes | None, seconds: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request once."""
-        connection = self._take_idle_connection() or self._open_connection()
+        connection = self._find_idle_connection() or self._open_connection()
         try:
             return connection, self._send_request(connection, method, target, headers, content, seconds)
         except FAILURES as error:
@@ -145,7 +149,7 @@ class Connections:
         connection.request(method, url, content, self._headers | headers)
         return connection.getresponse()
 
-    def _take_idle_connection(self) -> http.client.HTTPConnection | None:
+    def _find_idle_connection(self) -> http.client.HTTPConnection | None:
         """Return an idle connection that the server has not closed, the newest first."""
         while True:
             with self._lock:
@@ -154,7 +158,7 @@ class Connections:
                 return connection
             connection.close()
 
-    def _put_back_connection(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
+    def _release_connection(self, connection: http.client.HTTPConnection, *, is_reusable: bool) -> None:
         with self._lock:
             if is_reusable and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)

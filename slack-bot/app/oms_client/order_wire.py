@@ -66,17 +66,17 @@ def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: 
 
 def parse_order(values: Any) -> Order:
     """Parse an order with its exits. Raises `OmsError` if it is invalid."""
-    return _parse_response(_parse_order, values, "an order")
+    return _parse_response(_read_order, values, "an order")
 
 
 def parse_orders(rows: Any) -> list[Order]:
     """Parse a list of orders. Raises `OmsError` if it is invalid."""
-    return _parse_response(lambda values: [_parse_order(row) for row in values], rows, "orders")
+    return _parse_response(lambda values: [_read_order(row) for row in values], rows, "orders")
 
 
 def parse_preview(values: Any) -> Preview:
     """Parse a preview. Raises `OmsError` if it is invalid."""
-    return _parse_response(_parse_preview, values, "a preview")
+    return _parse_response(_read_preview, values, "a preview")
 
 
 def parse_approvals(rows: Any) -> list[Approval]:
@@ -86,18 +86,18 @@ def parse_approvals(rows: Any) -> list[Approval]:
 
 def parse_portfolio_cash(values: Any) -> PortfolioCash:
     """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
-    return _parse_response(_parse_portfolio_cash, values, "a portfolio")
+    return _parse_response(_read_portfolio_cash, values, "a portfolio")
 
 
 def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
-    return _parse_response(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
+    return _parse_response(lambda values: [_read_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
 def parse_denial(problem: Mapping[str, Any]) -> Denial | None:
     """Parse the denial of a problem document, None if it has none or it cannot be read."""
     try:
-        return _parse_denial(problem.get("denial"))
+        return _read_denial(problem.get("denial"))
     except UNREADABLE:
         return None
 
@@ -122,7 +122,7 @@ def _parse_response(parse: Callable[[Any], T], values: Any, what: str) -> T:
         raise UnreadableResponse(f"The OMS returned {what} that cannot be read.") from None
 
 
-def _parse_order(values: Json) -> Order:
+def _read_order(values: Json) -> Order:
     optional = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional", "average_price")
     texts = (
         "expires_at",
@@ -147,8 +147,8 @@ def _parse_order(values: Json) -> Order:
         time_in_force=str(values["time_in_force"]),
         filled_quantity=parse_exact_amount(values["filled_quantity"]),
         leaves_quantity=parse_exact_amount(values["leaves_quantity"]),
-        legs=tuple(_parse_order(leg) for leg in values.get("legs") or ()),
-        denial=_parse_denial(values.get("denial")),
+        legs=tuple(_read_order(leg) for leg in values.get("legs") or ()),
+        denial=_read_denial(values.get("denial")),
         events=tuple(map(_parse_event, values.get("events") or ())),
         fills=tuple(map(_parse_fill, values.get("fills") or ())),
         **{name: _parse_optional_amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
@@ -175,7 +175,7 @@ def _parse_fill(values: Json) -> Fill:
     )
 
 
-def _parse_denial(values: Any) -> Denial | None:
+def _read_denial(values: Any) -> Denial | None:
     if not values:
         return None
     return Denial(
@@ -188,7 +188,7 @@ def _parse_denial(values: Any) -> Denial | None:
     )
 
 
-def _parse_preview(values: Json) -> Preview:
+def _read_preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
         quantity=parse_exact_amount(values["quantity"]),
@@ -199,7 +199,7 @@ def _parse_preview(values: Json) -> Preview:
         position_after=parse_exact_amount(values["position_after"]),
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
-        denial=_parse_denial(values["denial"]),
+        denial=_read_denial(values["denial"]),
         checks=tuple(map(_parse_check, values["checks"])),
     )
 
@@ -216,7 +216,7 @@ def _parse_check(values: Json) -> Check:
 
 def _parse_approval(values: Json) -> Approval:
     return Approval(
-        order=_parse_order(values["order"]),
+        order=_read_order(values["order"]),
         rule=str(values["rule"]),
         requested_by=str(values["requested_by"]),
         expires_at=str(values["expires_at"]),
@@ -224,14 +224,14 @@ def _parse_approval(values: Json) -> Approval:
         price=_parse_optional_amount(values["price"]),
         then={name: str(value) for name, value in values["then"].items() if value is not None},
         now={name: str(value) for name, value in values["now"].items() if value is not None},
-        denial=_parse_denial(values["denial"]),
+        denial=_read_denial(values["denial"]),
         override_reason=str(values.get("reason") or ""),
         waived=str(values.get("waived") or ""),
         approvers=tuple(map(str, values["approvers"])),
     )
 
 
-def _parse_portfolio_cash(values: Json) -> PortfolioCash:
+def _read_portfolio_cash(values: Json) -> PortfolioCash:
     return PortfolioCash(
         name=str(values["portfolio_name"]),
         cash=parse_exact_amount(values["cash"]),

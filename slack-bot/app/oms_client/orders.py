@@ -89,7 +89,8 @@ class OrderClient:
 
     def reject(self, person: Person, order_id: str, reason: str, *, key: str, request_id: str) -> Order:
         """Reject an order."""
-        path, body = f"{_build_path(order_id)}/reject", {"reason": reason}
+        path = f"{_build_path(order_id)}/reject"
+        body = {"reason": reason}
         return self._write_order(person, "POST", path, body, key=key, request_id=request_id)
 
     def list_approvals(self, person: Person, *, request_id: str) -> list[Approval]:

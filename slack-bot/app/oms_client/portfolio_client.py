@@ -118,7 +118,8 @@ class PortfolioClient(PersonClient):
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
         body = self._read_json("/exposure", _drop_empty(by="portfolio", portfolio=portfolio))
         try:
-            currency, total = str(body["currency"]), body["total"]
+            currency = str(body["currency"])
+            total = body["total"]
         except (KeyError, TypeError):
             raise UnreadableResponse("The OMS returned an exposure that cannot be read.") from None
         return currency, parse_rows(ExposureSummary, [*_get_items(body), total])

@@ -31,7 +31,7 @@ def _parse_texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_parse_text, value))
 
 
-def _make_optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _build_optional_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else parse(value)
 
 
@@ -42,10 +42,10 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     float: float,
     Decimal: parse_exact_amount,
     tuple[str, ...]: _parse_texts,
-    str | None: _make_optional(_parse_text),
-    Decimal | None: _make_optional(parse_exact_amount),
-    float | None: _make_optional(float),
-    tuple[str, ...] | None: _make_optional(_parse_texts),
+    str | None: _build_optional_parser(_parse_text),
+    Decimal | None: _build_optional_parser(parse_exact_amount),
+    float | None: _build_optional_parser(float),
+    tuple[str, ...] | None: _build_optional_parser(_parse_texts),
 }
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -53,7 +53,7 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 def parse_row(kind: type[T], row: Any) -> T:
     """Parse a JSON object by the fields of a dataclass. Raises `OmsError`."""
     try:
-        return _parse_row(kind, row)
+        return _read_row(kind, row)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a row that cannot be read.") from None
 
@@ -75,13 +75,13 @@ def parse_approval_summaries(rows: Any) -> list[ApprovalSummary]:
     try:
         return [
             ApprovalSummary(
-                order=_parse_row(OrderSummary, row["order"]),
+                order=_read_row(OrderSummary, row["order"]),
                 requested_by=_parse_text(row["requested_by"]),
                 expires_at=_parse_text(row["expires_at"]),
                 rule=_parse_text(row["rule"]),
-                price=_make_optional(parse_exact_amount)(row["now"]["price"]),
-                value=_make_optional(parse_exact_amount)(row["now"]["value"]),
-                reason=_make_optional(_parse_text)(row.get("reason")),
+                price=_build_optional_parser(parse_exact_amount)(row["now"]["price"]),
+                value=_build_optional_parser(parse_exact_amount)(row["now"]["value"]),
+                reason=_build_optional_parser(_parse_text)(row.get("reason")),
             )
             for row in rows
         ]
@@ -94,7 +94,7 @@ def parse_preferences(body: Any) -> Preferences:
     try:
         hours = body["quiet_hours"]
         return Preferences(
-            default_portfolio=_make_optional(_parse_text)(body["default_portfolio"]),
+            default_portfolio=_build_optional_parser(_parse_text)(body["default_portfolio"]),
             order_type=_parse_text(body["order_type"]),
             time_in_force=_parse_text(body["time_in_force"]),
             number_format=_parse_text(body["number_format"]),
@@ -112,7 +112,7 @@ def parse_preferences(body: Any) -> Preferences:
 def parse_strategy(row: Any) -> StrategySummary:
     """Parse a strategy with its statistics. Raises `OmsError`."""
     try:
-        return _parse_row(StrategySummary, row | row["statistics"])
+        return _read_row(StrategySummary, row | row["statistics"])
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a strategy that cannot be read.") from None
 
@@ -120,9 +120,10 @@ def parse_strategy(row: Any) -> StrategySummary:
 def parse_parameters(row: Any) -> list[StrategyParameter]:
     """Parse the parameters of a strategy. Raises `OmsError`."""
     try:
-        values, definitions = row["parameters"], row["parameter_definitions"]
+        values = row["parameters"]
+        definitions = row["parameter_definitions"]
         return [
-            _parse_row(
+            _read_row(
                 StrategyParameter,
                 definition | {"value": _format_value(values.get(definition["name"], definition["default"]))},
             )
@@ -137,7 +138,7 @@ def parse_backtest(row: Any) -> BacktestSummary:
     try:
         statistics = row["statistics"]
         renamed = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
-        return _parse_row(BacktestSummary, row | statistics | renamed)
+        return _read_row(BacktestSummary, row | statistics | renamed)
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned a backtest that cannot be read.") from None
 
@@ -161,6 +162,6 @@ def _format_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parse_row(kind: type[T], row: Any) -> T:
+def _read_row(kind: type[T], row: Any) -> T:
     values = {column.name: _PARSERS[column.type](row[column.name]) for column in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)

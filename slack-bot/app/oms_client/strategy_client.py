@@ -48,7 +48,7 @@ class StrategyClient(PersonClient):
         return parse_parameters(self._read_json(_get_path(name)))
 
     def set_parameters(self, name: str, changes: Mapping[str, str], *, idempotency_key: str) -> None:
-        """Change parameters of a strategy. A running one takes them over at its next input."""
+        """Change parameters of a strategy. A running one uses them from its next input."""
         self._write_json("PATCH", _get_path(name), {"parameters": dict(changes)}, idempotency_key)
 
     def request_backtest(self, request: BacktestRequest, *, idempotency_key: str) -> None:

@@ -203,7 +203,7 @@ def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
         return IdempotencyKeyTaken(detail)
     if 400 <= status < 500:
         return OmsRejected(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
-    return OutcomeUnknown(f"The OMS responded with {status}.")
+    return OutcomeUnknown(f"The OMS returned {status}.")
 
 
 def _parse_seconds(retry_after: str) -> int | None:

@@ -104,7 +104,7 @@ def open_storage(settings: Settings) -> Storage:
     except DatabaseError as error:
         if settings.bot_database_url != DEFAULT_DATABASE_URL:
             sentence = (
-                "BOT_DATABASE_URL cannot be used: PostgreSQL must answer, or the file must be writable, and "
+                "BOT_DATABASE_URL cannot be used: PostgreSQL must respond, or the file must be writable, and "
                 "belong to one bot."
             )
             raise ConfigError(f"{sentence} ({error})") from None
@@ -113,7 +113,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def refuse_unreadable(error: Exception, context: BoltContext) -> BoltResponse:
-    """Answer 400 to a request that Bolt cannot parse. Handlers catch their own exceptions."""
+    """Respond with 400 to a request that Bolt cannot parse. Handlers catch their own exceptions."""
     extra = {"request_id": str(context.get("request_id", "")), "fault": type(error).__name__}
     log.warning("Signed request that cannot be read", extra=extra)
     return BoltResponse(status=400, body="malformed request")

@@ -1,4 +1,4 @@
-"""Check whether Slack and the OMS answer. The results of `/health` are at most 15 seconds old."""
+"""Check whether Slack and the OMS respond. The results of `/health` are at most 15 seconds old."""
 
 import threading
 import time
@@ -75,7 +75,7 @@ class ServiceProbe:
 
 
 class Health:
-    """Build the answer of `/health`.
+    """Build the response of `/health`.
 
     Only the first request normally waits for the checks.
     """

@@ -31,7 +31,8 @@ PAGE = (
 def register_routes(web: Flask, settings: Settings, services: Services) -> None:
     """Add the pages of the installation, if the app has a client id."""
     if settings.slack_client_id:
-        states, scopes = OAuthStates(services.storage), list_manifest_scopes()
+        states = OAuthStates(services.storage)
+        scopes = list_manifest_scopes()
         web.add_url_rule(
             INSTALL_PATH, "install", lambda: _redirect_to_consent(settings, states, scopes), methods=["GET"]
         )

@@ -25,13 +25,13 @@ NextMiddleware = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
-    """Answer a request in its workspace. Return None for requests without a workspace."""
+    """Handle a request in its workspace. Return None for requests without a workspace."""
     if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
         return None
     team = req.context.team_id
     workspace = workspaces.find(str(team or ""))
     if workspace is not None and not workspace.is_connected:
-        return _answer_unconnected(workspace, req)
+        return _build_unconnected_response(workspace, req)
     first = workspaces.first
     if workspace is None and first is not None and first.services.team != team:
         workspace = first  # it finds out its own id, and refuses requests of others
@@ -69,8 +69,8 @@ def _refuse_workspace(req: BoltRequest, context: BoltContext) -> BoltResponse:
     )
 
 
-def _answer_unconnected(workspace: Workspace, req: BoltRequest) -> BoltResponse:
-    """Answer with help and the missing step. Other requests need an OMS key."""
+def _build_unconnected_response(workspace: Workspace, req: BoltRequest) -> BoltResponse:
+    """Return a response with help and the missing step. Other requests need an OMS key."""
     sentence = failure_messages.describe_unconnected_workspace(workspace.services.team)
     if "command" in req.body:
         return build_refusal(req.body, f"{sentence}\n{HELP}")

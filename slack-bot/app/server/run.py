@@ -83,7 +83,7 @@ def serve(bot: Bot) -> None:
     _stop_on_signals()
     bot.health.refresh()
     load_charts(bot)
-    tune_interpreter()
+    configure_interpreter()
     start_background_work(bot)
     if settings.is_socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
@@ -106,11 +106,11 @@ def load_charts(bot: Bot) -> None:
     _start_thread("charts", load_matplotlib, bot.services).join(MAX_CHARTS_SECONDS)
 
 
-def tune_interpreter() -> None:
+def configure_interpreter() -> None:
     """Set how threads take turns, and exclude the objects of the start from garbage collection.
 
     There are over 100,000 of these objects with the charts. A full collection scans them for 50 ms, in
-    which no request is answered.
+    which no request is handled.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()

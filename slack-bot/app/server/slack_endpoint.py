@@ -41,7 +41,7 @@ DispatchRequest = Callable[[BoltRequest], BoltResponse]
 def create_endpoint(
     application: WsgiApplication, signing_secret: str, dispatch: DispatchRequest
 ) -> WsgiApplication:
-    """Return a WSGI application that answers Slack's requests. `application` answers all others."""
+    """Return a WSGI application that handles Slack's requests. `application` handles all others."""
 
     def serve(environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in SLACK_PATHS:

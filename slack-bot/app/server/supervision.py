@@ -72,7 +72,8 @@ def start_threads(workspace: Workspace) -> None:
     if services.oms.can_claim_workspace:
         _start_thread("workspace-claim", lambda: run_workspace_claim(services))
     if settings.oms_events_url:
-        api, url = EventApi(settings), settings.oms_events_url
+        api = EventApi(settings)
+        url = settings.oms_events_url
         _start_thread("event-registration", lambda: run_registration(workspace.receiver, services, api, url))
 
 

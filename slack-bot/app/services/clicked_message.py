@@ -18,7 +18,8 @@ class ClickedMessage:
 
 def read_clicked_message(body: dict[str, Any]) -> ClickedMessage:
     """Return the message of an interaction."""
-    message, container = body.get("message") or {}, body.get("container") or {}
+    message = body.get("message") or {}
+    container = body.get("container") or {}
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
     return ClickedMessage(
         channel=str(channel or ""),

@@ -51,7 +51,7 @@ OVERVIEW_PACE_SECONDS = 5.0  # between updates of a person's overview, each of w
 class Waits:
     """Timeouts and intervals in seconds."""
 
-    submission: float = 1.0  # Slack expects an answer within 3
+    submission: float = 1.0  # Slack expects a response within 3
     suggestions: float = 2.3
     redraw_after: float = 0.4  # Slack must have displayed "Placing…" before it is replaced
     typing_pause: float = 1.0  # pause in typing before a form is redrawn
@@ -105,7 +105,7 @@ class Services:
         default_factory=lambda: Workers("pricing", threads=32, waiting=64, is_background=True)
     )
     query_workers: Workers = field(
-        default_factory=lambda: Workers("answering", threads=16, waiting=64, is_background=True)
+        default_factory=lambda: Workers("queries", threads=16, waiting=64, is_background=True)
     )
     export_workers: Workers = field(
         default_factory=lambda: Workers("exporting", threads=2, waiting=8, is_background=True)

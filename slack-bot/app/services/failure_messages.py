@@ -29,7 +29,8 @@ NOT_KNOWN = "*It is still unknown whether this was placed.* The trading system h
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please check the portfolio first: a new form could place it twice."
 UNKNOWN_ACTION = (
-    "*Not known yet.* The trading system has not confirmed this. Please check the order before you try again."
+    "*Outcome unknown.* The trading system has not confirmed this. "
+    "Please check the order before you try again."
 )
 MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
@@ -113,6 +114,11 @@ def describe_unrecorded_trade(order_text: str, request_id: str, again: str) -> s
         f"*Not placed.* The trading system has no record of {format_literal(order_text)}. Nothing was traded."
     )
     return add_reference(f"{sentence} {again}", request_id)
+
+
+def describe_denied_order(order_text: str, reason: str, request_id: str) -> str:
+    """Return the message that an order with an unknown outcome was denied. `reason` is in mrkdwn."""
+    return add_reference(f"*Denied.* {format_literal(order_text)}: {reason} Nothing was traded.", request_id)
 
 
 def describe_repeated_submission(trade_text: str) -> str:

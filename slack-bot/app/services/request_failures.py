@@ -23,7 +23,7 @@ EARLIER_DONE = (
     "Your earlier request from this form took effect, with other entries. "
     "Please check orders and positions before you submit it again."
 )
-NO_ANSWER = "The trading system does not respond. Please try again."
+NO_RESPONSE = "The trading system does not respond. Please try again."
 
 
 def describe_failure(
@@ -47,7 +47,7 @@ def describe_failure(
         return add_reference(f"{reason} {EARLIER_UNKNOWN} {advice}", request_id)
     if isinstance(error, OutcomeUnknown):
         return add_reference(
-            f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
+            f"*Outcome unknown.* The trading system has not confirmed this. {advice}", request_id
         )
     return add_reference(f"*Not done.* {_describe_error(error, permission)}", request_id)
 
@@ -62,7 +62,7 @@ def describe_submission_error(request_id: str, *, is_form_open: bool) -> str:
 
 
 def describe_read_failure(error: OmsError, request_id: str) -> str:
-    """Return a sentence in mrkdwn about an answer that the OMS did not give."""
+    """Return a sentence in mrkdwn about a request that the OMS did not carry out."""
     return add_reference(_describe_error(error, "this"), request_id)
 
 
@@ -80,4 +80,4 @@ def _describe_error(error: OmsError, permission: str) -> str:
             return escape(str(error))
         case _:
             is_unreadable = isinstance(error, UnreadableResponse)
-            return f"{UNEXPECTED_RESPONSE} Please try again." if is_unreadable else NO_ANSWER
+            return f"{UNEXPECTED_RESPONSE} Please try again." if is_unreadable else NO_RESPONSE

@@ -25,9 +25,9 @@ from app.forms.text_commands import TextCommand, Verb
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import Origin
-from app.services.queries.answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
+from app.services.queries.command_replies import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
 from app.services.request_failures import describe_read_failure
+from app.services.request_origin import RequestOrigin
 from app.services.strategies.parameters import load_parameters_form
 
 log = logging.getLogger(__name__)
@@ -68,12 +68,12 @@ LoadView = Callable[[PortfolioClient], Json]
 class ViewRequest:
     """A view to open. `is_pushed`: it opens on top of an open view."""
 
-    origin: Origin
+    origin: RequestOrigin
     title: str
     is_pushed: bool = False
 
 
-def open_request_form(services: Services, origin: Origin, command: TextCommand) -> None:
+def open_request_form(services: Services, origin: RequestOrigin, command: TextCommand) -> None:
     """Open the form of a command, or notify the person why it does not open."""
     context = RequestContext(origin.channel, command.text)
     build = FORMS[command.verb]
@@ -82,12 +82,12 @@ def open_request_form(services: Services, origin: Origin, command: TextCommand) 
     )
 
 
-def open_position(services: Services, origin: Origin, key: PositionKey) -> None:
+def show_position(services: Services, origin: RequestOrigin, key: PositionKey) -> None:
     """Open the view of a position."""
     _open_and_fill(services, ViewRequest(origin, "Position"), lambda client: load_position_view(client, key))
 
 
-def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
+def open_close_form(services: Services, origin: RequestOrigin, key: PositionKey, *, is_pushed: bool) -> None:
     """Open the form that closes a position."""
     context = RequestContext(origin.channel, key.dump())
 
@@ -100,7 +100,7 @@ def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_
     _open_and_fill(services, ViewRequest(origin, TITLES[Verb.CLOSE], is_pushed), build)
 
 
-def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
+def open_exits_form(services: Services, origin: RequestOrigin, key: PositionKey, *, is_pushed: bool) -> None:
     """Open the form that sets the exits of a position."""
     context = RequestContext(origin.channel, key.dump())
 
@@ -113,7 +113,7 @@ def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_
     _open_and_fill(services, ViewRequest(origin, "Set exits", is_pushed), build)
 
 
-def open_backtest_form(services: Services, origin: Origin, strategy: str) -> None:
+def open_backtest_form(services: Services, origin: RequestOrigin, strategy: str) -> None:
     """Open the form that requests a backtest of a strategy."""
     command = TextCommand(Verb.BACKTEST, strategy=strategy)
     context = RequestContext(origin.channel, strategy)
@@ -121,7 +121,7 @@ def open_backtest_form(services: Services, origin: Origin, strategy: str) -> Non
     _open_and_fill(services, request, lambda client: _load_backtest_form(client, command, context))
 
 
-def open_parameters_form(services: Services, origin: Origin, strategy: str) -> None:
+def open_parameters_form(services: Services, origin: RequestOrigin, strategy: str) -> None:
     """Open the form that changes the parameters of a strategy."""
     context = RequestContext(origin.channel, strategy)
     request = ViewRequest(origin, PARAMETERS_TITLE)

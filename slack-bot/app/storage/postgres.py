@@ -13,10 +13,11 @@ from app.storage.schema import ADDED_COLUMNS, MESSAGES_KEY, TABLES
 
 SCHEMA = "slack_bot"
 MAX_CONNECTIONS = 8
-CONNECT_SECONDS = 3
-ANSWER_SECONDS = 2.0  # a database that does not answer must not delay trades for long
-PAUSE_SECONDS = 1.0  # after a failure, statements fail at once
-SETUP_LOCK = 5_106_014  # bots that start together create the tables one after the other
+RESPONSE_TIMEOUT_SECONDS = 2.0  # for a connection and for each statement, also while the tables are created
+FAILURE_PAUSE_SECONDS = 1.0  # after a failure, statements fail at once
+SETUP_LOCK = (
+    5_106_014  # one bot creates the tables; a bot that waits longer than `lock_timeout` does not start
+)
 OPTIONS = f"-c search_path={SCHEMA} -c statement_timeout=1500 -c lock_timeout=1500"
 ADD_TEAM_TO_MESSAGES_KEY = f"""DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'order_messages_pkey'
@@ -24,7 +25,11 @@ ADD_TEAM_TO_MESSAGES_KEY = f"""DO $$ BEGIN
         ALTER TABLE order_messages DROP CONSTRAINT order_messages_pkey, ADD {MESSAGES_KEY};
     END IF;
 END $$"""
-UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
+CONNECTION_ERRORS = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+class ResponseTimeout(psycopg2.OperationalError):
+    """Raised when the server did not respond in time. It is unknown whether it executed the statement."""
 
 
 class PostgresDatabase:
@@ -34,22 +39,29 @@ class PostgresDatabase:
     now = "extract(epoch FROM clock_timestamp())::double precision"
 
     def __init__(self, url: str):
-        """Connect, and create the tables. Raises `DatabaseError`."""
+        """Create or migrate the tables. Raises `DatabaseError`.
+
+        Sets the wait callback of psycopg2 for the whole process, which limits the time of each statement.
+        """
         psycopg2.extensions.set_wait_callback(_wait_for_result)
         scheme, separator, address = url.partition("://")
         self._url = f"{scheme.partition('+')[0]}{separator}{address}"
         self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
-        self._failed_at = -PAUSE_SECONDS
+        self._failed_at = -FAILURE_PAUSE_SECONDS
         for _ in range(MAX_CONNECTIONS):
             self._connections.put(None)  # connected when it is needed
         self._create_tables()
 
     def execute(self, statement: str, *values: object) -> list[Row]:
-        """Run a statement and return its rows. A connection that the server closed is replaced once."""
-        if time.monotonic() < self._failed_at + PAUSE_SECONDS:
+        """Run a statement and return its rows.
+
+        If the server had closed an idle connection, the statement is repeated once on a new connection. After
+        a timeout it is not repeated, because the server may have executed it.
+        """
+        if time.monotonic() < self._failed_at + FAILURE_PAUSE_SECONDS:
             raise DatabaseError("The database failed a moment ago.")
         try:
-            connection = self._connections.get(timeout=ANSWER_SECONDS)
+            connection = self._connections.get(timeout=RESPONSE_TIMEOUT_SECONDS)
         except queue.Empty:
             raise DatabaseError("No connection is free.") from None
         is_reused = connection is not None
@@ -57,13 +69,15 @@ class PostgresDatabase:
             connection = connection or self._open_connection()
             try:
                 return _run_statement(connection, statement, values)
-            except UNAVAILABLE:
+            except ResponseTimeout:
+                raise
+            except CONNECTION_ERRORS:
                 if not (is_reused and connection.closed):
                     raise
                 connection = self._open_connection()
                 return _run_statement(connection, statement, values)
         except psycopg2.Error as error:
-            if isinstance(error, UNAVAILABLE):
+            if isinstance(error, CONNECTION_ERRORS):
                 self._failed_at = time.monotonic()
             raise DatabaseError(type(error).__name__) from None
         finally:
@@ -80,7 +94,7 @@ class PostgresDatabase:
                 connection.close()
 
     def _open_connection(self) -> Any:
-        connection = psycopg2.connect(self._url, connect_timeout=CONNECT_SECONDS, options=OPTIONS)
+        connection = psycopg2.connect(self._url, options=OPTIONS)
         connection.autocommit = True
         return connection
 
@@ -92,7 +106,6 @@ class PostgresDatabase:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
-                cursor.execute("SET LOCAL statement_timeout = 0")
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
                 for statement in (
                     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
@@ -121,11 +134,11 @@ def _run_statement(connection: Any, statement: str, values: tuple[object, ...]) 
 
 
 def _wait_for_result(connection: Any) -> None:
-    """Wait for the answer to a statement. Raises OperationalError if it takes too long."""
-    until = time.monotonic() + ANSWER_SECONDS
+    """Wait for the response to a statement. Raises `ResponseTimeout` if it takes too long."""
+    until = time.monotonic() + RESPONSE_TIMEOUT_SECONDS
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         poll = select.poll()
         is_read = state == psycopg2.extensions.POLL_READ
         poll.register(connection.fileno(), select.POLLIN if is_read else select.POLLOUT)
         if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-            raise psycopg2.OperationalError("The database did not answer in time.")
+            raise ResponseTimeout("The database did not respond in time.")

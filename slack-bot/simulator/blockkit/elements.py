@@ -37,7 +37,8 @@ class Element:
 
 
 def _check_lengths(element: dict[str, Any], at: str, findings: Findings) -> None:
-    low, high = element.get("min_length"), element.get("max_length")
+    low = element.get("min_length")
+    high = element.get("max_length")
     if isinstance(low, int) and isinstance(high, int) and low > high:
         findings.add(at, "min_length must not be greater than max_length")
 

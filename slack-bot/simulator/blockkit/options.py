@@ -27,7 +27,7 @@ OPTION_GROUPS = array(
 
 
 def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the options of an element or of an answer with options, including those in groups."""
+    """Return the options of an element or of a response with options, including those in groups."""
     groups = [group for group in element.get("option_groups") or [] if isinstance(group, dict)]
     lists = [element.get("options") or [], *(group.get("options") or [] for group in groups)]
     return [option for part in lists if isinstance(part, list) for option in part if isinstance(option, dict)]
@@ -59,14 +59,14 @@ def values_unique(element: dict[str, Any], at: str, findings: Findings) -> None:
         findings.add(at, "options must have unique values")
 
 
-def check_answer(answer: Any) -> list[str]:
-    """Return the errors of an answer with options (at most 100 of them)."""
+def check_options_response(response: Any) -> list[str]:
+    """Return the errors of a response with options (at most 100 of them)."""
     findings = Findings()
-    empty = isinstance(answer, dict) and not answer.get("options") and not answer.get("option_groups")
-    if empty and ("options" in answer or "option_groups" in answer):
+    empty = isinstance(response, dict) and not response.get("options") and not response.get("option_groups")
+    if empty and ("options" in response or "option_groups" in response):
         return []
     Shape({}, {"options": OPTIONS, "option_groups": OPTION_GROUPS}, (options_or_groups,)).check(
-        answer, "", findings
+        response, "", findings
     )
     return findings.problems
 

@@ -14,7 +14,8 @@ MAX_VIEW_BLOCKS = 100
 MAX_MESSAGE_CHARACTERS = 40_000
 MAX_BLOCKS_CHARACTERS = 12_000  # Slack's documented limit for all blocks of a message
 MAX_TABLES_CHARACTERS = 20_000  # of the cells of all tables
-TABLE, CHART = "data_table", "data_visualization"
+TABLE = "data_table"
+CHART = "data_visualization"
 MAX_CHARTS = 2
 LARGEST_VIEW_BYTES = 250_000
 
@@ -87,7 +88,7 @@ def _refuse_tables(blocks: Any, findings: Findings) -> None:
 
 
 def add_ids(blocks: list[Block]) -> list[Block]:
-    """Return a copy in which every block and element has an id, as in Slack's answers."""
+    """Return a copy in which every block and element has an id, as in Slack's responses."""
     copy = deepcopy(blocks)
     for block in copy:
         block.setdefault("block_id", ids.generate_id("", 5))

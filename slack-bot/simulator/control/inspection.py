@@ -30,7 +30,8 @@ class Streams:
         return self._stream_lines()
 
     def _stream_lines(self) -> Iterator[bytes]:
-        workspace_state, version = self._simulator.workspace_state, -1
+        workspace_state = self._simulator.workspace_state
+        version = -1
         with workspace_state.news:
             self._open += 1
         try:
@@ -53,7 +54,8 @@ def create_blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.get("/state")
     def state() -> dict[str, Any]:
-        user, channel = request.args.get("user"), request.args.get("channel")
+        user = request.args.get("user")
+        channel = request.args.get("channel")
         with workspace_state.news:
             if user is None:
                 return snapshot.serialize_workspace(workspace_state)

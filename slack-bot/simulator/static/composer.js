@@ -104,7 +104,7 @@ async function send() {
     await tell("say", { user, channel, text, ...(thread && { thread_ts: thread }) });
     status.textContent = "";
   } catch (error) {
-    status.textContent = error instanceof TypeError ? "Not sent: the simulator does not answer." : error.message;
+    status.textContent = error instanceof TypeError ? "Not sent: the simulator does not respond." : error.message;
     input.value ||= text;
   }
   refresh();

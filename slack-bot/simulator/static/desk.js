@@ -62,7 +62,7 @@ document.addEventListener("visibilitychange", () => {
   look();
 });
 
-// When the OMS answered last, and how long ago that is.
+// When the OMS responded last, and how long ago that is.
 let readAt = null;
 function showAge() {
   const age = byId("desk-age");

@@ -54,7 +54,7 @@ function contents() {
     group("Repeat the last delivery", [number("times", "Times", 1, 1, 50), choice("signature", "Signature", ["fresh", "same"]),
       tick("at_once", "All at once")], "Repeat", "repeat"),
     group("Next deliveries to the bot", [number("delay_seconds", "Wait, seconds", 0, 0, 60), tick("lose", "Never arrive"),
-      tick("drop", "Hang up before the answer"), number("times", "For how many", 1, 1, 1000)], "Arm", "faults/deliveries"),
+      tick("drop", "Close the connection before the response"), number("times", "For how many", 1, 1, 1000)], "Arm", "faults/deliveries"),
     group("Next calls of the bot", [choice("method", "Method", METHODS), choice("error", "Error", ["", ...ERRORS]),
       number("retry_after", "Retry-After, seconds", 1, 0, 60), number("slow_seconds", "Slow by, seconds", 0, 0, 60),
       tick("drop", "Cut the connection"), tick("after", "Only after the work is done"),

@@ -59,7 +59,7 @@ class Actor:
         )
 
     def record_problem(self, reply: Reply, problem: str) -> None:
-        """Record the fault of an answer with its delivery."""
+        """Record the fault of a response with its delivery."""
         entry = self.workspace_state.request_log.find_delivery(reply.delivery_id)
         if entry is not None:
             entry["problem"] = problem

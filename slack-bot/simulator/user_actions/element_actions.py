@@ -44,7 +44,7 @@ def load_options(source: Source, block_id: str | None, action_id: str, query: st
         request = payloads.interaction(source.build_options_request(fields))
     reply = actor.request_sender.send(request)
     body = reply.json()
-    problems = option_rules.check_answer(body) if reply.ok else [CONNECTION_ERROR]
+    problems = option_rules.check_options_response(body) if reply.ok else [CONNECTION_ERROR]
     with actor.workspace_state.change():
         if problems:
             actor.record_problem(reply, "; ".join(problems))

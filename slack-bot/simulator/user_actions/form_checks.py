@@ -35,7 +35,8 @@ def _find_error(block: Block, values: Values) -> str:
 
 
 def _check_text(element: Block, value: str) -> str:
-    low, high = element.get("min_length", 0), element.get("max_length", 3_000)
+    low = element.get("min_length", 0)
+    high = element.get("max_length", 3_000)
     if len(value) < low:
         return f"Please enter at least {low} characters."
     return f"Please enter at most {high} characters." if len(value) > high else ""
@@ -46,7 +47,8 @@ def _check_number(element: Block, value: str) -> str:
         return "Please enter a number."
     if "." in value and not element["is_decimal_allowed"]:
         return "Please enter a whole number."
-    low, high = element.get("min_value"), element.get("max_value")
+    low = element.get("min_value")
+    high = element.get("max_value")
     if low is not None and Decimal(value) < Decimal(low):
         return f"Please enter a number that is at least {low}."
     return f"Please enter a number that is at most {high}." if high and Decimal(value) > Decimal(high) else ""

@@ -1,4 +1,4 @@
-"""Submit and close forms, and apply the bot's answer."""
+"""Submit and close forms, and apply the bot's response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,8 @@ def submit(actor: Actor, view_id: str | None, values: dict[str, dict[str, Any]])
     with actor.workspace_state.change():
         view = actor.view(view_id)
         Source(actor, view, None, None).fill_in(values)
-        view.errors, view.notice = check_values(view.blocks, view.values), ""
+        view.errors = check_values(view.blocks, view.values)
+        view.notice = ""
         if view.errors:
             return {"outcome": "errors", "errors": view.errors, "sent": False}
         trigger = actor.workspace_state.triggers.issue(actor.person.id, view.channel)
@@ -69,20 +70,20 @@ def _create_response_url(actor: Actor, block_id: str, action_id: str, channel: s
 
 def _apply_reply(actor: Actor, view: View, reply: Reply) -> Outcome:
     try:
-        return _apply_answer(actor, view, reply)
+        return _apply_response(actor, view, reply)
     except SlackError as error:
         return _report_problem(actor, view, reply, f"{error.code} {error.extra or ''}".strip())
 
 
-def _apply_answer(actor: Actor, view: View, reply: Reply) -> Outcome:
+def _apply_response(actor: Actor, view: View, reply: Reply) -> Outcome:
     if not reply.ok:
         return _report_problem(actor, view, reply, "")
     if not reply.body.strip():
         return _close_form(actor, view, {})
     body = reply.json()
-    apply = ANSWERS.get(body.get("response_action", "")) if isinstance(body, dict) else None
+    apply = RESPONSE_ACTIONS.get(body.get("response_action", "")) if isinstance(body, dict) else None
     if apply is None and body != {}:
-        return _report_problem(actor, view, reply, "the answer names no response_action that is known")
+        return _report_problem(actor, view, reply, "the response names no response_action that is known")
     return (apply or _close_form)(actor, view, body)
 
 
@@ -93,13 +94,13 @@ def _report_problem(actor: Actor, view: View, reply: Reply, problem: str) -> Out
     return {"outcome": "failed", "notice": CONNECTION_ERROR, "problem": problem}
 
 
-def _close_form(actor: Actor, view: View, _answer: dict[str, Any]) -> Outcome:
+def _close_form(actor: Actor, view: View, _response: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.close(view)
     return {"outcome": "closed"}
 
 
-def _show_errors(_actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
-    errors = answer.get("errors")
+def _show_errors(_actor: Actor, view: View, response: dict[str, Any]) -> Outcome:
+    errors = response.get("errors")
     inputs = {block["block_id"] for block in view.blocks if block["type"] == "input"}
     if not isinstance(errors, dict) or not errors or not errors.keys() <= inputs:
         raise SlackError("invalid_errors", errors=errors, input_blocks=sorted(inputs))
@@ -107,22 +108,22 @@ def _show_errors(_actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
     return {"outcome": "errors", "errors": view.errors}
 
 
-def _update_form(actor: Actor, view: View, answer: dict[str, Any]) -> Outcome:
-    actor.workspace_state.views.update(view, args.view(answer))
+def _update_form(actor: Actor, view: View, response: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.update(view, args.view(response))
     return {"outcome": "updated"}
 
 
-def _push_form(actor: Actor, _view: View, answer: dict[str, Any]) -> Outcome:
-    actor.workspace_state.views.push(actor.person.id, args.view(answer))
+def _push_form(actor: Actor, _view: View, response: dict[str, Any]) -> Outcome:
+    actor.workspace_state.views.push(actor.person.id, args.view(response))
     return {"outcome": "pushed"}
 
 
-def _close_all_forms(actor: Actor, _view: View, _answer: dict[str, Any]) -> Outcome:
+def _close_all_forms(actor: Actor, _view: View, _response: dict[str, Any]) -> Outcome:
     actor.workspace_state.views.clear(actor.person.id)
     return {"outcome": "cleared"}
 
 
-ANSWERS: dict[str, Callable[[Actor, View, dict[str, Any]], Outcome]] = {
+RESPONSE_ACTIONS: dict[str, Callable[[Actor, View, dict[str, Any]], Outcome]] = {
     "errors": _show_errors,
     "update": _update_form,
     "push": _push_form,

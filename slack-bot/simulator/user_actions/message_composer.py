@@ -7,7 +7,7 @@ from simulator.errors import ActError, SlackError
 from simulator.request_delivery import TIMEOUT, UNREACHABLE, Reply
 from simulator.response_urls import ResponseUrl
 from simulator.user_actions.actor import Actor, Outcome
-from simulator.webapi import answers
+from simulator.webapi import url_responses
 from simulator.workspace import Channel, Team
 
 MAX_TEXT_CHARACTERS = 4_000
@@ -97,7 +97,7 @@ def _send_command(actor: Actor, channel: Channel, text: str) -> Outcome:
     if not reply.ok:
         error = COMMAND_ERRORS.get(reply.failure, "app_http_service_error")
         return _report_failure(actor, channel, name, error, f'{name} failed with the error "{error}"')
-    return _apply_answer(actor, actor.workspace_state.response_urls.find(path), reply)
+    return _apply_response(actor, actor.workspace_state.response_urls.find(path), reply)
 
 
 def _invite_bot(actor: Actor, channel: Channel) -> Outcome:
@@ -114,7 +114,7 @@ def _report_failure(actor: Actor, channel: Channel, name: str, error: str, sente
     return {"outcome": "failed", "command": name, "error": error or "unknown_command", "sentence": sentence}
 
 
-def _apply_answer(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
+def _apply_response(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
     body = reply.json() if reply.headers.get("content-type", "").startswith("application/json") else None
     if body is None and reply.body.strip():
         body = {"text": reply.body.decode(errors="replace")}
@@ -122,7 +122,7 @@ def _apply_answer(actor: Actor, url: ResponseUrl, reply: Reply) -> Outcome:
     if isinstance(body, dict) and (body.get("text") or body.get("blocks")):
         with actor.workspace_state.change():
             try:
-                outcome["ts"] = answers.post(actor.workspace_state, url, body).ts
+                outcome["ts"] = url_responses.post(actor.workspace_state, url, body).ts
             except SlackError as error:
                 actor.record_problem(reply, f"{error.code} {error.extra or ''}".strip())
     return outcome

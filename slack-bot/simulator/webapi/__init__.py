@@ -1,1 +1,1 @@
-"""The Web API methods. Each is a function from arguments to Slack's answer."""
+"""The Web API methods. Each is a function from arguments to Slack's response."""

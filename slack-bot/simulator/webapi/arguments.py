@@ -53,7 +53,8 @@ def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
 
 def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Block]]:
     """Return the text and the blocks of a message. Raises Slack's error if they are invalid."""
-    text, blocks = arguments.get("text") or "", arguments.get("blocks") or []
+    text = arguments.get("text") or ""
+    blocks = arguments.get("blocks") or []
     if not isinstance(text, str):
         raise ArgumentsError("must be a string [json-pointer:/text]")
     if len(text) > surfaces.MAX_MESSAGE_CHARACTERS:

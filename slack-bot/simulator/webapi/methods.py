@@ -32,17 +32,17 @@ METHODS: dict[str, Method] = {
 
 
 def call(workspace_state: WorkspaceState, name: str, token: str, arguments: Arguments) -> dict[str, Any]:
-    """Check the token and run one method. Return Slack's answer, also for an error."""
+    """Check the token and run one method. Return Slack's response, also for an error."""
     method = METHODS.get(name)
     if method is None:
-        return SlackError("unknown_method", req_method=name).answer()
+        return SlackError("unknown_method", req_method=name).build_response()
     try:
         team = workspace_state.installations.find_team(token)
         with workspace_state.change():
             _check_channel(workspace_state, team, arguments)
             return {"ok": True} | method(workspace_state, arguments | {CALLING_TEAM: team})
     except SlackError as error:
-        return error.answer()
+        return error.build_response()
 
 
 def _check_channel(workspace_state: WorkspaceState, team: Team, arguments: Arguments) -> None:

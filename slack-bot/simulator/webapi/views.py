@@ -13,14 +13,14 @@ def open_(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, An
     """``views.open``: open a form for the person of the trigger."""
     content = args.view(arguments)
     trigger = workspace_state.triggers.exchange(_read_trigger_id(arguments))
-    return _build_answer(arguments, workspace_state.views.open(trigger.user, content, trigger.channel))
+    return _build_response(arguments, workspace_state.views.open(trigger.user, content, trigger.channel))
 
 
 def push(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``views.push``: open a form on top of the stack."""
     content = args.view(arguments)
     trigger = workspace_state.triggers.exchange(_read_trigger_id(arguments))
-    return _build_answer(arguments, workspace_state.views.push(trigger.user, content))
+    return _build_response(arguments, workspace_state.views.push(trigger.user, content))
 
 
 def update(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def update(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, A
     view = workspace_state.views.find(arguments.get("view_id"), arguments.get("external_id"))
     content = args.view(arguments, view.content["type"])
     workspace_state.views.update(view, content, arguments.get("hash"))
-    return _build_answer(arguments, view)
+    return _build_response(arguments, view)
 
 
 def publish(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
@@ -37,13 +37,13 @@ def publish(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, 
     content = args.view(arguments, "home")
     if user not in workspace_state.people:
         raise SlackError("user_not_found")
-    return _build_answer(arguments, workspace_state.views.publish(user, content, arguments.get("hash")))
+    return _build_response(arguments, workspace_state.views.publish(user, content, arguments.get("hash")))
 
 
 def _read_trigger_id(arguments: Arguments) -> str:
     return args.text(arguments, "trigger_id")
 
 
-def _build_answer(arguments: Arguments, view: View) -> dict[str, Any]:
+def _build_response(arguments: Arguments, view: View) -> dict[str, Any]:
     view.app_team = args.find_calling_team(arguments).id
     return {"view": view.payload()}

@@ -1,4 +1,4 @@
-"""Every view and message with its smallest and its largest content."""
+"""The trade form, the portfolio options, and the views and messages of a trade, from empty to largest."""
 
 import json
 from decimal import Decimal
@@ -32,31 +32,31 @@ from tests.limits import check_element, check_message, check_options, check_view
 from tests.views import get_reasons, list_question_ids
 
 CONTEXT = FormContext("C0123456789", 3)
-ODD = factories.build_ticket(gmv=Decimal("0.1"))
-PRICE = build_price_question(ODD, "Odd.")
-SYMBOL = build_symbol_question("AAPL", [])
-LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
-NASTY = factories.build_trade(
+OFF_MARKET_TICKET = factories.build_ticket(gmv=Decimal("0.1"))
+PRICE_QUESTION = build_price_question(OFF_MARKET_TICKET, "Odd.")
+SYMBOL_QUESTION = build_symbol_question("AAPL", [])
+LARGEST_DRAFT = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
+MARKUP_TRADE = factories.build_trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
 )
 
 
-def index_labels(*names):
+def label_portfolios(*names):
     return {name: f"{name} · 1,000.00 USD" for name in names}
 
 
-BOOKS = index_labels(*(f"Book {number}" for number in range(101)))
+PORTFOLIO_LABELS = label_portfolios(*(f"Portfolio {number}" for number in range(101)))
 
 
 def list_options(response):
     return response["options"] if "options" in response else response["option_groups"][0]["options"]
 
 
-@pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
+@pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST_DRAFT])
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
 def test_form_is_valid_for_slack(draft, banner):
     check_view(build_trade_form(draft, CONTEXT, banner))
-    check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE)))
+    check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE_QUESTION)))
     check_view(
         build_trade_form(
             draft, CONTEXT, banner, build_question_blocks(build_portfolio_question("p" * 100, ["q" * 100]))
@@ -107,15 +107,19 @@ def test_question_keeps_the_entries_and_has_a_reason():
         ("MSFT", "0.1", False), ("!", "0.1", False),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("other_questions", [[], [SYMBOL]])
+@pytest.mark.parametrize("other_questions", [[], [SYMBOL_QUESTION]])
 def test_question_about_a_price_is_removed_when_the_price_changes(symbol, gmv, stays, other_questions):
-    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *other_questions])["blocks"])
-    renewed = update_lines(opened, Draft(symbol, "100", gmv))
-    check_view(renewed)
-    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + other_questions]
-    assert ("Odd." in get_reasons(renewed)) is stays
-    has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
-    assert has_banner is bool(list_question_ids(renewed))
+    opened = factories.build_view(
+        build_question_form(OFF_MARKET_TICKET, CONTEXT, [PRICE_QUESTION, *other_questions])["blocks"]
+    )
+    updated = update_lines(opened, Draft(symbol, "100", gmv))
+    check_view(updated)
+    assert list_question_ids(updated) == [
+        each.id for each in ([PRICE_QUESTION] if stays else []) + other_questions
+    ]
+    assert ("Odd." in get_reasons(updated)) is stays
+    has_banner = any(block["block_id"] == "banner" for block in updated["blocks"])
+    assert has_banner is bool(list_question_ids(updated))
 
 
 def test_updated_price_line_keeps_a_banner_without_a_question():
@@ -123,28 +127,28 @@ def test_updated_price_line_keeps_a_banner_without_a_question():
     assert update_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
-def test_renewed_price_line_changes_nothing_else():
+def test_update_of_the_price_line_changes_nothing_else():
     opened = factories.build_view(build_trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
-    renewed = update_lines(opened, Draft("AAPL", "10", "200"))
-    check_view(renewed)
-    changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
+    updated = update_lines(opened, Draft("AAPL", "10", "200"))
+    check_view(updated)
+    changed = [new for old, new in zip(opened["blocks"], updated["blocks"], strict=True) if old != new]
     assert [block["block_id"] for block in changed] == ["price_line"]
-    assert get_shown_lines(renewed)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
-    assert "hash" not in renewed
-    assert "state" not in renewed
+    assert get_shown_lines(updated)["price_line"] == "Price per share: 20.00 · GMV: 200.00"
+    assert "hash" not in updated
+    assert "state" not in updated
 
 
 @pytest.mark.parametrize(
-    "trade", [factories.build_trade(), NASTY, factories.build_trade(position_quantity=Decimal(0))]
+    "trade", [factories.build_trade(), MARKUP_TRADE, factories.build_trade(position_quantity=Decimal(0))]
 )
-def test_every_other_view_is_valid_for_slack(trade):
+def test_views_of_a_submitted_trade_are_valid_for_slack(trade):
     check_view(views.build_placing_view(CONTEXT))
     check_view(views.build_checking_view(CONTEXT))
     check_view(views.build_placed_view(trade, "U1", CONTEXT))
     check_view(views.build_traded_before_view("\n".join(build_confirmation_lines(trade, "U1")), CONTEXT))
 
 
-@pytest.mark.parametrize("trade", [factories.build_trade(), NASTY])
+@pytest.mark.parametrize("trade", [factories.build_trade(), MARKUP_TRADE])
 def test_confirmation_has_four_lines_and_a_complete_text(trade):
     message = build_confirmation(trade, "U1")
     check_message(message.text, list(message.blocks))
@@ -162,7 +166,7 @@ def test_confirmation_has_four_lines_and_a_complete_text(trade):
 
 
 def test_name_contains_no_mention():
-    text = build_confirmation(NASTY, "U1").text
+    text = build_confirmation(MARKUP_TRADE, "U1").text
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp; " in text
     assert escape("<a> & b") == "&lt;a&gt; &amp; b"
@@ -202,7 +206,7 @@ def test_unreadable_time_is_shown_unchanged():
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
     portfolio_options = build_portfolio_options(
-        index_labels(*(f"Book {number} " + "y" * 80 for number in range(count))), typed
+        label_portfolios(*(f"Portfolio {number} " + "y" * 80 for number in range(count))), typed
     )
     options = list_options(portfolio_options)
     if options:
@@ -214,7 +218,7 @@ def test_any_number_of_portfolios_fits(count, typed):
 
 
 def test_new_portfolio_is_marked_and_its_value_is_the_bare_name():
-    options = build_portfolio_options(index_labels("Growth"), " Gr ")["options"]
+    options = build_portfolio_options(label_portfolios("Growth"), " Gr ")["options"]
     assert [(option["text"]["text"], option["value"]) for option in options] == [
         ("Growth · 1,000.00 USD", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
@@ -223,26 +227,26 @@ def test_new_portfolio_is_marked_and_its_value_is_the_bare_name():
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_existing_or_invalid_names_are_not_offered_as_new_portfolios(typed):
     assert [
-        option["value"] for option in build_portfolio_options(index_labels("Growth"), typed)["options"]
+        option["value"] for option in build_portfolio_options(label_portfolios("Growth"), typed)["options"]
     ] == ["Growth"]
 
 
 def test_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
-    options = build_portfolio_options(index_labels(long, too_long), "")["options"]
+    options = build_portfolio_options(label_portfolios(long, too_long), "")["options"]
     assert [option["value"] for option in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
 
 def test_label_of_a_truncated_list_shows_the_number_of_choices():
-    group = build_portfolio_options(BOOKS, "Book")["option_groups"][0]
-    assert group["label"]["text"] == "99 of more portfolios: type to find others"
+    group = build_portfolio_options(PORTFOLIO_LABELS, "Portfolio")["option_groups"][0]
+    assert group["label"]["text"] == "Showing 99 portfolios. Type to find others."
     assert len(group["options"]) == 100
 
 
 def test_existing_name_beyond_the_truncation_is_offered_first_and_not_as_new():
-    options = list_options(build_portfolio_options(BOOKS, "book", "Book"))
-    assert options[0]["value"] == options[0]["text"]["text"] == "Book"
+    options = list_options(build_portfolio_options(PORTFOLIO_LABELS, "portfolio", "Portfolio"))
+    assert options[0]["value"] == options[0]["text"]["text"] == "Portfolio"
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
@@ -254,9 +258,9 @@ def test_portfolio_marked_as_new_stays_marked_when_the_form_is_shown_again():
 
 
 def test_initial_portfolio_is_its_own_option():
-    element = build_trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
+    element = build_trade_form(LARGEST_DRAFT, CONTEXT)["blocks"][7]["element"]
     check_element(element)
-    assert element["initial_option"]["value"] == LARGEST.portfolio
+    assert element["initial_option"]["value"] == LARGEST_DRAFT.portfolio
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_post_with_a_lost_response_is_not_repeated_but_sent_to_the_person(delive
     delivery.sender.post_to_channel(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
-    assert "did not say" in calls[1].body["text"]
+    assert "did not confirm" in calls[1].body["text"]
 
 
 @pytest.mark.parametrize(

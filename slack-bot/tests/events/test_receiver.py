@@ -229,7 +229,7 @@ def test_first_start_handles_no_history_and_the_next_one_begins_there(registered
     assert services.handled_events.find_cursor() == "2026-11-29T10:00:00.000000Z"
 
 
-def test_registration_is_tried_again_until_the_oms_answers(receiver, services, api, oms):
+def test_registration_is_tried_again_until_the_oms_responds(receiver, services, api, oms):
     oms.queue_responses(BY_NAME, Response(503), Response(200, []), CREATED)
     object.__setattr__(services, "waits", type(WAITS)(register_again=0.01, register_every=60.0))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
@@ -292,7 +292,7 @@ def test_old_events_are_pruned():
     assert store.contains("e998")
 
 
-def test_server_answers_deliveries_of_the_oms(slack, oms, services):
+def test_server_responds_to_deliveries_of_the_oms(slack, oms, services):
     bot = create_bot(factories.build_settings(slack.api_url, oms.url), services)
     response = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign_event(b"{}"))
     assert response.status_code == 401

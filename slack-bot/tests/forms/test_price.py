@@ -56,8 +56,8 @@ def test_form_remembers_its_channel_and_attempt():
     open_still = FormContext("C1", 1).with_unknown_outcome()
     assert FormContext.load(open_still.dump()) == open_still == open_still.with_denial()
     assert len(FormContext("C" * 100, 10**6).dump()) < 3000
-    answered = FormContext("C1").with_confirmed("a", "b").with_confirmed("a", "\U0001f600" * 120)
-    assert FormContext.load(answered.dump()) == answered
+    confirmed = FormContext("C1").with_confirmed("a", "b").with_confirmed("a", "\U0001f600" * 120)
+    assert FormContext.load(confirmed.dump()) == confirmed
     full = FormContext("C" * 20, 1, True).with_confirmed(*(f"{n}" + "é" * 112 for n in range(9)))
     assert len(full.dump()) < 3000
 

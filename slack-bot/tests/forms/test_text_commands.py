@@ -51,7 +51,7 @@ def test_words_come_in_any_order_and_the_portfolio_comes_last(text, fields):
 @pytest.mark.parametrize(
     "text", ["", "help", "?", "HELP", "<@U0BOT>", "positions help", "cancel ?", "halt --help"]
 )
-def test_every_verb_answers_help(text):
+def test_every_verb_has_help(text):
     assert parse_line(text).verb is Verb.HELP
 
 
@@ -61,7 +61,7 @@ def test_every_verb_answers_help(text):
         ("postions", "Did you mean `positions`?"),
         ("ordrs", "Did you mean `orders`?"),
         ("resum", "Did you mean `resume`?"),
-        ("xyzzy", "“xyzzy” is not known here."),
+        ("xyzzy", "Unknown word “xyzzy”."),
         ("trade", "type `/trade`"),
         ("alert AAPL", "That alert is not understood."),
         ("alert AAPL above x", "That alert is not understood."),

@@ -26,7 +26,7 @@ def trading(slack: FakeSlack, portfolio_oms: PortfolioOms) -> Iterator[Portfolio
 
 @pytest.fixture
 def hasty_trading(slack: FakeSlack, portfolio_oms: PortfolioOms) -> Iterator[PortfolioWorkspace]:
-    """Provide a bot that answers Slack before a slow OMS has answered."""
+    """Provide a bot that responds to Slack before a slow OMS responds."""
     bot = create_test_bot(slack, portfolio_oms, SHORT_WAITS)
     workspace = PortfolioWorkspace(bot, slack, portfolio_oms)
     yield workspace

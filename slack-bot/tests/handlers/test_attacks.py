@@ -201,7 +201,7 @@ def forge_request(request: Request, user: str, team: str) -> Request:
     return request | {"user": {"id": user, "team_id": team}}
 
 
-def test_invalid_values_are_answered_and_act_for_no_other_user(attacked_workspace: PortfolioWorkspace):
+def test_invalid_values_get_a_response_and_act_for_no_other_user(attacked_workspace: PortfolioWorkspace):
     failures = []
     for kind, name in list_handlers(attacked_workspace):
         if name in UNINSTALL:

@@ -13,7 +13,7 @@ from app.forms.strategy_values import get_proposed_days
 from app.forms.text_commands import FORM_VERBS
 from app.oms_client.rows import parse_backtest, parse_rows
 from app.services.queries import chart_images
-from app.services.queries.answers import ANSWERS
+from app.services.queries.command_replies import REPLY_LOADERS
 from app.services.queries.text_requests import BUTTON_TEXTS
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
@@ -104,7 +104,7 @@ def test_button_of_the_list_opens_the_form(trading: PortfolioWorkspace):
 
 
 def test_every_form_has_a_button_for_direct_messages():
-    assert BUTTON_TEXTS.keys() == FORM_VERBS - ANSWERS.keys()
+    assert BUTTON_TEXTS.keys() == FORM_VERBS - REPLY_LOADERS.keys()
 
 
 def test_person_gets_the_numbers_and_a_chart(finished_backtest: PortfolioWorkspace):

@@ -44,12 +44,16 @@ def test_token_is_sent_once_and_the_end_of_the_session_is_shown(risk_workspace: 
 def test_token_is_needed_and_may_be_refused(risk_workspace: PortfolioWorkspace):
     view = open_form(risk_workspace)
     assert list(risk_workspace.submit_view(view, request_token=" ")["errors"]) == ["request_token"]
-    error = {"field": "body.request_token", "message": "The broker did not take it.", "code": "request_token"}
+    error = {
+        "field": "body.request_token",
+        "message": "The broker did not accept it.",
+        "code": "request_token",
+    }
     risk_workspace.oms.results[f"POST {PATH}"] = build_problem(
         422, "1 field is not valid.", kind="invalid", errors=[error]
     )
     assert risk_workspace.submit_view(view, request_token="old")["errors"] == {
-        "request_token": "The broker did not take it."
+        "request_token": "The broker did not accept it."
     }
 
 

@@ -117,7 +117,7 @@ def test_invalid_command_gets_one_private_hint(workspace: Workspace, text):
         ("cancel T123", "enter the opposite trade"),
     ],
 )
-def test_other_commands_are_answered_with_advice(workspace: Workspace, text, expected):
+def test_other_commands_get_advice(workspace: Workspace, text, expected):
     assert expected in workspace.type(text).get_json()["text"]
     assert workspace.slack.calls == []
 
@@ -161,7 +161,7 @@ def test_reply_without_a_response_url_is_sent_as_a_direct_message(workspace: Wor
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
 
-def test_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
+def test_replayed_command_gets_the_response_of_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
     started = []
     monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: started.append(work))
     payload = factories.build_command("AAPL", response_url=workspace.slack.response_url)

@@ -74,7 +74,7 @@ def test_report_that_the_oms_made_again_is_uploaded_with_a_note(reporting_worksp
         announce_report(reporting_workspace, event_id)
     announce_report(reporting_workspace, "E3", date="2026-11-21")
     comments = sorted(sent["initial_comment"] for sent in list_uploads(reporting_workspace, 3))
-    again = "The OMS made this report again, so you may have an earlier copy."
+    again = "The OMS generated this report again, so you may have an earlier copy."
     assert comments == ["*P&amp;L, 2026-11-20*", f"*P&amp;L, 2026-11-20* {again}", "*P&amp;L, 2026-11-21*"]
 
 
@@ -133,7 +133,7 @@ def test_bot_that_was_killed_during_the_upload_uploads_again_with_a_mark(
     assert DUPLICATE in list_uploads(reporting_workspace)[0]["initial_comment"]
 
 
-def test_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(
+def test_oms_that_does_not_respond_delays_a_report_for_up_to_a_day(
     reporting_workspace: PortfolioWorkspace, monkeypatch
 ):
     unavailable = build_problem(503, "Not available.", kind="unavailable")

@@ -49,12 +49,12 @@ def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
 
 
 def test_five_thousand_portfolios_fit(workspace: Workspace):
-    workspace.oms.portfolios = [f"Book {number}" for number in range(5000)]
-    offered = request_options(workspace, "book 4999")
-    assert [option["value"] for option in offered] == ["Book 4999"]
-    offered = request_options(workspace, "Book")
+    workspace.oms.portfolios = [f"Portfolio {number}" for number in range(5000)]
+    offered = request_options(workspace, "portfolio 4999")
+    assert [option["value"] for option in offered] == ["Portfolio 4999"]
+    offered = request_options(workspace, "Portfolio")
     check_options(offered, 100)
-    assert offered[-1]["value"] == "Book"
+    assert offered[-1]["value"] == "Portfolio"
 
 
 def test_existing_name_beyond_the_first_hundred_is_not_offered_as_new(workspace: Workspace):
@@ -293,7 +293,7 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
     assert response.status_code == 200
 
 
-def test_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
+def test_deactivated_person_is_reported_until_the_oms_responds(workspace: Workspace):
     workspace.oms.queue_responses("/slack-status", Response(503), Response(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")

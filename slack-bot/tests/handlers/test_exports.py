@@ -30,7 +30,7 @@ def test_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspac
     assert exporter.oms.person_of_calls() == {"slack:T1:U1"}
 
 
-def test_export_in_a_direct_message_is_answered_by_the_file(exporter: PortfolioWorkspace):
+def test_export_in_a_direct_message_gets_the_file(exporter: PortfolioWorkspace):
     exporter.write_directly("export trades today")
     sent = exporter.slack.wait_for("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D1"
@@ -88,7 +88,7 @@ def test_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sentenc
     ("method", "code", "sentence"),
     [
         ("files.getUploadURLExternal", "missing_scope", "`files:write`"),
-        ("files.completeUploadExternal", "ratelimited", "Slack did not take the file"),
+        ("files.completeUploadExternal", "ratelimited", "Slack did not accept the file"),
     ],
 )
 def test_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, method, code, sentence):
@@ -98,7 +98,7 @@ def test_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, meth
 
 def test_upload_that_fails_is_explained(exporter: PortfolioWorkspace):
     exporter.slack.queue_responses("upload", Response(500))
-    assert "Slack did not take the file" in exporter.query("export trades")["text"]
+    assert "Slack did not accept the file" in exporter.query("export trades")["text"]
     assert exporter.slack.list_requests("files.completeUploadExternal") == []
 
 

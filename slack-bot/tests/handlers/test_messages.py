@@ -7,7 +7,7 @@ from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 
-def test_mention_in_a_thread_is_answered_privately_in_the_thread(trading: PortfolioWorkspace):
+def test_mention_in_a_thread_gets_a_private_reply_in_the_thread(trading: PortfolioWorkspace):
     assert trading.mention("quote AAPL", thread_ts="1.1") == 200
     call = trading.slack.wait_for("chat.postEphemeral")[0].body
     assert call["channel"] == "C1"
@@ -16,14 +16,14 @@ def test_mention_in_a_thread_is_answered_privately_in_the_thread(trading: Portfo
     assert "bid 174.90" in call["text"]
 
 
-def test_shared_mention_is_answered_in_the_thread(trading: PortfolioWorkspace):
+def test_shared_mention_gets_a_reply_in_the_thread(trading: PortfolioWorkspace):
     trading.mention("quote AAPL share", thread_ts="1.1")
     call = trading.slack.wait_for("chat.postMessage")[0].body
     assert call["channel"] == "C1"
     assert call["thread_ts"] == "1.1"
 
 
-def test_plain_words_in_a_direct_message_are_answered_there(trading: PortfolioWorkspace):
+def test_plain_words_in_a_direct_message_get_a_reply_there(trading: PortfolioWorkspace):
     trading.write_directly("portfolio Growth")
     call = trading.slack.wait_for("chat.postMessage")[0].body
     assert call["channel"] == "D1"
@@ -52,7 +52,7 @@ def test_unknown_words_get_a_hint(trading: PortfolioWorkspace, text, expected):
     assert expected in trading.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-def test_command_that_needs_a_form_is_answered_with_a_button_that_opens_it(trading: PortfolioWorkspace):
+def test_command_that_needs_a_form_gets_a_button_that_opens_it(trading: PortfolioWorkspace):
     trading.mention("close AAPL in Growth")
     call = trading.slack.wait_for("chat.postEphemeral")[0].body
     button = call["blocks"][1]["elements"][0]
@@ -60,7 +60,7 @@ def test_command_that_needs_a_form_is_answered_with_a_button_that_opens_it(tradi
     assert trading.wait_for_view()["callback_id"] == "close_form"
 
 
-def test_repeated_event_is_answered_once(trading: PortfolioWorkspace):
+def test_repeated_event_gets_one_reply(trading: PortfolioWorkspace):
     for _ in range(3):
         trading.send_event(
             {"type": "message", "channel_type": "im", "user": "U1", "team": "T1", "channel": "D1",

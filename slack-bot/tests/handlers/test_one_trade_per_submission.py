@@ -11,7 +11,7 @@ from tests.fakes import Response, build_problem
 from tests.views import NOTHING_RECORDED, build_recorded_trade, get_banner, get_notice
 
 
-def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
+def test_replayed_delivery_gets_the_response_of_the_first_and_changes_nothing(workspace: Workspace):
     payload = factories.build_submission()
     responses = [workspace.deliver(payload).get_json() for _ in range(8)]
     assert responses == [{"response_action": "clear"}] * 8
@@ -33,7 +33,7 @@ def test_eight_deliveries_at_once_give_one_trade_and_one_confirmation(workspace:
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
-def test_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(workspace: Workspace):
+def test_replay_after_a_denial_gets_the_response_of_the_first_and_not_sent_again(workspace: Workspace):
     workspace.oms.queue_responses("place", NOTHING_RECORDED)
     payload = factories.build_submission()
     first, second = workspace.deliver(payload).get_json(), workspace.deliver(payload).get_json()
@@ -42,7 +42,7 @@ def test_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(wor
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
-def test_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspace: Workspace, symbol):
+def test_replay_after_a_restart_trades_nothing_and_gets_a_private_reply(workspace: Workspace, symbol):
     workspace.oms.aliases["BRK-B"] = "BRK.B"
     payload = factories.build_submission(factories.build_state(symbol=symbol))
     workspace.deliver(payload)
@@ -59,7 +59,7 @@ def test_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspa
 # A form that traded before the bot was restarted, and was edited since then
 
 EDITED = factories.build_state(quantity="90", gmv="15750")
-ODD = factories.build_state(quantity="1000", gmv="1")
+OFF_MARKET_STATE = factories.build_state(quantity="1000", gmv="1")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_denial_of_an_edited_form_that_has_traded_shows_the_trade_and_keeps_the_
 
 
 def test_form_that_has_traded_asks_no_questions(restarted_bot: Workspace):
-    assert "had traded already" in get_notice(restarted_bot.submit(ODD)["view"])
+    assert "had traded already" in get_notice(restarted_bot.submit(OFF_MARKET_STATE)["view"])
 
 
 def test_denial_keeps_the_key_while_its_trade_cannot_be_looked_up(workspace: Workspace):

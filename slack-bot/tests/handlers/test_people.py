@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.oms_client import Person
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.trades.admission import check_admission
 from support.conditions import wait_until
 from tests import factories
@@ -226,9 +226,9 @@ def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Wor
         Response(body={"scopes": "?"}),
     ],
 )
-def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, response):
+def test_form_stays_open_while_the_oms_does_not_respond_who_may_trade(workspace: Workspace, response):
     workspace.oms.queue_responses("me", response)
-    check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
+    check_admission(workspace.bot.services, RequestOrigin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
     assert len(workspace.oms.list_requests("me")) == 1
     assert workspace.slack.calls == []
 

@@ -44,7 +44,7 @@ def test_confirming_one_new_portfolio_does_not_confirm_another(workspace: Worksp
     assert "There is no portfolio named Incoem. Did you mean Income?" in get_reasons(body["view"])
 
 
-def test_choice_of_another_portfolio_answers_the_question(workspace: Workspace):
+def test_choice_of_another_portfolio_resolves_the_question(workspace: Workspace):
     workspace.submit(SLIP)
     assert workspace.submit() == {"response_action": "clear"}
 
@@ -81,7 +81,7 @@ def test_price_and_portfolio_are_asked_about_at_once(workspace: Workspace):
     assert workspace.submit(ticked) == {"response_action": "clear"}
 
 
-def test_answer_to_one_question_keeps_the_answer_to_another(workspace: Workspace):
+def test_confirmation_of_one_question_keeps_the_confirmation_of_another(workspace: Workspace):
     values = factories.build_state(gmv="0.1", portfolio="Growht")
     first = workspace.submit(values)["view"]
     second = workspace.submit(
@@ -122,7 +122,7 @@ def test_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(works
     assert "APPL is not a listed instrument" in get_reasons(body["view"])
     assert "Did you mean AAPL (Apple Inc.)?" in get_reasons(body["view"])
     assert workspace.oms.list_requests("place") == []
-    assert workspace.submit(values | factories.build_answered_state("symbol_ok:APPL")) == {
+    assert workspace.submit(values | factories.build_confirmed_state("symbol_ok:APPL")) == {
         "response_action": "clear"
     }
 
@@ -148,9 +148,9 @@ def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspac
     assert workspace.oms.list_requests("is_listed") == []
 
 
-def test_corrected_symbol_answers_the_question_and_a_confirmation_is_for_one_symbol(workspace: Workspace):
+def test_corrected_symbol_resolves_the_question_and_a_confirmation_is_for_one_symbol(workspace: Workspace):
     metadata = workspace.submit(factories.build_state(symbol="APPL"))["view"]["private_metadata"]
-    other = factories.build_state(symbol="AAPLE") | factories.build_answered_state("symbol_ok:APPL")
+    other = factories.build_state(symbol="AAPLE") | factories.build_confirmed_state("symbol_ok:APPL")
     assert list_question_ids(workspace.submit(other, private_metadata=metadata)["view"]) == [
         "symbol_ok:AAPLE"
     ]
@@ -192,13 +192,13 @@ def test_sale_that_opens_a_short_needs_a_confirmation(workspace: Workspace, posi
     assert reason in get_reasons(body["view"])
     (question,) = list_question_ids(body["view"])
     assert workspace.oms.list_requests("place") == []
-    assert workspace.submit(SALE | factories.build_answered_state(question)) == {"response_action": "clear"}
+    assert workspace.submit(SALE | factories.build_confirmed_state(question)) == {"response_action": "clear"}
 
 
 def test_short_needs_a_new_confirmation_after_a_change_of_quantity_or_position(workspace: Workspace):
     workspace.oms.holdings["Growth", "AAPL"] = build_holding("51")
     view = workspace.submit(SALE)["view"]
-    ticked = factories.build_answered_state(*list_question_ids(view))
+    ticked = factories.build_confirmed_state(*list_question_ids(view))
     more = factories.build_state(side="SELL", quantity="600", gmv="105000") | ticked
     assert "opens a short of 549" in get_reasons(workspace.submit(more)["view"])
     workspace.oms.holdings["Growth", "AAPL"] = build_holding("20")
@@ -233,7 +233,7 @@ def test_repeated_trade_within_a_minute_needs_a_confirmation(workspace: Workspac
     (question,) = list_question_ids(body["view"])
     assert "You placed BUY 100 AAPL at 175.00 in Growth at " in get_reasons(body["view"])
     assert len(workspace.oms.trades) == 1
-    assert submit_again(workspace, factories.build_state() | factories.build_answered_state(question)) == {
+    assert submit_again(workspace, factories.build_state() | factories.build_confirmed_state(question)) == {
         "response_action": "clear"
     }
 
@@ -267,8 +267,10 @@ def test_all_questions_are_asked_in_one_step(workspace: Workspace):
     ]
     metadata = body["view"]["private_metadata"]
     for question in questions[:-1]:
-        body = workspace.submit(values | factories.build_answered_state(question), private_metadata=metadata)
+        body = workspace.submit(values | factories.build_confirmed_state(question), private_metadata=metadata)
         metadata = body["view"]["private_metadata"]
         assert question not in list_question_ids(body["view"])
-    last = workspace.submit(values | factories.build_answered_state(questions[-1]), private_metadata=metadata)
+    last = workspace.submit(
+        values | factories.build_confirmed_state(questions[-1]), private_metadata=metadata
+    )
     assert last == {"response_action": "clear"}

@@ -33,7 +33,7 @@ PATH = "/api/v1/reconciliation/issues/ri_1/resolve"
 
 @pytest.fixture
 def workspace_with_issues(workspace: Workspace):
-    """Provide a workspace whose OMS answers to resolutions."""
+    """Provide a workspace whose OMS accepts resolutions."""
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     return workspace
 

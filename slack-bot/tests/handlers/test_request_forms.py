@@ -120,7 +120,7 @@ def test_same_key_is_sent_again_after_a_lost_response(trading: PortfolioWorkspac
     trading.oms.results["POST /positions:close"] = Response(201, portfolio_oms.build_order())
     view = open_form(trading, "close AAPL in Growth")
     body = trading.submit_view(view)
-    assert "*Not known yet.*" in list_texts(body["view"])
+    assert "*Outcome unknown.*" in list_texts(body["view"])
     trading.submit_view(body["view"])
     keys = [call.headers["idempotency-key"] for call in trading.oms.list_requests("POST /positions:close")]
     assert len(set(keys)) == 1
@@ -186,8 +186,8 @@ def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
     hasty_trading.slack.refuse("views.update", "not_found")
     hasty_trading.submit_view(view)
     hasty_trading.oms.released.set()
-    wait_until(lambda: any(text in note["text"] for note in list_notes(hasty_trading)))
-    wait_until(lambda: not list_pending_notes(hasty_trading))
+    wait_until(lambda: any(text in notice["text"] for notice in list_notices(hasty_trading)))
+    wait_until(lambda: not list_pending_notices(hasty_trading))
 
 
 def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
@@ -201,19 +201,19 @@ def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
     monkeypatch.setattr(hasty_trading.bot.services.slack, "update_view", lambda *_: answered.wait(30.0))
     hasty_trading.submit_view(view)
     hasty_trading.oms.released.set()
-    wait_until(lambda: list_pending_notes(hasty_trading))
-    assert [row.user for row in list_pending_notes(hasty_trading)] == ["U1"], (
+    wait_until(lambda: list_pending_notices(hasty_trading))
+    assert [row.user for row in list_pending_notices(hasty_trading)] == ["U1"], (
         "another bot sends it when it is due"
     )
     answered.set()
-    wait_until(lambda: not list_pending_notes(hasty_trading))
+    wait_until(lambda: not list_pending_notices(hasty_trading))
 
 
-def list_pending_notes(trading: PortfolioWorkspace):
+def list_pending_notices(trading: PortfolioWorkspace):
     return trading.bot.services.notifications.list_due(1e12)
 
 
-def list_notes(trading: PortfolioWorkspace):
+def list_notices(trading: PortfolioWorkspace):
     messages = [call.body for call in trading.slack.list_requests("chat.postMessage")]
     return [message for message in messages if message["channel"] == "D-U1"]
 
@@ -428,11 +428,11 @@ def test_internal_error_of_a_form_says_that_the_outcome_is_not_known(
     trading: PortfolioWorkspace, monkeypatch, callback_id
 ):
     monkeypatch.setattr(trading.bot.services.trade_workers, "submit", lambda *_: 1 / 0)
-    answer = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
-    assert answer["response_action"] == "push", "the form stays underneath"
-    check_view(answer["view"])
-    assert answer["view"]["title"]["text"] == "Outcome not known"
-    text = list_texts(answer["view"])
+    response = trading.submit_view(build_modal("Any form", [], RequestContext(), callback_id=callback_id))
+    assert response["response_action"] == "push", "the form stays underneath"
+    check_view(response["view"])
+    assert response["view"]["title"]["text"] == "Outcome unknown"
+    text = list_texts(response["view"])
     assert "may or may not have been done. Go back and submit the form again" in text
     assert "/trade" not in text
 
@@ -441,11 +441,11 @@ def test_internal_error_of_a_late_form_advises_to_check_first(hasty_trading: Por
     failure: Future[FormResult] = Future()
     monkeypatch.setattr(hasty_trading.bot.services.trade_workers, "submit", lambda *_: failure)
     view = build_modal("Any form", [], RequestContext(), callback_id=action_ids.CLOSE_FORM)
-    answer = hasty_trading.submit_view(view)
-    assert answer["view"]["title"]["text"] == "Working…"
+    response = hasty_trading.submit_view(view)
+    assert response["view"]["title"]["text"] == "Working…"
     failure.set_exception(ZeroDivisionError())
     view = hasty_trading.wait_for_view()
-    assert view["title"]["text"] == "Outcome not known"
+    assert view["title"]["text"] == "Outcome unknown"
     assert "may or may not have been done. Please check orders and positions" in list_texts(view)
 
 

@@ -69,7 +69,7 @@ def test_redraw_waits_out_a_429(hasty_workspace: Workspace):
     assert len(hasty_workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(hasty_workspace: Workspace):
+def test_twenty_concurrent_submissions_get_responses_in_time_if_the_oms_hangs(hasty_workspace: Workspace):
     workspace = hasty_workspace
     workspace.oms.default_responses["last_price"] = workspace.oms.default_responses["place"] = Response(
         slow=60.0
@@ -85,7 +85,7 @@ def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(has
         threads[-1].start()
     for thread in threads:
         thread.join(50)
-    assert titles == ["Placing…"] * 20, "before the OMS answers"
+    assert titles == ["Placing…"] * 20, "before the OMS responds"
 
 
 def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
@@ -105,7 +105,7 @@ def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(sla
         thread.join(60)
     oms.released.set()
     bot.services.stop(1.0)
-    assert [title for _, title in responses] == ["Placing…"] * 20, "answered while the OMS hung"
+    assert [title for _, title in responses] == ["Placing…"] * 20, "responses while the OMS hung"
     one_after_another = 20 * Waits().submission
     assert max(ended for ended, _ in responses) - began < one_after_another / 2, "they wait at the same time"
 
@@ -117,7 +117,7 @@ def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Work
     assert workspace.oms.calls == []
 
 
-def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(create_workspace):
+def test_oms_that_does_not_respond_the_price_gets_no_trade_sent(create_workspace):
     workspace = create_workspace(SHORT_WAITS, read=1.5)
     workspace.oms.default_responses["last_price"] = Response(slow=60.0)
     view = workspace.submit()["view"]

@@ -29,7 +29,7 @@ def list_words(message):
 
 
 @pytest.mark.parametrize("text", READS)
-def test_every_reading_verb_is_answered_privately(trading: PortfolioWorkspace, text):
+def test_every_reading_verb_gets_a_private_reply(trading: PortfolioWorkspace, text):
     message = trading.query(text)
     assert message["response_type"] == "ephemeral"
     check_message(message["text"], message["blocks"])
@@ -42,7 +42,7 @@ def test_shared_reply_is_sent_to_the_channel(trading: PortfolioWorkspace, text):
 
 
 @pytest.mark.parametrize("name", ["/desk", "/portfolio", "/trades"])
-def test_every_command_answers_help(trading: PortfolioWorkspace, name):
+def test_every_command_has_help(trading: PortfolioWorkspace, name):
     assert "What you can type here" in trading.query("help", name)["text"]
 
 
@@ -111,7 +111,7 @@ def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, res
     assert list_charts(trading.query("Growth", "/portfolio")) == []
 
 
-def test_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
+def test_unknown_portfolio_gets_the_nearest_name(trading: PortfolioWorkspace):
     text = trading.query("Growht", "/portfolio")["text"]
     assert text == "There is no portfolio called Growht. Did you mean Growth?"
 
@@ -199,7 +199,7 @@ def test_texts_of_the_oms_are_escaped(trading: PortfolioWorkspace):
 @pytest.mark.parametrize(
     "junk", ["postions", "$$$ <!channel>", "positions AAPL MSFT", "x" * 500, "trades 2026-99"]
 )
-def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
+def test_junk_gets_a_private_reply_at_once(trading: PortfolioWorkspace, junk):
     response = trading.type(junk, "/desk").get_json()
     assert response["response_type"] == "ephemeral"
     assert response["text"].endswith("`/desk help` shows what you can type.")
@@ -241,7 +241,7 @@ def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, v
     assert trading.oms.calls == []
 
 
-def test_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
+def test_repeated_delivery_gets_one_reply(trading: PortfolioWorkspace):
     trading.query("quote AAPL", trigger_id="same")
     assert trading.type("quote AAPL", "/desk", trigger_id="same").status_code == 200
     assert len(trading.oms.list_requests("GET /quotes/AAPL")) == 1

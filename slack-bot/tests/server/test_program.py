@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from app.server import logs, run
-from app.server.run import connect_forever, load_charts, tune_interpreter
+from app.server.run import configure_interpreter, connect_forever, load_charts
 from support.guarded_programs import start_guarded
 from support.ports import find_free_port
 from tests import factories
@@ -217,7 +217,7 @@ def test_libraries_do_not_log_bodies(monkeypatch):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def test_charts_are_loaded_before_requests_are_answered_but_not_waited_for_long(workspace, monkeypatch):
+def test_charts_are_loaded_before_requests_are_handled_but_not_waited_for_long(workspace, monkeypatch):
     loaded, released = threading.Event(), threading.Event()
     monkeypatch.setattr(run, "load_matplotlib", lambda _: loaded.set())
     load_charts(workspace.bot)
@@ -240,7 +240,7 @@ def interpreter_settings():
 @pytest.mark.usefixtures("interpreter_settings")
 def test_garbage_collection_does_not_scan_objects_created_at_start():
     created_at_start: list[list[int]] = [[] for _ in range(1000)]
-    tune_interpreter()
+    configure_interpreter()
     scanned = {id(scanned_object) for scanned_object in gc.get_objects()}
     assert gc.get_freeze_count() > len(created_at_start)
     assert not scanned & {id(each) for each in created_at_start}

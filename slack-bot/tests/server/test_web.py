@@ -129,13 +129,13 @@ def test_other_content_is_left_to_the_parser_of_forms(content):
     assert slack_endpoint._parse_payload(content) is None
 
 
-def test_slacks_url_check_is_answered(workspace: Workspace):
+def test_slacks_url_check_gets_its_challenge_back(workspace: Workspace):
     body = '{"type":"url_verification","challenge":"abc"}'
     headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     assert b"abc" in post_request(workspace, headers, body, "/slack/events").data
 
 
-def test_delivery_without_a_handler_is_answered_with_404(workspace: Workspace):
+def test_delivery_without_a_handler_gets_404(workspace: Workspace):
     assert (
         workspace.deliver(factories.build_interaction("shortcut", callback_id="unknown")).status_code == 404
     )
@@ -177,7 +177,7 @@ def test_first_health_check_probes_both_services_and_returns_the_age_of_the_resu
     assert get_health(workspace)["age_seconds"] == 4.0
 
 
-def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
+def test_service_that_does_not_respond_within_the_timeout_is_failing(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
     workspace.slack.default_responses["auth.test"] = Response(slow=5.0)
     workspace.bot.health._probes["oms"].run()
@@ -253,7 +253,7 @@ def test_health_is_failing_if_the_oms_is_down(workspace: Workspace):
     assert get_health(workspace)["oms"] == "failing"
 
 
-def test_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
+def test_failing_command_is_logged_and_reported_with_a_reference(workspace: Workspace, monkeypatch, caplog):
     def broken(_delivery):
         raise ZeroDivisionError
 

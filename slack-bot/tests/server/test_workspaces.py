@@ -1,4 +1,4 @@
-"""One bot serves several workspaces: each request is answered with its own workspace's token and key."""
+"""One bot serves several workspaces: each request is handled with its own workspace's token and key."""
 
 import base64
 import json
@@ -85,7 +85,7 @@ def deliver_event(workspace: Workspace, event: dict[str, Any], team: str, **more
     return workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
 
 
-def test_each_workspace_is_answered_with_its_own_token_and_key(three_workspaces: Workspace):
+def test_each_workspace_is_served_with_its_own_token_and_key(three_workspaces: Workspace):
     for team in ("T1", "T2"):
         three_workspaces.slack.calls.clear()
         three_workspaces.oms.calls.clear()

@@ -59,7 +59,7 @@ def test_waiting_request_does_not_delay_background_work(counter):
         assert not counter.is_busy()
 
 
-def test_request_counts_until_its_application_has_answered(counter):
+def test_request_counts_until_its_application_has_responded(counter):
     application = count_requests(lambda _environ, _start: [str(counter.is_busy()).encode()])
     assert application({}, lambda *_: None) == [b"True"]
     assert not counter.is_busy()

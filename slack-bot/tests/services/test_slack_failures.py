@@ -32,10 +32,10 @@ from app.services.orders.actions import cancel_order
 from app.services.orders.approvals import publish_approval
 from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
 from app.services.orders.recovery import recover_orders
-from app.services.origin import Origin
-from app.services.pending_notes import send_note
+from app.services.pending_notices import send_notice
 from app.services.queries.exports import send_export
 from app.services.queries.overview import show_overview
+from app.services.request_origin import RequestOrigin
 from app.services.settings.slack_settings import sync_group_roles
 from app.services.settings.slack_statuses import report_changes
 from app.services.strategies.backtests import send_backtest_result
@@ -82,7 +82,7 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
 @pytest.fixture
 def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
     monkeypatch.setattr("app.services.notifications.delivery.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.pending_notes.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.pending_notices.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.brokers.issue_cards.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.state.notification_pace.BURST_SECONDS", 0.0)
@@ -97,8 +97,8 @@ def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace
     return shared_bot
 
 
-def build_origin() -> Origin:
-    return Origin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
+def build_origin() -> RequestOrigin:
+    return RequestOrigin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
 
 
 def list_posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:
@@ -149,7 +149,7 @@ def edit_order(workspace: PortfolioWorkspace) -> Reached:
     return is_shown
 
 
-def request_approval(workspace: PortfolioWorkspace) -> Reached:
+def announce_approval_request(workspace: PortfolioWorkspace) -> Reached:
     services, order = workspace.bot.services, place_order(workspace, "AWAITING_APPROVAL")
     publish_approval(services, build_origin(), order, "C1")
 
@@ -198,12 +198,12 @@ def _deliver(workspace: PortfolioWorkspace) -> bool:
 
 def send_private_note(workspace: PortfolioWorkspace) -> Reached:
     key = f"N{next(NUMBERS)}"
-    send_note(workspace.bot.services, Recipient("U1", "", "", key), "A note", key)
+    send_notice(workspace.bot.services, Recipient("U1", "", "", key), "A note", key)
     workspace.slack.wait_for("conversations.open")  # the attempt that fails
     return lambda: _deliver(workspace) and bool(list_posts(workspace, "A note"))
 
 
-def answer_command(workspace: PortfolioWorkspace) -> Reached:
+def send_command(workspace: PortfolioWorkspace) -> Reached:
     workspace.mention("positions")
     return lambda: is_repeated(workspace, "Growth")
 
@@ -243,7 +243,7 @@ def export_trades(workspace: PortfolioWorkspace) -> Reached:
     send_export(
         workspace.bot.services, AVA, command, ReplyAddress("U1", "C1", "r", workspace.slack.response_url)
     )
-    return lambda: bool(list_posts(workspace, "Slack did not take the file"))
+    return lambda: bool(list_posts(workspace, "Slack did not accept the file"))
 
 
 def upload_report(workspace: PortfolioWorkspace) -> Reached:
@@ -376,7 +376,7 @@ SITES = {
     "order message": ("chat.postMessage", post_order, "orders/message_queue"),
     "edit of an order message": ("chat.update", edit_order, "orders/messages"),
     "line in the thread": ("chat.postMessage", edit_order, "orders/messages"),
-    "request for approval": ("chat.postMessage", request_approval, "orders/approvals"),
+    "request for approval": ("chat.postMessage", announce_approval_request, "orders/approvals"),
     "end of a request": ("chat.update", close_request, "orders/messages"),
     "clicked button": ("chat.update", submit_cancel, "orders/actions"),
     "confirmation": ("chat.postMessage", confirm_trade, "message_sender"),
@@ -391,7 +391,7 @@ SITES = {
     "reminder": ("chat.postMessage", remind_approver, "notifications/reminders"),
     "note": ("conversations.open", send_private_note, "message_sender"),
     "result of a backtest": ("conversations.open", send_result, "strategies/backtests"),
-    "reply to a mention": ("chat.postEphemeral", answer_command, "reply_sender"),
+    "reply to a mention": ("chat.postEphemeral", send_command, "reply_sender"),
     "who writes": ("users.info", mention_without_team, "event_person"),
     "reply by a response URL": ("respond", respond_to_command, "reply_sender"),
     "refusal by a response URL": ("respond", refuse_person, "message_sender"),
@@ -410,7 +410,7 @@ SITES = {
 }
 # Modules and methods whose failures the named tests cover, or that lose nothing when they fail.
 ELSEWHERE = {
-    "forms/answer_deadline": "handlers/orders/test_approvals.py",
+    "forms/response_deadline": "handlers/orders/test_approvals.py",
     "queries/chart_images": "handlers/test_chart_images.py",
     "trades/confirmation_recovery": "services/trades/test_confirmation_recovery.py",
     "forms/submission": "handlers/test_request_forms.py",

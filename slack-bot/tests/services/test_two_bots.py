@@ -70,7 +70,7 @@ def test_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(stora
     first.add(CONFIRMATION)
     second.add(replace(CONFIRMATION, submitted_at=1001.0))
     assert second.claim_pending(CONFIRMATION.key) is None, (
-        "the OMS answered that the trade was recorded before"
+        "the OMS responded that the trade was recorded before"
     )
     second.release(CONFIRMATION.key, is_unknown=False)
     assert require_claim(first.claim(CONFIRMATION.key)).begin()

@@ -1,4 +1,4 @@
-"""A fake bot that records requests and answers as scripted, and a client of the control API."""
+"""A fake bot that records requests and returns scripted responses, and a client of the control API."""
 
 import json
 import threading

@@ -1,6 +1,6 @@
 import pytest
 
-from simulator.blockkit.options import check_answer
+from simulator.blockkit.options import check_options_response
 from simulator.blockkit.surfaces import check_message, check_view
 from tests.simulator.doubles import (
     build_actions,
@@ -259,4 +259,4 @@ def test_form_of_100_blocks_passes():
     ],
 )
 def test_response_with_options_is_checked(response, good):
-    assert (check_answer(response) == []) is good
+    assert (check_options_response(response) == []) is good

@@ -58,7 +58,7 @@ def test_response_with_invalid_blocks_is_dropped_and_logged(page, bot):
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
-def test_bot_that_does_not_answer_is_reported_as_a_timeout(page, bot, short_timeout):
+def test_bot_that_does_not_respond_is_reported_as_a_timeout(page, bot, short_timeout):
     bot.queue_response(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
@@ -181,7 +181,7 @@ def test_private_message_is_not_sent_back(page, bot, slack):
     assert status == 404
 
 
-def test_unanswered_button_shows_a_private_message(page, bot, slack):
+def test_button_without_a_response_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
         channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [build_button()]}]
     )["ts"]

@@ -284,7 +284,7 @@ def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
     assert page.post("/control/use", user="ava", action_id="none")[0] == 404
 
 
-def test_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
+def test_button_without_a_response_of_the_bot_is_a_notice_in_the_form(page, bot, open_form):
     open_form(build_actions(build_button()))
     bot.queue_response(status=500)
     assert page.act("use", action_id="go")["outcome"] == "failed"

@@ -26,7 +26,7 @@ def build_order(order_id, parent_id=None, **more):
 
 
 class FakeOms(Fake):
-    """Answers with the given orders and positions."""
+    """An OMS that returns the given orders and positions."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, object]]] = {"orders": [], "positions": [], "portfolios": []}
@@ -99,10 +99,10 @@ def test_page_never_gets_the_key(page, oms):
 @pytest.mark.parametrize(
     ("response", "problem"),
     [
-        (Response(drop=True), "The OMS does not answer."),
-        (Response(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
-        (Response(500, ["?"]), "The OMS answered 500."),
-        (Response(200, {"detail": None}), "The OMS answered 200."),
+        (Response(drop=True), "The OMS does not respond."),
+        (Response(403, {"detail": "Disabled."}), "The OMS returned 403: Disabled."),
+        (Response(500, ["?"]), "The OMS returned 500."),
+        (Response(200, {"detail": None}), "The OMS returned 200."),
     ],
 )
 @pytest.mark.parametrize("what", ["positions", "portfolios", "portfolio/Growth"])

@@ -17,7 +17,7 @@ def form_of_kim(slack, page, bot):
     label = {"type": "plain_text", "text": "x"}
     blocks = [
         {"type": "input", "block_id": "symbol", "label": label, "element": element},
-        {"type": "input", "block_id": "book", "label": label, "element": SELECT, "optional": True},
+        {"type": "input", "block_id": "portfolio", "label": label, "element": SELECT, "optional": True},
     ]
     title, submit = ({"type": "plain_text", "text": text} for text in ("Trade", "Place"))
     view = {"type": "modal", "title": title, "submit": submit, "callback_id": "trade", "blocks": blocks}
@@ -43,7 +43,7 @@ def test_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_
 
 def test_question_for_options_names_them_too(page, bot, form_of_kim):
     bot.queue_response({"options": [build_option("Growth")]})
-    page.act("options", "kim", block_id="book", action_id="a", query="")
+    page.act("options", "kim", block_id="portfolio", action_id="a", query="")
     assert bot.last.fields["user"]["team_id"] == THEIRS
 
 

@@ -1,4 +1,4 @@
-"""Answers of the simulated Web API."""
+"""Responses of the simulated Web API."""
 
 import pytest
 from slack_sdk.errors import SlackApiError

@@ -1,4 +1,4 @@
-"""The shared database on PostgreSQL: what SQLite answers, it answers too, and it delays no trade for long."""
+"""The shared database on PostgreSQL: the stores work as on SQLite, and a silent server is skipped."""
 
 import threading
 from dataclasses import replace
@@ -130,15 +130,25 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     assert database.execute("SELECT 1") == [(1,)]
 
 
-def test_unresponsive_database_is_skipped_after_a_timeout(storages, monkeypatch):
+def test_unresponsive_database_is_skipped_after_one_attempt(storages, monkeypatch):
     database = storages[0].database
-    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.2)
+    assert database.execute("SELECT 1") == [(1,)]  # the next statement reuses the connection
+    attempts = []
+    run_statement = postgres._run_statement
+
+    def count_statement(*arguments):
+        attempts.append(arguments)
+        return run_statement(*arguments)
+
+    monkeypatch.setattr(postgres, "_run_statement", count_statement)
+    monkeypatch.setattr(postgres, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     with pytest.raises(DatabaseError):
         database.execute("SELECT pg_sleep(200)")
+    assert len(attempts) == 1
     with pytest.raises(DatabaseError, match="a moment ago"):
         database.execute("SELECT 1")
-    monkeypatch.setattr(postgres, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(postgres, "FAILURE_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(postgres, "RESPONSE_TIMEOUT_SECONDS", 60.0)
     assert database.execute("SELECT 1") == [(1,)]
 
 

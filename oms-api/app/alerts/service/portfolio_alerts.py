@@ -16,7 +16,7 @@ from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.jobs.service import Lease
-from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.orders.service.batch_state.loss_baselines import read_loss_baselines
@@ -66,7 +66,7 @@ class PortfolioAlerts:
         books = load_portfolios_by_name(
             connection, tenant_id, [portfolio.name_key for portfolio in portfolios]
         )
-        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, positions) for book, positions in books.values()}
         valued = value_statements(connection, self._valuer, tenant_id, statements, now)
         baselines = read_loss_baselines(connection, tenant_id, list(statements))
         self._controls.refresh(connection, [tenant_id], now)

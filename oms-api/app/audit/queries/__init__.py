@@ -1,1 +1,1 @@
-"""Statements of the audit trail. Each one filters by tenant."""
+"""Statements of the audit log. Each one filters by tenant."""

@@ -1,1 +1,1 @@
-"""Rules of the audit trail: content, hash chain, aggregation and verification."""
+"""Rules of the audit log: content, hash chain, aggregation and verification."""

@@ -1,4 +1,4 @@
-"""Aggregation of equal actions, so that denials or failed logins cannot flood the trail.
+"""Aggregation of equal actions, so that denials or failed logins cannot flood the audit log.
 
 Each minute adds at most two rows per tenant, actor, action and target: the first action immediately, and the
 others after the minute. A minute distinguishes MOST_DISTINCT of these per tenant and action; the rest are

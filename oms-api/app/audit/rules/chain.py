@@ -32,7 +32,7 @@ class EntryContent(NamedTuple):
 
 
 class ChainedEntry(NamedTuple):
-    """A row of the trail as it is stored and hashed. See `EntryContent` for the format.
+    """A row of the audit log as it is stored and hashed. See `EntryContent` for the format.
 
     The order of the fields is part of hash version 1.
     """

@@ -83,20 +83,20 @@ def mask_secrets(values: AuditValues) -> AuditValues:
 def truncate_entry(entry: AuditEntry) -> AuditEntry:
     """Return the entry with printable texts, cut to the length of their columns."""
     changed: dict[str, Any] = {
-        name: _truncate(text, most)
-        for name, most in _MAX_LENGTHS.items()
-        if (text := getattr(entry, name)) and (len(text) > most or not text.isprintable())
+        name: _truncate(text, max_length)
+        for name, max_length in _MAX_LENGTHS.items()
+        if (text := getattr(entry, name)) and (len(text) > max_length or not text.isprintable())
     }
     return replace(entry, **changed) if changed else entry
 
 
-def _truncate(text: str, most: int) -> str:
-    """Return `text` with placeholders for unprintable characters and for the part beyond `most`."""
+def _truncate(text: str, max_length: int) -> str:
+    """Return `text` with placeholders for unprintable characters and for the part beyond `max_length`."""
     printable = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in text[: most + 1]
+        for character in text[: max_length + 1]
     )
-    return printable if len(printable) <= most else printable[: most - 1] + "…"
+    return printable if len(printable) <= max_length else printable[: max_length - 1] + "…"
 
 
 def _check_leaf(path: str, value: object) -> None:

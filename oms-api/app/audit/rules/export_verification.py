@@ -27,7 +27,7 @@ class ExportFormat(NamedTuple):
 
 
 class ExportChain(NamedTuple):
-    """A tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
+    """A tenant's audit log (portfolio 0), or the ledger of one of its portfolios."""
 
     tenant: int
     portfolio: int = 0
@@ -48,7 +48,7 @@ Heads = Mapping[ExportChain, Head]
 
 
 def find_entry_error(values: Sequence[Any]) -> str | None:
-    """Return why the values are not an entry of the trail, or None."""
+    """Return why the values are not an entry of the audit log, or None."""
     version = ChainedEntry._make(values).hash_version
     return None if version == HASH_VERSION else f"hash_version is {version}, must be {HASH_VERSION}"
 
@@ -58,7 +58,7 @@ def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
     return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = ExportFormat("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
+AUDIT_LOG = ExportFormat("entries of the audit log", COLUMNS, find_entry_error, compute_entry_hash)
 
 
 def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
@@ -70,7 +70,7 @@ def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
 class ExportVerifier:
     """Verifies an export line by line, with `verify_line`, then `verify_end`, up to the first finding.
 
-    `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.
+    `uncovered_lines` counts the lines that no head covers: newer ones, and those of chains without a head.
     """
 
     formats: Sequence[ExportFormat]
@@ -81,7 +81,7 @@ class ExportVerifier:
     chain: ExportChain | None = None
     head: Head = START
     verified_heads: set[ExportChain] = field(default_factory=set)
-    unproven: int = 0
+    uncovered_lines: int = 0
 
     def verify_line(self, line: bytes) -> ExportFinding | None:
         """Return the error of the next line, or None."""
@@ -90,8 +90,8 @@ class ExportVerifier:
             line_format, row = self._parse_line(line)
             self._check_position(row)
             self._check_hash(line_format, tuple(row.values()))
-        except _BadLine as bad:
-            return ExportFinding(self.lines, str(bad))
+        except _InvalidLine as error:
+            return ExportFinding(self.lines, str(error))
         return None
 
     def verify_end(self) -> ExportFinding | None:
@@ -99,13 +99,13 @@ class ExportVerifier:
         try:
             for chain in self.heads:
                 self._require_head(chain)
-        except _BadLine as bad:
-            return ExportFinding(self.lines + 1, str(bad))
+        except _InvalidLine as error:
+            return ExportFinding(self.lines + 1, str(error))
         return None
 
     def _parse_line(self, line: bytes) -> tuple[ExportFormat, dict[str, Any]]:
         if not line.endswith(b"\n"):
-            raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
+            raise _InvalidLine("the last line is incomplete: the file was cut, or it is not an export")
         row = _parse_object(line)
         line_format = self.line_format or next(
             (line_format for line_format in self.formats if line_format.columns == tuple(row)), None
@@ -115,7 +115,7 @@ class ExportVerifier:
             or line_format.columns != tuple(row)
             or serialize_line(line_format.columns, tuple(row.values())) != line
         ):
-            raise _BadLine(
+            raise _InvalidLine(
                 f"this is not how an export writes {line_format.name if line_format else 'a line'}"
             )
         self.line_format = line_format
@@ -124,53 +124,53 @@ class ExportVerifier:
     def _check_position(self, row: dict[str, Any]) -> None:
         for name in _INTEGER_FIELDS:
             if type(row.get(name, 0)) is not int:
-                raise _BadLine(f"{name} is {row[name]!r}, must be a whole number")
+                raise _InvalidLine(f"{name} is {row[name]!r}, must be a whole number")
         chain = ExportChain(row["tenant_id"], row.get("portfolio_id", 0))
         if chain != self.chain:
             self._start_chain(chain)
         if row["sequence"] != self.head.sequence + 1:
-            raise _BadLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
+            raise _InvalidLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
 
     def _start_chain(self, chain: ExportChain) -> None:
         if self.chain is not None:
             if chain.tenant != self.chain.tenant or chain < self.chain:
-                raise _BadLine(f"{chain} cannot follow on {self.chain}")
+                raise _InvalidLine(f"{chain} cannot follow on {self.chain}")
             self._require_head(self.chain)
         self.chain, self.head = chain, START
         self.chains += 1
 
     def _check_hash(self, line_format: ExportFormat, row: tuple[Any, ...]) -> None:
-        refusal = line_format.find_error(row)
-        if refusal:
-            raise _BadLine(refusal)
+        entry_error = line_format.find_error(row)
+        if entry_error:
+            raise _InvalidLine(entry_error)
         expected, stored = line_format.compute_hash(row, self.head.hash), row[-1]
         if stored != expected:
-            blame = "this line, or one before it, was changed or is missing"
-            raise _BadLine(f"hash is {stored}, must be {expected}: {blame}")
+            possible_cause = "this line, or one before it, was changed or is missing"
+            raise _InvalidLine(f"hash is {stored}, must be {expected}: {possible_cause}")
         self.head = Head(self.head.sequence + 1, expected)
         self._compare_with_head()
 
     def _compare_with_head(self) -> None:
         """Compare the last line with the detached head of its chain."""
         assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
-        stated_head = self.heads.get(self.chain, START)
-        if stated_head.sequence == self.head.sequence:
-            if stated_head.hash != self.head.hash:
-                mismatch = f"hash is {self.head.hash}, the head says {stated_head.hash}"
-                raise _BadLine(f"{mismatch}: the history was rewritten")
+        expected_head = self.heads.get(self.chain, START)
+        if expected_head.sequence == self.head.sequence:
+            if expected_head.hash != self.head.hash:
+                mismatch = f"hash is {self.head.hash}, the head says {expected_head.hash}"
+                raise _InvalidLine(f"{mismatch}: the history was rewritten")
             self.verified_heads.add(self.chain)
-        self.unproven += self.head.sequence > stated_head.sequence
+        self.uncovered_lines += self.head.sequence > expected_head.sequence
 
     def _require_head(self, chain: ExportChain) -> None:
-        stated_head = self.heads.get(chain, START)
-        if stated_head.sequence and chain not in self.verified_heads:
+        expected_head = self.heads.get(chain, START)
+        if expected_head.sequence and chain not in self.verified_heads:
             reached = self.head.sequence if chain == self.chain else 0
-            raise _BadLine(
-                f"sequence {reached + 1} is missing here: the head of {chain} is at {stated_head.sequence}"
+            raise _InvalidLine(
+                f"sequence {reached + 1} is missing here: the head of {chain} is at {expected_head.sequence}"
             )
 
 
-class _BadLine(Exception):
+class _InvalidLine(Exception):
     """Raised when a line is invalid."""
 
 
@@ -180,5 +180,5 @@ def _parse_object(line: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise _BadLine("this is not a JSON object")
+        raise _InvalidLine("this is not a JSON object")
     return value

@@ -48,9 +48,9 @@ def read_heads(file: BinaryIO) -> Heads:
 
 def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
-        stated_head = orjson.loads(line)
-        chain = ExportChain(stated_head["tenant"], stated_head.get("portfolio", 0))
-        head = Head(stated_head["sequence"], stated_head["hash"])
+        expected_head = orjson.loads(line)
+        chain = ExportChain(expected_head["tenant"], expected_head.get("portfolio", 0))
+        head = Head(expected_head["sequence"], expected_head["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
         raise InvalidHeads(f"each line must be {shape}") from None

@@ -1,4 +1,4 @@
-"""Parses lines of bars into columns.
+"""Parse lines of bars into columns.
 
 A chunk of ordinary lines is parsed column by column, which takes about a microsecond a bar. If anything in it
 is unusual or wrong, it is parsed line by line, which also finds the line of an error.
@@ -20,22 +20,23 @@ from app.market_data.rules.values import Bar
 from slackoms_strategy.values import UNKNOWN_VOLUME
 
 HEADER = "symbol,start,open,high,low,close,volume"
-_UNSORTED = "the bars must be sorted by `start`, then `symbol`, without duplicates"
-_CELLS = HEADER.count(",") + 1
+_UNSORTED_MESSAGE = "the bars must be sorted by `start`, then `symbol`, without duplicates"
+_CELL_COUNT = HEADER.count(",") + 1
 _HOUR = 13  # characters of a time up to its hour
 _DAY_SECONDS = 86_400
 _MAX_EXACT = 10.0**15  # whole numbers up to it are exact as floats
 _MAX_INTEGER = 2**63
-_FINEST = 8
-_START = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)"
-_VOLUME = r"(?:\d{1,15}|\d{1,7}\.\d{1,8})?"
+_MAX_PLACES = 8
+_START_PATTERN = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:Z|\+00:00)"
+_VOLUME_PATTERN = r"(?:\d{1,15}|\d{1,7}\.\d{1,8})?"
 # Lines whose prices have at most so many decimals, and at most 15 digits, with 0 for each digit.
-_LINES = {
+_LINE_PATTERN_BY_PLACES = {
     places: re.compile(
-        rf"{SYMBOL_PATTERN},{_START},(?:\d{{1,{15 - places}}}(?:\.\d{{1,{places}}})?,){{4}}{_VOLUME}",
+        rf"{SYMBOL_PATTERN},{_START_PATTERN},(?:\d{{1,{15 - places}}}(?:\.\d{{1,{places}}})?,){{4}}"
+        + _VOLUME_PATTERN,
         re.ASCII,
     )
-    for places in (2, 4, 6, _FINEST)
+    for places in (2, 4, 6, _MAX_PLACES)
 }
 _TO_SHAPE = str.maketrans("123456789", "000000000")
 
@@ -97,23 +98,29 @@ class BarParser:
         """Return the bars, None if anything is unusual or wrong."""
         shapes = set(text.translate(_TO_SHAPE).splitlines())
         places = next(
-            (places for places in _LINES if places >= self._places and _do_all_match(_LINES[places], shapes)),
+            (
+                places
+                for places in _LINE_PATTERN_BY_PLACES
+                if places >= self._places and _all_match(_LINE_PATTERN_BY_PLACES[places], shapes)
+            ),
             None,
         )
         if places is None:
             return None
         is_uniform = _have_all_decimals(shapes, places) and text.count(".") == 4 * text.count("\n")
         cells = (text.replace(".", "") if is_uniform else text).replace("\n", ",").split(",")
-        names = cells[0:-1:_CELLS]
+        names = cells[0:-1:_CELL_COUNT]
         symbols: str | list[str] = names[0] if len(set(names)) == 1 else names
         hours, minutes = self._hours, self._minutes
         try:
-            starts = array("q", [hours[cell[:_HOUR]] + minutes[cell[_HOUR:]] for cell in cells[1::_CELLS]])
+            starts = array(
+                "q", [hours[cell[:_HOUR]] + minutes[cell[_HOUR:]] for cell in cells[1::_CELL_COUNT]]
+            )
         except ValueError:  # no such date or time
             return None
         scale = 1.0 if is_uniform else 10.0**places
-        prices = [_convert_to_integers(cells[index::_CELLS], scale) for index in range(2, 6)]
-        volumes = self._scale_volumes(cells[6::_CELLS])
+        prices = [_convert_to_integers(cells[index::_CELL_COUNT], scale) for index in range(2, 6)]
+        volumes = self._scale_volumes(cells[6::_CELL_COUNT])
         if volumes is None or not self._is_valid(symbols, starts, prices):
             return None
         self._places = places
@@ -137,7 +144,7 @@ class BarParser:
             try:
                 return array("q", map(int, cells))
             except ValueError:  # some are empty or have decimals
-                self._volume_places = _FINEST if any("." in cell for cell in cells) else 0
+                self._volume_places = _MAX_PLACES if any("." in cell for cell in cells) else 0
         scale = 10.0**self._volume_places
         scaled_amounts = [float(UNKNOWN_VOLUME) if not cell else float(cell) * scale for cell in cells]
         return array("q", map(round, scaled_amounts)) if max(scaled_amounts) < _MAX_EXACT else None
@@ -183,7 +190,7 @@ class BarParser:
         bars, lines = list[Bar](), [HEADER + "\n", *text.splitlines(keepends=True)]
         try:
             for line, value in read_price_rows(lines):
-                assert isinstance(value, Bar)  # noqa: S101  # the header is that of bars
+                assert isinstance(value, Bar)  # noqa: S101  # `header` names the columns of bars
                 self._check_start(line, value.start, value.symbol)
                 bars.append(value)
         except PriceFileError as error:
@@ -208,9 +215,9 @@ class BarParser:
 
     def _build_table(self, bars: Sequence[Bar]) -> BarTable:
         fits = all(_is_whole(price, self._places) for bar in bars for price in bar[2:6])
-        self._places = self._places if fits else _FINEST
+        self._places = self._places if fits else _MAX_PLACES
         if any(bar.volume is not None and not _is_whole(bar.volume, self._volume_places) for bar in bars):
-            self._volume_places = _FINEST
+            self._volume_places = _MAX_PLACES
         opens, highs, lows, closes = (
             self._scale_prices(bars, attrgetter(name), self._places)
             for name in ("open", "high", "low", "close")
@@ -252,7 +259,7 @@ def _convert_to_integers(cells: Sequence[str], scale: float) -> "array[int]":
     return array("q", map(round, map(mul, map(float, cells), repeat(scale))))
 
 
-def _do_all_match(pattern: re.Pattern[str], shapes: Iterable[str]) -> bool:
+def _all_match(pattern: re.Pattern[str], shapes: Iterable[str]) -> bool:
     return all(map(pattern.fullmatch, shapes))
 
 

@@ -14,7 +14,7 @@ MAX_PERCENT = Decimal(1000)
 def parse_carry_rate(name: str, percent: str) -> CarryRate:
     """Return the rate of a name such as "borrow:USD@2026-01-01"; currency and date are optional.
 
-    Only the kind borrow may have a currency: that of the borrowed instruments. Raises ValueError.
+    Only the kind borrow may have a currency: the currency of the borrowed instruments. Raises ValueError.
     """
     kind_and_currency, _, since = name.partition("@")
     kind_name, _, currency = kind_and_currency.partition(":")

@@ -117,8 +117,8 @@ def split_days(days: Sequence[int]) -> list[Window]:
 def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int) -> list[SweepRow]:
     """Return the lines of the sets, in their order.
 
-    The in-sample ratio is the mean of those of the windows. The deflated ratio is that of all in-sample days,
-    with all sets as trials.
+    The in-sample ratio is the mean of the windows' ratios. The deflated ratio is computed from all in-sample
+    days, with all sets as trials.
     """
     trials = [_select_in_sample(set_result.returns, windows) for set_result in results]
     ratios = [ratio for ratio in map(compute_period_sharpe, trials) if ratio is not None]

@@ -1,1 +1,1 @@
-"""Runs backtests and writes their results."""
+"""Run backtests and write their results."""

@@ -26,10 +26,10 @@ from app.ledger.rules.accounting import (
     Position,
     apply_fill,
     build_fill,
+    choose_fill_currency,
     convert_amount,
-    find_fill_currency,
 )
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO, multiply
 from app.orders.rules.trading_sessions import INTRADAY
 from app.timestamps import format_timestamp
@@ -134,11 +134,11 @@ class BacktestAccount:
         self._currency_rates, self._has_currencies = currency_rates, settings.has_other_currencies
         self.movements: defaultdict[MovementKind, Decimal] = defaultdict(lambda: ZERO)  # sums
         self.cash = self.opening_cash = settings.cash
-        self.positions: dict[HoldingKey, Position] = {}
+        self.positions: dict[SymbolProductKey, Position] = {}
         self.charges = self.traded = self.realized_pnl = ZERO
         self.fills = 0
         self.calculator = ChargeCalculator(settings, rates)
-        self._trips: defaultdict[HoldingKey, TripTracker] = defaultdict(TripTracker)
+        self._trips: defaultdict[SymbolProductKey, TripTracker] = defaultdict(TripTracker)
         self._needs_days = settings.costs.schedule is Schedule.ZERODHA
 
     @property
@@ -151,21 +151,21 @@ class BacktestAccount:
         """The P&L of each closed round trip, net of charges."""
         return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
 
-    def get_position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: SymbolProductKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def find_quantity(self, symbol: str, product_name: str) -> Decimal:
         """Return the signed quantity of a position."""
-        return self.get_position(HoldingKey(symbol, product_name)).quantity
+        return self.get_position(SymbolProductKey(symbol, product_name)).quantity
 
     def get_order_position(self, order: BacktestOrder) -> Position:
         """Return the position that an order changes."""
-        return self.get_position(HoldingKey(order.ticket.symbol, order.product))
+        return self.get_position(SymbolProductKey(order.ticket.symbol, order.product))
 
     def book_fill(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raises InvalidBacktest if no rate of that time is known."""
-        key = HoldingKey(order.ticket.symbol, order.product)
+        key = SymbolProductKey(order.ticket.symbol, order.product)
         position, sign = self.get_position(key), order.side.sign
         currency, rate = self.find_currency(order.instrument, position), None
         if currency is not None:
@@ -200,7 +200,7 @@ class BacktestAccount:
             self.movements[movement.kind] += movement.amount
             self._record_movement(movement)
 
-    def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
+    def book_fraction(self, key: SymbolProductKey, fill: Fill, at: int, reason: str) -> None:
         """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
         previous = self.get_position(key)
         current = apply_fill(previous, fill)
@@ -215,7 +215,7 @@ class BacktestAccount:
         if not self._has_currencies:
             return None
         listed_currency = instrument.currency if instrument.is_listed else None
-        return find_fill_currency(position, listed_currency, self._currency_rates.base)
+        return choose_fill_currency(position, listed_currency, self._currency_rates.base)
 
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
@@ -234,7 +234,7 @@ class BacktestAccount:
         currency = self.find_currency(instrument, position)
         return None if currency is None else self._currency_rates.find(currency) or ZERO
 
-    def value_position(self, key: HoldingKey, position: Position) -> Decimal:
+    def value_position(self, key: SymbolProductKey, position: Position) -> Decimal:
         """Return the signed market value of a position at the last price."""
         value = multiply(position.quantity, self._get_price(key.symbol))
         return (

@@ -1,4 +1,4 @@
-"""Reads CSV files of bars, one or a folder of them, as blocks in time order."""
+"""Read CSV files of bars, one or a folder of them, as blocks in time order."""
 
 import hashlib
 from bisect import bisect_left
@@ -23,7 +23,7 @@ from slackoms_strategy import BarColumns
 
 CHUNK_BYTES = 262_144  # of all files together: larger ones do not fit into the processor's cache
 _MIN_CHUNK_BYTES = 16_384
-_END = 2**62
+_END_OF_TIME = 2**62
 ReportBytes = Callable[[int], None]  # takes the number of bytes read so far
 
 
@@ -31,11 +31,11 @@ class BarSelection(NamedTuple):
     """The bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
 
     symbols: Collection[str] = ()
-    start: int = -_END
-    end: int = _END
+    start: int = -_END_OF_TIME
+    end: int = _END_OF_TIME
 
 
-_EVERYTHING = BarSelection()
+_ALL_BARS = BarSelection()
 
 
 class BarFile:
@@ -48,11 +48,11 @@ class BarFile:
     def read_tables(self, report: ReportBytes) -> Iterator[BarTable]:
         """Yield the bars. Raises InvalidBacktest at the first wrong line."""
         try:
-            yield from self._read_tables(report)
+            yield from self._parse_chunks(report)
         except (PriceFileError, UnicodeDecodeError, OSError) as error:
             raise InvalidBacktest(f"{self.path}: {error}") from None
 
-    def _read_tables(self, report: ReportBytes) -> Iterator[BarTable]:
+    def _parse_chunks(self, report: ReportBytes) -> Iterator[BarTable]:
         with self.path.open("rb") as file:
             header = file.readline()
             self._parser.check_header(self._decode_chunk(header).rstrip("\n"))
@@ -77,13 +77,13 @@ class _Source:
         self._tables = file.read_tables(report)
         self._selection = selection
         self.pending: dict[str, BarColumns] = {}
-        self.reached = -_END
+        self.reached = -_END_OF_TIME
 
     def read(self) -> None:
         """Read the next chunk, and set `reached` to the end of time after the last one."""
         table = next(self._tables, None)
         if table is None:
-            self.reached = _END
+            self.reached = _END_OF_TIME
             return
         self.reached = table.starts[-1]
         for symbol, columns in split_table(table).items():
@@ -116,7 +116,7 @@ class BarFiles:
     """The bars of one CSV file, or of all CSV files of a folder."""
 
     def __init__(
-        self, path: Path, interval: Interval, selection: BarSelection = _EVERYTHING, *,
+        self, path: Path, interval: Interval, selection: BarSelection = _ALL_BARS, *,
         allow_gaps: bool = False,
     ) -> None:  # fmt: skip
         paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
@@ -172,8 +172,8 @@ class BarFiles:
 
         pairs = zip(self._files, self._selections, strict=True)
         sources = [_Source(file, selection, track(index)) for index, (file, selection) in enumerate(pairs)]
-        end = -_END
-        while end < _END:
+        end = -_END_OF_TIME
+        while end < _END_OF_TIME:
             for source in sources:
                 if source.reached == end:
                     source.read()

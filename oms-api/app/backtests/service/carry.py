@@ -1,4 +1,4 @@
-"""Books interest and borrow fees in a backtest, at the closes at which the service books them."""
+"""Book interest and borrow fees in a backtest, at the closes at which the service books them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from app.performance.rules.closes import get_next_close, get_pnl_date
 class CarryBooker:
     """Books the carry from one close to the next at the second one, for the positions and cash of the first.
 
-    The closes are those of the exchange where sessions are enforced, else 00:00 UTC.
+    The closes are the exchange's if sessions are enforced, else 00:00 UTC.
     """
 
     def __init__(

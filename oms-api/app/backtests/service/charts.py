@@ -6,7 +6,7 @@ from typing import NamedTuple
 WIDTH, HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 10, 12, 24
 MAX_CHART_POINTS = 1_500
-_LABELS = 5
+_LABEL_COUNT = 5
 
 
 class ChartPoint(NamedTuple):
@@ -55,13 +55,13 @@ def draw_line_chart(
         f"{place_x(chart_point.at):.1f},{place_y(chart_point.value):.1f}" for chart_point in chart_points
     )
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">']
-    for step in range(_LABELS):
-        value = low + value_span * step / (_LABELS - 1)
+    for step in range(_LABEL_COUNT):
+        value = low + value_span * step / (_LABEL_COUNT - 1)
         y = place_y(value)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="value">{format_value(value)}</text>')
-        at = first + time_span * step // (_LABELS - 1)
-        anchor = "start" if step == 0 else "end" if step == _LABELS - 1 else "middle"
+        at = first + time_span * step // (_LABEL_COUNT - 1)
+        anchor = "start" if step == 0 else "end" if step == _LABEL_COUNT - 1 else "middle"
         place = f'x="{place_x(at):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}"'
         parts.append(f"<text {place}>{format_time(at)}</text>")
     parts.append(f'<polyline class="{style}" points="{path}"/></svg>')

@@ -12,7 +12,7 @@ from app.backtests.service.context_parts import StrategyAccount, StrategyOrders
 from app.backtests.service.feeds import BarFeed
 from app.brokers.rules.values import OrderType as MarketOrderType
 from app.brokers.rules.values import TimeInForce as MarketTime
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import find_amount_error
 from app.orders.rules.values import StopLoss, TakeProfit, Ticket
 from app.timestamps import format_timestamp
@@ -90,7 +90,7 @@ class BacktestContext:
     def position(self, symbol: str, product: str | None = None) -> Position:
         """See `Context`."""
         position = self._account.get_position(
-            HoldingKey(symbol, self._product if product is None else product)
+            SymbolProductKey(symbol, self._product if product is None else product)
         )
         return Position(position.quantity, position.cost, position.realized_pnl)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.orders.rules.values import Ticket
 from slackoms_strategy import OrderState
 
@@ -19,7 +19,7 @@ class StrategyAccount(Protocol):
     def equity(self) -> Decimal:
         """Cash and the market value of all positions."""
 
-    def get_position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: SymbolProductKey) -> Position:
         """Return a position, flat if there is none."""
 
 

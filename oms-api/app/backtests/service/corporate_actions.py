@@ -1,4 +1,4 @@
-"""Books splits and dividends in the portfolio of a backtest, by the rules of the ledger."""
+"""Book splits and dividends in the portfolio of a backtest, by the rules of the ledger."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from app.ledger.rules.corporate_actions import (
     compute_fraction,
     compute_fraction_price,
 )
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO
 
 
@@ -63,7 +63,7 @@ class CorporateActionBooker:
         self._orders.restate(action.symbol, action.ratio, at)
 
     def _split_position(
-        self, key: HoldingKey, position: Position, action: CorporateActionTerms, at: int
+        self, key: SymbolProductKey, position: Position, action: CorporateActionTerms, at: int
     ) -> None:
         fraction = compute_fraction(position.quantity, action.ratio)
         split = Split(action.effective_at, action.ratio)

@@ -1,4 +1,4 @@
-"""Runs a strategy on blocks of bars.
+"""Run a strategy on blocks of bars.
 
 Orders are first matched against all bars of one start. Each bar is then shown to the strategy at its end. An
 order that the strategy places then has that end as its time, and is matched from the next bar on.
@@ -35,7 +35,7 @@ _new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
-    """The result of a backtest. `result_hash` is that of its orders, fills and equity."""
+    """The result of a backtest. `result_hash` is the hash of its orders, fills and equity."""
 
     account: BacktestAccount
     points: Sequence[EquityPoint]
@@ -199,7 +199,7 @@ class BacktestEngine:
                     self._dispatch_notices()
 
     def _play_groups(self, block: BarBlock) -> None:
-        """Play the bars of several symbols: those of one start together."""
+        """Play the bars of several symbols: all bars of one start together."""
         for start, group in groupby(self._advance_feeds(_list_order(block)), key=lambda feed: feed[1]):
             self._begin_day(start)
             self._events.run_until(start)

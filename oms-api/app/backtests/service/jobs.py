@@ -1,4 +1,4 @@
-"""Runs backtests that wait: claim one, run it, and store its result with an event."""
+"""Run backtests that wait: claim one, run it, and store its result with an event."""
 
 import gzip
 import logging
@@ -42,7 +42,7 @@ from app.sandbox.service.policy import SandboxPolicy
 
 LEASE = timedelta(minutes=2)
 LIMITS = SandboxLimits(
-    answer_wall_seconds=90
+    response_wall_seconds=90
 )  # shorter than the lease, which is renewed between two blocks of bars
 REPORT_SECONDS = 1.0  # between two stored progresses
 MAX_ERROR_LENGTH = 2_000

@@ -1,4 +1,4 @@
-"""Finds the code of a strategy by its name, `module:Class`, and loads its class."""
+"""Find the code of a strategy by its name, `module:Class`, and load its class."""
 
 import hashlib
 import sys

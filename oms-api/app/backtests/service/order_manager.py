@@ -1,4 +1,4 @@
-"""Manages the orders of a backtest: places, matches on bars, cancels and replaces them, and manages exits."""
+"""Manage the orders of a backtest: place, match on bars, cancel and replace them, and manage exits."""
 
 from collections import deque
 from collections.abc import Callable
@@ -37,11 +37,11 @@ from app.orders.rules.tickets import list_ticket_errors
 from app.orders.rules.values import Status, Ticket
 from slackoms_strategy import Fill, OrderState
 
-_EXPIRED = "The order reached the end of its time in force."
-_GROUP_FILLED = "Another order of its group has filled."
-_SQUARED_OFF = "Squared off"
-_SPLIT = "A split leaves less than one lot."
-_NOT_OPEN = "Order {} is not open."
+_EXPIRED_REASON = "The order reached the end of its time in force."
+_GROUP_FILLED_REASON = "Another order of its group has filled."
+_SQUARED_OFF_REASON = "Squared off"
+_SPLIT_REASON = "A split leaves less than one lot."
+_NOT_OPEN_MESSAGE = "Order {} is not open."
 Notice = Fill | OrderState
 
 
@@ -103,7 +103,7 @@ class OrderManager:
         """
         previous = self.find(order_id)
         if previous is None:
-            raise ValueError(_NOT_OPEN.format(order_id))
+            raise ValueError(_NOT_OPEN_MESSAGE.format(order_id))
         if errors := list_ticket_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         quantity = ticket.quantity or ZERO
@@ -145,7 +145,7 @@ class OrderManager:
         for order in list(self.orders_by_symbol[feed.symbol].values()):
             if order.ends_at is not None and bar.start >= order.ends_at:
                 self._remove_from_market(order)
-                self._close_order(order, Status.EXPIRED, start, _EXPIRED)
+                self._close_order(order, Status.EXPIRED, start, _EXPIRED_REASON)
         orders = self._book.list_orders(feed.symbol)
         if not orders or not self._sessions.is_open(self.get_instrument(feed.symbol), bar.start):
             return
@@ -158,14 +158,14 @@ class OrderManager:
         for order in list(self.orders_by_symbol.get(symbol, {}).values()):
             if order.product == product_name:
                 self._remove_from_market(order)
-                self._close_order(order, Status.CANCELED, at, _SQUARED_OFF)
+                self._close_order(order, Status.CANCELED, at, _SQUARED_OFF_REASON)
 
     def close_position(self, symbol: str, product_name: str, position_quantity: Decimal, at: int) -> None:
         """Close a position by a market order, because it is squared off."""
         side = Side.SELL if position_quantity > ZERO else Side.BUY
         ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(position_quantity), product=product_name)
-        order = self._create_order(ticket._replace(reason=_SQUARED_OFF), abs(position_quantity), at)
-        order.is_square_off, order.reason = True, _SQUARED_OFF
+        order = self._create_order(ticket._replace(reason=_SQUARED_OFF_REASON), abs(position_quantity), at)
+        order.is_square_off, order.reason = True, _SQUARED_OFF_REASON
         order.change_status(Status.SUBMITTED, at)
         self._start_working(order, at)
 
@@ -178,7 +178,7 @@ class OrderManager:
                 self._notify_strategy(order)
             else:
                 self._remove_from_market(order)
-                self._close_order(order, Status.CANCELED, at, _SPLIT)
+                self._close_order(order, Status.CANCELED, at, _SPLIT_REASON)
 
     def close(self) -> None:
         """Record the orders that are still open."""
@@ -226,7 +226,10 @@ class OrderManager:
         for follower in followers:
             if isinstance(follower, Canceled):
                 self._close_order(
-                    self.orders_by_symbol[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED
+                    self.orders_by_symbol[symbol][follower.order_id],
+                    Status.CANCELED,
+                    at,
+                    _GROUP_FILLED_REASON,
                 )
         if isinstance(event, Executed):
             self._update_group(order, symbol)

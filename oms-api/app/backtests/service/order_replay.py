@@ -1,4 +1,4 @@
-"""Matches the orders of a sandboxed strategy again, in the process of the service."""
+"""Match the orders of a sandboxed strategy again, in the process of the service."""
 
 from bisect import bisect_left
 from collections import deque

@@ -1,4 +1,4 @@
-"""Starts the process `python -m app.backtest_job` while backtests wait."""
+"""Start the process `python -m app.backtest_job` while backtests wait."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Records orders, fills and equity as CSV, with a hash. A long backtest has more than fits into memory."""
+"""Record orders, fills and equity as CSV, with a hash. A long backtest has more than fits into memory."""
 
 import hashlib
 from collections.abc import Iterable

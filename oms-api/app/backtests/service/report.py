@@ -25,7 +25,7 @@ polyline { fill: none; stroke-width: 1.5; } .equity { stroke: var(--line); }
 .drawdown { stroke: var(--loss); }
 code { overflow-wrap: anywhere; }
 """
-_PERCENT = frozenset({"return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"})
+_PERCENT_FIELDS = frozenset({"return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"})
 
 
 def build_report(result: Mapping[str, Any], points: Sequence[EquityPoint]) -> str:
@@ -64,7 +64,7 @@ def _build_table(rows: Mapping[str, str]) -> str:
 def _format_value(name: str, value: object) -> str:
     if value is None:
         return "–"
-    if name in _PERCENT and isinstance(value, float):
+    if name in _PERCENT_FIELDS and isinstance(value, float):
         return f"{100 * value:.2f}%"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 

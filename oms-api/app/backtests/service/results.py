@@ -1,4 +1,4 @@
-"""The statistics of a backtest, by the functions that compute those of a portfolio."""
+"""The statistics of a backtest, computed by the same functions as a portfolio's."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

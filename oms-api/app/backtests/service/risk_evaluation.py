@@ -1,4 +1,4 @@
-"""Evaluates orders by the pre-trade checks of the live service."""
+"""Evaluate orders by the pre-trade checks of the live service."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import BacktestAccount
 from app.backtests.service.orders import BacktestOrder
 from app.instruments.rules import Instrument
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import add_totals, build_symbol_exposure, compute_totals, find_order_price
@@ -84,7 +84,7 @@ class RiskEvaluator:
         symbol, account = candidate.symbol, self._account
         prices, limits = Prices(last=self._find_price(symbol)), self._get_limits(instrument)
         instant = datetime.fromtimestamp(at, UTC)
-        key = HoldingKey(symbol, order.product)
+        key = SymbolProductKey(symbol, order.product)
         rate = account.find_rate_to_value(instrument, account.get_position(key))
         charges: Callable[[Decimal], Decimal] = charge_nothing
         price = find_order_price(candidate, prices)
@@ -112,7 +112,7 @@ class RiskEvaluator:
         return self._account.calculator.estimate_charges(order, quantity, price, at, rate)
 
     def _build_symbol_exposure(
-        self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
+        self, key: SymbolProductKey, at: datetime, order: BacktestOrder | None = None,
         excluded: BacktestOrder | None = None, candidate: CandidateOrder | None = None,
     ) -> SymbolExposure:  # fmt: skip
         """Return the exposure of a symbol and product, without an order and the order that it replaces."""
@@ -129,20 +129,20 @@ class RiskEvaluator:
         ]
         return build_symbol_exposure(position.quantity, mark, working_orders, prices, candidate, rate)
 
-    def _sum_others(self, key: HoldingKey, at: datetime) -> ExposureTotals:
+    def _sum_others(self, key: SymbolProductKey, at: datetime) -> ExposureTotals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open_orders) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NO_EXPOSURE
         keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
-            HoldingKey(symbol, backtest_order.product)
+            SymbolProductKey(symbol, backtest_order.product)
             for symbol, orders_by_id in self._open_orders.items()
             for backtest_order in orders_by_id.values()
         }
         total = NO_EXPOSURE
-        for holding_key in keys - {key}:
-            total = add_totals(total, compute_totals(self._build_symbol_exposure(holding_key, at)))
+        for symbol_product_key in keys - {key}:
+            total = add_totals(total, compute_totals(self._build_symbol_exposure(symbol_product_key, at)))
         return total
 
     def _measure_losses(self, limits: OrderLimits) -> tuple[Decimal | None, Decimal | None]:

@@ -1,4 +1,4 @@
-"""Runs a strategy by its name, in this process or in a sandbox."""
+"""Run a strategy by its name, in this process or in a sandbox."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -107,7 +107,7 @@ def prepare(options: Mapping[str, Any]) -> Program:
 
 
 def prepare_inspection(options: Mapping[str, Any]) -> Program:
-    """Return the program that checks sets of parameters, and describes those of the strategy."""
+    """Return the program that checks sets of parameters, and describes the strategy's parameters."""
 
     def run(environment: ChildEnvironment) -> None:
         owner = load_class(environment.source)
@@ -122,7 +122,7 @@ def prepare_inspection(options: Mapping[str, Any]) -> Program:
 def _read_blocks(
     environment: ChildEnvironment, engine: ChildEngine, watchdog: ChildWatchdog
 ) -> Iterator[BarBlock]:
-    """Yield the blocks of the service, and answer each after it was played."""
+    """Yield the blocks of the service. Send a response after each is played."""
     while (frame := environment.channel.receive()).kind == "block":
         watchdog.start()
         yield parse_block(frame.fields, frame.body)

@@ -1,4 +1,4 @@
-"""Runs a backtest with the strategy in a sandbox.
+"""Run a backtest with the strategy in a sandbox.
 
 The strategy's process runs the engine, and reports the strategy's commands for each block of bars. This
 process gives it the next blocks meanwhile, and matches the commands again: only these results are used. A
@@ -154,7 +154,7 @@ def _parse_description(fields: object) -> ParameterDescription:
 
 @contextmanager
 def _report_errors() -> Iterator[None]:
-    """Raise the errors of a child as those of a backtest."""
+    """Raise the errors of a child as errors of a backtest."""
     try:
         yield
     except SandboxUnavailable as error:

@@ -26,7 +26,7 @@ class EventRank(IntEnum):
 
 
 class ScheduledEvent(NamedTuple):
-    """An event at an instant in seconds since 1970. `rank` orders those of one instant."""
+    """An event at an instant in seconds since 1970. `rank` orders the events of one instant."""
 
     at: int
     rank: EventRank

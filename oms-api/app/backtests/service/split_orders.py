@@ -1,4 +1,4 @@
-"""Restates the open orders of a backtest after a split, by the rules of the service."""
+"""Restate the open orders of a backtest after a split, by the rules of the service."""
 
 from app.backtests.service.exits import ExitManager
 from app.backtests.service.orders import BacktestOrder

@@ -1,4 +1,4 @@
-"""Squares off the intraday positions of a backtest at the instants at which the service does."""
+"""Square off the intraday positions of a backtest at the instants at which the service does."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Reads the service's own bars as blocks in time order."""
+"""Read the service's own bars as blocks in time order."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence

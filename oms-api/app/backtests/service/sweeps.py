@@ -1,4 +1,4 @@
-"""Runs many sets of parameters, on several processor cores."""
+"""Run many sets of parameters, on several processor cores."""
 
 import multiprocessing
 import threading

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.connections import (

@@ -78,7 +78,7 @@ def parse_rates(text: str) -> list[CarryRate]:
     ]
 
 
-def find_percent(rates: Sequence[CarryRate], kind: CarryRateKind, day: date, currency: str) -> Decimal:
+def choose_percent(rates: Sequence[CarryRate], kind: CarryRateKind, day: date, currency: str) -> Decimal:
     """Return the rate of a day: the latest one of the currency, else the latest one of all currencies.
 
     Of two rates with the same date, the rate that is listed later applies. Without a rate it is zero.
@@ -124,5 +124,5 @@ def _describe(period: CarryPeriod) -> str:
 def _accrue(
     rates: Sequence[CarryRate], kind: CarryRateKind, amount: Decimal, currency: str, period: CarryPeriod
 ) -> Decimal:
-    percents = sum((find_percent(rates, kind, day, currency) for day in period.iterate_days()), ZERO)
+    percents = sum((choose_percent(rates, kind, day, currency) for day in period.iterate_days()), ZERO)
     return compute_share(amount, percents, _PERCENT_DAYS)

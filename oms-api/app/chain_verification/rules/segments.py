@@ -129,15 +129,15 @@ def split_segment(segment: ChainSegment, rows: int) -> ChainSegment:
 
 
 def _find_error(kind: ChainKind, values: Sequence[Any], predecessor: str) -> str | None:
-    refuse, compute = _RULES[kind]
-    refusal = refuse(values)
-    if refusal is not None:
-        return refusal
-    expected = compute(values, predecessor)
+    find_row_error, compute_hash = _RULES[kind]
+    error = find_row_error(values)
+    if error is not None:
+        return error
+    expected = compute_hash(values, predecessor)
     return None if values[-1] == expected else f"hash is {values[-1]}, must be {expected}"
 
 
-def _refuse_movement(values: Sequence[Any]) -> str | None:
+def _find_movement_error(values: Sequence[Any]) -> str | None:
     version = CashRow._make(values).hash_version
     return None if version == CASH_HASH_VERSION else f"hash_version is {version}, must be {CASH_HASH_VERSION}"
 
@@ -151,5 +151,5 @@ _ComputeHash = Callable[[Sequence[Any], str], str]
 _RULES: dict[ChainKind, tuple[_FindRowError, _ComputeHash]] = {
     ChainKind.AUDIT: (find_entry_error, compute_entry_hash),
     ChainKind.LEDGER: (find_row_problem, hash_covered_values),
-    ChainKind.CASH: (_refuse_movement, _compute_movement_hash),
+    ChainKind.CASH: (_find_movement_error, _compute_movement_hash),
 }

@@ -15,7 +15,7 @@ from app.database import Readers, set_all_tenants_scope
 from app.database.changes import ChangeWriter
 from app.errors import OmsError
 from app.group_commit import GroupCommit
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.service.command_results import CorporateActionResult, Outcome
 from app.orders.service.commands import ApplyCorporateAction, WriterCommand
 from app.periodic_tasks import repeat
@@ -77,7 +77,7 @@ class CorporateActions:
             named_portfolios = await self.readers.read(
                 action.tenant_id, queries.list_portfolios, action.symbol
             )
-            origin = Origin(
+            origin = CommandOrigin(
                 tenant_id=action.tenant_id,
                 source=BOOKED_BY,
                 user_label=None,

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.audit.rules.entries import AuditValues
 from app.corporate_actions import queries

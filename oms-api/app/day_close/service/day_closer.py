@@ -33,7 +33,7 @@ from app.day_close.service.breaks import (
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.ledger.queries.reading import PortfolioSummary, load_portfolio_summary, load_sequence_at
+from app.ledger.queries.portfolios import PortfolioSummary, load_portfolio_summary, load_sequence_at
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market

@@ -11,7 +11,7 @@ from app.day_close.rules.statements import DayStatement, StatementCell, Statemen
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import Holding, load_portfolio_summary, load_sequence_at
+from app.ledger.queries.portfolios import StatementPosition, load_portfolio_summary, load_sequence_at
 from app.ledger.rules.cash import CashRow
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
@@ -41,7 +41,7 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
     all_figures = () if signed is None else signed.figures
     figures = next((figures for figures in all_figures if figures.portfolio_id == portfolio_id), None)
-    if signed is None or figures is None or not caller.sees(key):
+    if signed is None or figures is None or not caller.can_see(key):
         raise NoSuchDayClose(day.isoformat(), name)
     breaks = [open_break for open_break in signed.breaks if open_break.portfolio_id == portfolio_id]
     return build_statement(signed.day, figures, breaks, _read_rows(connection, figures))
@@ -64,11 +64,15 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
         for row in list_cash_movements(connection, *key)
         if (start is None or row.created_at > start) and row.created_at <= figures.ended_at
     ]
-    holdings = load_statement_at_instant(connection, tenant_id, summary, end).holdings
+    positions = load_statement_at_instant(connection, tenant_id, summary, end).positions
     return StatementRows(
         [_format_trade(trade, figures.currency) for trade in trades],
         list(map(_format_movement, movements)),
-        [_format_position(holding, figures.currency) for holding in holdings if holding.quantity != _NOTHING],
+        [
+            _format_position(position, figures.currency)
+            for position in positions
+            if position.quantity != _NOTHING
+        ],
     )
 
 
@@ -85,7 +89,7 @@ def _format_movement(row: CashRow) -> list[StatementCell]:
     return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
 
 
-def _format_position(holding: Holding, base: str) -> list[StatementCell]:
-    local = shorten_amount(holding.cost if holding.local_cost is None else holding.local_cost)
-    quantity, cost = shorten_quantity(holding.quantity), shorten_amount(holding.cost)
-    return [holding.symbol, holding.product, quantity, cost, holding.currency or base, local]
+def _format_position(position: StatementPosition, base: str) -> list[StatementCell]:
+    local = shorten_amount(position.cost if position.local_cost is None else position.local_cost)
+    quantity, cost = shorten_quantity(position.quantity), shorten_amount(position.cost)
+    return [position.symbol, position.product, quantity, cost, position.currency or base, local]

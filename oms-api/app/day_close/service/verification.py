@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.audit.rules.entries import AuditValues
 from app.day_close import queries

@@ -19,8 +19,8 @@ PAGE_SIZE = 500
 MAX_FOLLOWERS = 500
 MAX_FOLLOWERS_OF_TENANT = 50
 MAX_FOLLOWERS_OF_KEY = 20
-_MAX_TRIES = 100
-_TRY_SECONDS = 0.02
+_MAX_ATTEMPTS = 100
+_RETRY_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,7 +57,7 @@ class EventFeed:
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None
-        for _ in range(_MAX_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             state = await self._read_state(tenant_id, horizon.safe)
             if state is None:
                 return horizon.safe
@@ -65,7 +65,7 @@ class EventFeed:
             horizon = advance_horizon(horizon, state)
             if horizon.safe >= required_id:
                 return horizon.safe
-            await self._pause(_TRY_SECONDS)
+            await self._pause(_RETRY_SECONDS)
         if not horizon.safe:
             raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe

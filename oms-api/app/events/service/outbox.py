@@ -13,7 +13,7 @@ from app.events.models import Event
 from app.events.rules import NewEvent, PackedEvents, pack_outbox_events
 from app.timestamps import format_timestamp
 
-_COLUMNS = PackedEvents._fields
+_OUTBOX_COLUMNS = PackedEvents._fields
 
 
 def build_event_insert(rows: Sequence[BulkRow]) -> BulkWrite:
@@ -21,7 +21,7 @@ def build_event_insert(rows: Sequence[BulkRow]) -> BulkWrite:
 
     Another write of the same transaction must precede it: see `rules`.
     """
-    return build_insert(cast("Table", Event.__table__), _COLUMNS[:4], rows)
+    return build_insert(cast("Table", Event.__table__), _OUTBOX_COLUMNS[:4], rows)
 
 
 def publish_event(
@@ -34,4 +34,4 @@ def publish_event(
 
 def build_packed_insert(events: Sequence[NewEvent]) -> BulkWrite:
     """Insert events in few rows; as `build_event_insert`."""
-    return build_insert(cast("Table", Event.__table__), _COLUMNS, pack_outbox_events(events))
+    return build_insert(cast("Table", Event.__table__), _OUTBOX_COLUMNS, pack_outbox_events(events))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, ExportSource, Page
-from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
+from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
@@ -51,8 +51,8 @@ def value_portfolios(
     summaries = list_portfolio_summaries(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     keys = [name_key(summary.name) for summary in summaries]
     statements = {
-        summary.id: PortfolioStatement(summary, holdings)
-        for summary, holdings in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
+        summary.id: PortfolioStatement(summary, positions)
+        for summary, positions in load_portfolios_by_name(connection, filters.tenant_id, keys).values()
     }
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {

@@ -18,13 +18,13 @@ from app.exports.service.charges import build_charge_export
 from app.exports.service.pages import ExportContext, ExportSource, LinesPage, Page
 from app.exports.service.risk import build_risk_export
 from app.ledger.queries.cash import CashCursor
-from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import (
+from app.ledger.queries.portfolios import (
     PortfolioSummary,
     list_portfolio_summaries,
     load_portfolios_by_name,
 )
-from app.ledger.routes.marked_positions import serialize_held_position
+from app.ledger.queries.positions import PositionFilter
+from app.ledger.routes.marked_positions import serialize_marked_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks
 from app.orders.queries.order_views import OrderFilter, list_orders
@@ -90,12 +90,12 @@ def build_position_export(context: ExportContext) -> ExportSource:
         )
         marked = add_exit_prices(connection, tenant_id, positions, context.exits)
         items = [
-            serialize_held_position(marked_position)
+            serialize_marked_position(marked_position)
             for marked_position in marked
-            if _is_in_period(filters, format_timestamp(marked_position.holding.last_at))
+            if _is_in_period(filters, format_timestamp(marked_position.position.last_at))
         ]
         rows = select_values(POSITION_COLUMNS, items)
-        return Page(rows, positions[-1].holding.name_key if len(positions) == limit else None)
+        return Page(rows, positions[-1].position.name_key if len(positions) == limit else None)
 
     return ExportSource(POSITION_COLUMNS, read_page)
 

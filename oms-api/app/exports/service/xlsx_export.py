@@ -19,13 +19,13 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
 ROWS_PER_PAGE = 2_000
 CHUNK_BYTES = 256 * 1024
-_PACKAGE = "xlsxwriter"
+_XLSX_PACKAGE = "xlsxwriter"
 _NUMBER_FORMAT = "#,##0.00######"
 
 
 def require_xlsx() -> None:
     """Raise NotInstalled if the installation has no `xlsxwriter`."""
-    if find_spec(_PACKAGE) is None:
+    if find_spec(_XLSX_PACKAGE) is None:
         raise NotInstalled(
             "XLSX needs the package `xlsxwriter` (requirements-xlsx.txt). Install it, or ask for text/csv."
         )
@@ -40,7 +40,7 @@ class XlsxExport:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
         self._folder = tempfile.TemporaryDirectory(prefix="export-")
         options = {"constant_memory": True, "tmpdir": self._folder.name}
-        self._book = import_module(_PACKAGE).Workbook(self._file, options)
+        self._book = import_module(_XLSX_PACKAGE).Workbook(self._file, options)
         self._sheet = self._book.add_worksheet()
         self._format = self._book.add_format({"num_format": _NUMBER_FORMAT})
         self._rows = 0

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.audit.service import AuditTrail
+from app.audit.service import AuditWriter
 from app.clock import Now
-from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.http.app_state import Component, get_request_info
+from app.http.direct_routes import RequestInfo
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import PERMISSION_RULES, Caller, Operation, PermissionRule
 from app.identity.rules.workspace_statements import StatementReader
@@ -46,7 +46,7 @@ class Authentication:
     people: ActingPeople
     sessions: LoginSessions
     limiter: RateLimiter
-    trail: AuditTrail
+    audit_writer: AuditWriter
     now: Now
 
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -55,7 +55,7 @@ class Authentication:
         Raises an OmsError if the caller is refused.
         """
         caller = await self.authenticate(request, operation)
-        if not caller.may(operation):
+        if not caller.is_allowed(operation):
             raise _build_error(caller, PERMISSION_RULES[operation])
         return caller
 
@@ -75,7 +75,7 @@ class Authentication:
         self.count(request, caller)
         return caller
 
-    def find_authorized(self, request: RequestInfo, operation: Operation) -> Caller | None:
+    def find_authorized_caller(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused.
 
         Count nothing. Raises an OmsError if the credentials cannot be valid.
@@ -89,7 +89,7 @@ class Authentication:
                 caller = self.people.find_cached(caller, person.decode("latin-1"))
         else:
             caller = None if key or person else self.sessions.find_cached(_parse_token(bearer))
-        return caller if caller is not None and caller.may(operation) else None
+        return caller if caller is not None and caller.is_allowed(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
         """Count the request of a caller against the rate limits, and add both to the log.
@@ -102,7 +102,7 @@ class Authentication:
     async def is_still_authorized(self, request: RequestInfo, operation: Operation) -> bool:
         """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
-            return (await self._find_caller(request, operation)).may(operation)
+            return (await self._find_caller(request, operation)).is_allowed(operation)
         except OmsError:
             return False
 
@@ -124,7 +124,7 @@ class Authentication:
         self.limiter.charge_address(request.address)
 
     def _record_denial(self, request: RequestInfo, caller: Caller, operation: Operation) -> None:
-        self.trail.note(build_caller_entry(caller, request, self.now(), "denied", operation.value))
+        self.audit_writer.add(build_caller_entry(caller, request, self.now(), "denied", operation.value))
 
     async def _find_caller(self, request: RequestInfo, operation: Operation) -> Caller:
         headers = request.headers

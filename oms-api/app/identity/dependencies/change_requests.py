@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.http.app_state import Component, get_request_info
 from app.http.idempotency import IdempotencyKey
-from app.http.responses import REPLAYED, REPLAYED_HEADER, describe_headers
+from app.http.responses import REPLAYED_HEADER, REPLAYED_NAME, describe_headers
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import (
     Arguments,
@@ -61,7 +61,7 @@ def build_response(result: ChangeResponse) -> Response:
     """Build the response of an executed request."""
     if result.status == HTTPStatus.NO_CONTENT:
         return Response(status_code=result.status)
-    headers = {REPLAYED: "true"} if result.replayed else {}
+    headers = {REPLAYED_NAME: "true"} if result.replayed else {}
     return Response(result.body, result.status, headers, media_type="application/json")
 
 

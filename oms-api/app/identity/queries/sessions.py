@@ -42,7 +42,7 @@ class FoundUser(NamedTuple):
 
     @property
     def audit_name(self) -> str:
-        """The name of the person in the audit trail."""
+        """The name of the person in the audit log."""
         return self.email or self.person or self.name
 
 
@@ -102,15 +102,15 @@ def lock_current_password(connection: Connection, tenant_id: int, user_id: int, 
 
 def replace_password_hash(
     connection: Connection, tenant_id: int, user_id: int, password_hash: str, now: datetime,
-    instead_of: str | None = None,
+    expected_hash: str | None = None,
 ) -> bool:  # fmt: skip
     """Replace a user's password hash, and return whether it was replaced.
 
-    With `instead_of`, replace it only if that is still the stored one.
+    With `expected_hash`, replace it only if that is still the stored one.
     """
     statement = update(Login).where(Login.tenant_id == tenant_id, Login.user_id == user_id)
-    if instead_of is not None:
-        statement = statement.where(Login.password_hash == instead_of)
+    if expected_hash is not None:
+        statement = statement.where(Login.password_hash == expected_hash)
     return connection.execute(statement.values(password_hash=password_hash, changed_at=now)).rowcount == 1
 
 
@@ -186,11 +186,11 @@ def advance_session(
 
 
 def revoke_session(
-    connection: Connection, tenant_id: int, session_id: str, because: str, now: datetime
+    connection: Connection, tenant_id: int, session_id: str, reason: str, now: datetime
 ) -> bool:
     """Revoke a tenant's session. Return False if it has already ended."""
     live = (Session.tenant_id == tenant_id, Session.session_id == session_id, Session.revoked_at.is_(None))
-    statement = update(Session).where(*live).values(revoked_at=now, revoked_because=because)
+    statement = update(Session).where(*live).values(revoked_at=now, revoked_because=reason)
     return connection.execute(statement).rowcount == 1
 
 
@@ -198,7 +198,7 @@ def revoke_sessions_of_user(
     connection: Connection,
     tenant_id: int,
     user_id: int,
-    because: str,
+    reason: str,
     now: datetime,
     excluded_session_id: str = "",
 ) -> int:
@@ -210,7 +210,7 @@ def revoke_sessions_of_user(
     statement = (
         update(Session)
         .where(*live, Session.session_id != excluded_session_id)
-        .values(revoked_at=now, revoked_because=because)
+        .values(revoked_at=now, revoked_because=reason)
     )
     return connection.execute(statement).rowcount
 
@@ -246,12 +246,12 @@ def list_sessions(
     return _OPEN_SESSIONS.read(connection, query.order_by(Session.rotated_at.desc()))
 
 
-def delete_old_sessions(connection: Connection, owner: UserKey, before: datetime, most: int) -> int:
-    """Delete at most `most` sessions of `owner` that ended before `before`. Return their number."""
+def delete_old_sessions(connection: Connection, owner: UserKey, before: datetime, max_rows: int) -> int:
+    """Delete at most `max_rows` sessions of `owner` that ended before `before`. Return their number."""
     tenant_id, user_id = owner
     is_ended = or_(Session.revoked_at < before, Session.expires_at < before)
     old = select(Session.session_id).where(
         Session.tenant_id == tenant_id, Session.user_id == user_id, is_ended
     )
-    statement = delete(Session).where(Session.session_id.in_(old.limit(most)))
+    statement = delete(Session).where(Session.session_id.in_(old.limit(max_rows)))
     return connection.execute(statement).rowcount

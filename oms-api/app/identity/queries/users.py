@@ -28,7 +28,7 @@ class UserRow(NamedTuple):
 
     @property
     def audit_name(self) -> str:
-        """The name of the person in the audit trail."""
+        """The name of the person in the audit log."""
         return self.email or self.person or self.name
 
 

@@ -9,7 +9,7 @@ from app.http.body import json_body
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.list_pages import PagesDep
 from app.http.lists import PageQuery
-from app.http.paths import ID
+from app.http.paths import ID_CONVERTOR
 from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies.authentication import require_permission
 from app.identity.dependencies.change_requests import ChangeRequestsDep
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 ManageKeysCaller = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
 KeyIdPath = Annotated[str, Path(pattern=KEY_ID)]
-_ONE = f"/{{key_id:{ID}}}"
+_ONE = f"/{{key_id:{ID_CONVERTOR}}}"
 _KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 KeyPatchBody = Annotated[KeyPatch, Depends(json_body(KeyPatch, {"revoked": True}))]

@@ -1,11 +1,11 @@
-"""Routes that read and export the audit trail."""
+"""Routes that read and export the audit log."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.audit.queries import trail as queries
-from app.audit.service.exporting import TrailExport
+from app.audit.queries import entries as queries
+from app.audit.service.log_export import AuditLogExport
 from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.http.exports import ReadChunk, describe_lines
 from app.http.list_pages import PagesDep
@@ -50,7 +50,7 @@ async def export_entries(caller: ReadAuditCaller, readers: ReadersDep, exports: 
 
     async def begin() -> ReadChunk:
         head = await readers.read(tenant_id, queries.get_head)
-        export = TrailExport(tenant_id, head)
+        export = AuditLogExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
     return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")

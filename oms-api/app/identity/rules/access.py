@@ -242,10 +242,10 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """The actor that the audit trail records: the person, or else the key."""
+        """The actor that the audit log records: the person, or else the key."""
         return self.person or f"key:{self.name}"
 
-    def may(self, operation: Operation) -> bool:
+    def is_allowed(self, operation: Operation) -> bool:
         """Return whether the table allows the operation to the caller."""
         rule = PERMISSION_RULES[operation]
         if rule.operator_only and (self.tenant_id != FIRST_TENANT or self.person is not None):
@@ -256,7 +256,7 @@ class Caller:
             rule.allows_restricted_callers or self.portfolios is None
         )
 
-    def sees(self, portfolio_name_key: str) -> bool:
+    def can_see(self, portfolio_name_key: str) -> bool:
         """Return whether the caller may see the portfolio of that name key."""
         return self.portfolios is None or portfolio_name_key in self.portfolios
 

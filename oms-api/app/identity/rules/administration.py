@@ -9,7 +9,7 @@ from typing import NamedTuple, TypedDict
 from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
-MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
+MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit log
 
 
 class PageCursor(NamedTuple):
@@ -90,7 +90,8 @@ def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
         raise RightsExceeded(
-            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
+            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself. "
+            "Ask somebody who has it."
         )
 
 
@@ -104,7 +105,9 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):
-        raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
+        raise RightsExceeded(
+            "You cannot grant access to portfolios that you cannot access yourself; ask somebody who can."
+        )
 
 
 def compute_granted_expiry(
@@ -124,6 +127,6 @@ def compute_granted_expiry(
     return requested
 
 
-def format_retired_name(name: str, key_id: str, most: int) -> str:
+def format_retired_name(name: str, key_id: str, max_length: int) -> str:
     """Return the name of a key after its successor has taken over its name."""
-    return f"{name[: most - len(key_id) - 1]}~{key_id}"
+    return f"{name[: max_length - len(key_id) - 1]}~{key_id}"

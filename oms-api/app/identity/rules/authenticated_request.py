@@ -8,7 +8,7 @@ from app.identity.rules.access import Caller
 class AuthenticatedRequest(NamedTuple):
     """The caller, the request ID and the idempotency key of a request.
 
-    Services build the `Origin` of a command from it, which the ledger records.
+    Services build the `CommandOrigin` of a command from it, which the ledger records.
     """
 
     caller: Caller

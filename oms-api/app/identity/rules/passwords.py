@@ -11,14 +11,23 @@ from app.errors import FieldError
 
 MIN_LENGTH, RECOMMENDED_LENGTH, MAX_LENGTH = 8, 15, 1024
 ADVICE = f"{RECOMMENDED_LENGTH} or more, several words that have nothing to do with each other, are better."
-_ADDED_AT_MOST = 4  # "dragon2024" counts as "dragon"
-_DIGITS_OF_A_NUMBER = 10  # a date or a telephone number
+_MAX_ADDED_CHARACTERS = 4  # "dragon2024" counts as "dragon"
+_MAX_NUMBER_DIGITS = 10  # a date or a telephone number
 _OWN_WORD = re.compile(r"[^\W_]{3,}")
 _REPEATED = re.compile(r"(.{1,4}?)\1+.{0,3}", re.DOTALL)
-_ALIKE = str.maketrans("013457@$!", "oieastasi")
-_ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl")
-_RUNS = tuple(run for row in (*_ROWS, "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm") for run in (row, row[::-1]))
-_RUN_LENGTH = 4
+_LETTERS_BY_LOOKALIKE = str.maketrans("013457@$!", "oieastasi")
+_CHARACTER_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "qwertzuiop",
+    "azertyuiop",
+    "asdfghjkl",
+)
+_CHARACTER_RUNS = tuple(
+    run for row in (*_CHARACTER_ROWS, "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm") for run in (row, row[::-1])
+)
+_MIN_RUN_LENGTH = 4
 
 
 def normalize_password(password: str) -> str:
@@ -53,31 +62,34 @@ def find_password_error(
 
 def is_common(folded_password: str, common: frozenset[str]) -> bool:
     """Return whether a case-folded password is a variation of a common word, or a keyboard pattern."""
-    if folded_password.isdigit() and len(folded_password) <= _DIGITS_OF_A_NUMBER:
+    if folded_password.isdigit() and len(folded_password) <= _MAX_NUMBER_DIGITS:
         return True
-    if _REPEATED.fullmatch(folded_password) or _is_runs(folded_password):
+    if _REPEATED.fullmatch(folded_password) or _consists_of_runs(folded_password):
         return True
-    return any(core in common or core.translate(_ALIKE) in common for core in _list_cores(folded_password))
+    return any(
+        core in common or core.translate(_LETTERS_BY_LOOKALIKE) in common
+        for core in _list_cores(folded_password)
+    )
 
 
 def _list_cores(text: str) -> Iterator[str]:
     """Yield the words that the text may be a variation of: itself, its half, and the part between signs."""
     half = text[: len(text) // 2]
     yield half if text == half + half else text
-    for before in range(_ADDED_AT_MOST + 1):
-        for after in range(_ADDED_AT_MOST + 1 - before):
+    for before in range(_MAX_ADDED_CHARACTERS + 1):
+        for after in range(_MAX_ADDED_CHARACTERS + 1 - before):
             end = len(text) - after
             if not any(map(str.isalpha, text[:before] + text[end:])):
                 yield text[before:end]
 
 
-def _is_runs(folded_password: str) -> bool:
+def _consists_of_runs(folded_password: str) -> bool:
     """Return whether the text consists of runs, except for a few signs.
 
     A run follows the keyboard, the alphabet or the digits.
     """
     remaining_text = folded_password
-    while len(remaining_text) >= _RUN_LENGTH:
+    while len(remaining_text) >= _MIN_RUN_LENGTH:
         run = _find_longest_run(remaining_text)
         if not run:
             return False
@@ -86,8 +98,8 @@ def _is_runs(folded_password: str) -> bool:
 
 
 def _find_longest_run(text: str) -> int:
-    for length in range(min(len(text), 28), _RUN_LENGTH - 1, -1):
-        if any(text[:length] in row for row in _RUNS):
+    for length in range(min(len(text), 28), _MIN_RUN_LENGTH - 1, -1):
+        if any(text[:length] in row for row in _CHARACTER_RUNS):
             return length
     return 0
 

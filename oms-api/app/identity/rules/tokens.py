@@ -17,8 +17,8 @@ from typing import Any
 ISSUER, AUDIENCE = "slackoms", "slackoms-api"
 ALGORITHM, TYPE = "HS256", "at+jwt"
 MAX_TOKEN_LENGTH = 1500
-CLOCKS_DIFFER_BY = timedelta(seconds=5)
-GRACE = timedelta(seconds=10)  # covers a response that was lost in transit
+MAX_CLOCK_SKEW = timedelta(seconds=5)
+REFRESH_GRACE_PERIOD = timedelta(seconds=10)  # covers a response that was lost in transit
 _MAX_TIMESTAMP = 2**37  # seconds since 1970: the year 6325
 _CLAIMS = ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"]
 _ACCESS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -199,7 +199,7 @@ def decide_refresh(
     if generation == session.generation:
         return RefreshDecision.CURRENT
     is_last = generation == session.generation - 1
-    if is_last and since <= GRACE and hmac.compare_digest(client_hash, session.client_hash):
+    if is_last and since <= REFRESH_GRACE_PERIOD and hmac.compare_digest(client_hash, session.client_hash):
         return RefreshDecision.REPEATED
     return RefreshDecision.REUSED
 
@@ -231,6 +231,6 @@ def _build_access_claims(claims: dict[str, Any], now: datetime) -> AccessClaims:
         raise BadToken
     tenant_id, _, not_before, expires = numbers
     expires_at = datetime.fromtimestamp(expires, UTC)
-    if not_before > (now + CLOCKS_DIFFER_BY).timestamp() or expires_at <= now:
+    if not_before > (now + MAX_CLOCK_SKEW).timestamp() or expires_at <= now:
         raise BadToken
     return AccessClaims(tenant_id, int(subject), session_id, expires_at)

@@ -160,13 +160,13 @@ class ExpectedRows:
         self._revoke_sessions(entry, "password changed", entry.actor, excluded_session_id=_get_name(entry))
 
     def _revoke_sessions(
-        self, entry: AuditedAction, because: str, user: str, excluded_session_id: str = ""
+        self, entry: AuditedAction, reason: str, user: str, excluded_session_id: str = ""
     ) -> None:
         for key, fields in self.sessions.items():
             is_ended = fields.get("revoked_at") not in {None, entry.at}
             is_of_user = key.tenant_id == entry.tenant_id and fields.get("user") == user
             if is_of_user and key.name != excluded_session_id and not is_ended:
-                fields.update({"revoked_at": entry.at, "revoked_because": because})
+                fields.update({"revoked_at": entry.at, "revoked_because": reason})
 
     def _claim_workspace(self, entry: AuditedAction) -> None:
         slug = entry.after.get("tenant")

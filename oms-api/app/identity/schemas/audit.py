@@ -1,11 +1,11 @@
-"""Request and response bodies of the audit trail."""
+"""Request and response bodies of the audit log."""
 
 from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.audit.queries.trail import TrailFilter
+from app.audit.queries.entries import EntryFilter
 from app.audit.rules.chain import ChainedEntry
 from app.http.lists import Cursor, PageLimit, Period, QueryTime
 from app.http.pages import DEFAULT_LIMIT
@@ -32,9 +32,9 @@ class AuditQuery(Period):
     since: QueryTime | None = Field(None, alias="from", description="At or after this instant")
     until: QueryTime | None = Field(None, alias="to", description="Before this instant")
 
-    def filter(self) -> TrailFilter:
+    def filter(self) -> EntryFilter:
         """Return the filters without the cursor."""
-        return TrailFilter(self.action, self.actor, self.target, self.request_id, self.since, self.until)
+        return EntryFilter(self.action, self.actor, self.target, self.request_id, self.since, self.until)
 
 
 class EntryOut(BaseModel):
@@ -58,9 +58,9 @@ class EntryOut(BaseModel):
 
 
 class HeadOut(BaseModel):
-    """The current head of the trail.
+    """The current head of the audit log.
 
-    A copy kept elsewhere later proves that the trail was not rewritten or truncated.
+    A copy kept elsewhere later proves that the log was not rewritten or truncated.
     """
 
     tenant: int = Field(examples=[1])

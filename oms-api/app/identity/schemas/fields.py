@@ -20,14 +20,14 @@ SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
 _MAX_NAME = 100
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
 _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-_GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
+_GRANTABLE_SCOPES = frozenset(Scope) - {Scope.TENANTS}
 
 
 class Patch(RequestModel):
     """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
-    def _changes_something(self) -> "Patch":
+    def _require_change(self) -> "Patch":
         if not self.model_fields_set:
             raise PydanticCustomError("nothing_to_change", "Send at least one field to change.")
         return self
@@ -72,9 +72,9 @@ def _validate_person(value: str) -> str:
 
 def _validate_scopes(written: list[str]) -> list[Scope]:
     scopes = list(map(str.lower, written))
-    unknown = [word for word in scopes if word not in _GIVEABLE]
+    unknown = [word for word in scopes if word not in _GRANTABLE_SCOPES]
     if unknown:
-        allowed_scopes = " ".join(scope for scope in Scope if scope in _GIVEABLE)
+        allowed_scopes = " ".join(scope for scope in Scope if scope in _GRANTABLE_SCOPES)
         raise PydanticCustomError("scope", "Each must be one of: {known}.", {"known": allowed_scopes})
     return sorted(map(Scope, set(scopes)))
 
@@ -99,7 +99,7 @@ def _parse_user_id(value: Any) -> Any:  # from the path
     return value
 
 
-# `source` and the audit trail use these names for callers without a key
+# `source` and the audit log use these names for callers without a key
 RESERVED = frozenset({"bootstrap", "session", "shell"})
 DisplayName = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_require_text),
@@ -120,7 +120,9 @@ SlackPersonText = Annotated[
 ]  # fmt: skip
 Scopes = Annotated[
     list[str], Field(min_length=1, max_length=20), AfterValidator(_validate_scopes),
-    WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
+    WithJsonSchema(
+        {"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GRANTABLE_SCOPES)}}
+    ),
 ]  # fmt: skip
 PortfolioNames = Annotated[
     list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_require_distinct)

@@ -8,7 +8,7 @@ from app.http.fields import to_lower_case
 from app.http.request_models import RequestModel
 from app.identity.schemas.fields import DisplayName
 
-MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
+MAX_CHANNELS = 50  # the settings must fit into one entry of the audit log
 MAX_GROUPS = 50
 MAX_MEMBERS = 2000
 

@@ -40,7 +40,7 @@ class UserIn(RequestModel):
     portfolios: PortfolioNames | None = Field(None, description=NARROWED)
 
     @model_validator(mode="after")
-    def _can_come_in(self) -> "UserIn":
+    def _require_sign_in_method(self) -> "UserIn":
         if self.email is None and (self.person is None or self.password is not None):
             raise PydanticCustomError("missing", "This field is required.", {"field": "email"})
         if self.password is None and self.person is None:

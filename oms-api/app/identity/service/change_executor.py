@@ -51,7 +51,7 @@ class ChangeRequest:
         before: AuditValues | None = None,
         after: AuditValues | None = None,
     ) -> AuditEntry:
-        """Build an audit entry for the caller's own trail."""
+        """Build an audit entry for the caller's own audit log."""
         caller = self.caller
         values = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
         return AuditEntry(caller.tenant_id, *values)

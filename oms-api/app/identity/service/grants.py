@@ -34,7 +34,11 @@ def replace_portfolios(
         return None
     portfolio_names = queries.load_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
-        FieldError(f"portfolios.{index}", "There is no such portfolio; create it first.", "no_such_portfolio")
+        FieldError(
+            f"portfolios.{index}",
+            "Portfolio not found. Check its name, or create it first.",
+            "no_such_portfolio",
+        )
         for index, key in enumerate(name_keys)
         if key not in portfolio_names
     ]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, AuditTrail, record_entries
+from app.audit.service import AuditEntry, AuditWriter, record_entries
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.transactions import Transactions
@@ -27,24 +27,27 @@ class WrongLogin(Unauthenticated):
     """The same message whichever credential was wrong."""
 
     kind, title = "wrong-login", "Invalid credentials"
-    sentence = "The tenant, the e-mail address or the password is wrong."
+    sentence = "The tenant, the e-mail address or the password is wrong; correct them and try again."
 
 
 class WrongPassword(Forbidden):
     """The caller is logged in but sent a wrong current password."""
 
     kind, title = "wrong-password", "The password is not changed"
-    sentence = "`current_password` is wrong."
+    sentence = "`current_password` is wrong; correct it and try again."
 
 
 class LoginService:
     """Logs users in and changes their passwords."""
 
     def __init__(
-        self, sessions: LoginSessions, passwords: Passwords, throttle: Throttle, trail: AuditTrail,
+        self, sessions: LoginSessions, passwords: Passwords, throttle: Throttle, audit_writer: AuditWriter,
         readers: Readers, transactions: Transactions, now: Now,
     ) -> None:  # fmt: skip
-        self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
+        self._sessions = sessions
+        self._passwords = passwords
+        self._throttle = throttle
+        self._audit_writer = audit_writer
         self._readers, self._transactions, self._now = readers, transactions, now
 
     async def log_in(self, credentials: LoginCredentials, client: Client) -> Tokens:
@@ -55,7 +58,7 @@ class LoginService:
         attempt = self._throttle.start_attempt(credentials.account, client.address)
         try:
             if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
-                raise self._throttle.refuse_unknown_address(attempt)
+                self._throttle.refuse_unknown_address(attempt)
             tokens = await self._attempt_log_in(credentials, client)
         except Unavailable:
             self._throttle.cancel_attempt(attempt)
@@ -157,10 +160,10 @@ class LoginService:
     def _note_failure(self, credentials: LoginCredentials, login: FoundLogin | None, client: Client) -> None:
         _LOG.info("login refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
-            return  # no tenant, so there is no audit trail to write to
+            return  # no tenant, so there is no audit log to write to
         # Do not record an unknown e-mail address: it may be a password typed into the wrong field.
         email = credentials.email if login.user_id is not None else "an unknown account"
-        self._trail.note(
+        self._audit_writer.add(
             AuditEntry(
                 login.tenant_id,
                 self._now(),

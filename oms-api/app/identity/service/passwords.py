@@ -53,7 +53,7 @@ def require_strong_password(password: str, own: Iterable[str]) -> None:
     """Raise Invalid if the password is too weak for a user with these names and addresses."""
     error = find_password_error(password, own, load_common_passwords())
     if error:
-        raise Invalid("This password is not accepted.", [error])
+        raise Invalid("This password is not accepted; see `errors`.", [error])
 
 
 @cache

@@ -60,7 +60,7 @@ class NoSuchSession(NotFound):
     """Raised when the session does not exist, or belongs to another user."""
 
     def __init__(self, session_id: str) -> None:
-        super().__init__(f"You have no session {session_id!r}.")
+        super().__init__(f"You have no session {session_id!r}; list your sessions with `GET /auth/sessions`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +151,14 @@ class LoginSessions:
         await self._revoke_own(caller, session_id, client, "session.revoked")
 
     async def _revoke_own(self, caller: Caller, session_id: str, client: Client, action: str) -> None:
-        because = SESSION_ENDS[action]
+        reason = SESSION_ENDS[action]
         now = self._now()
 
         def write(connection: Connection) -> None:
             session = queries.find_session(set_tenant_scope(connection, [caller.tenant_id]), session_id)
             if session is None or (session.tenant_id, session.user_id) != (caller.tenant_id, caller.user_id):
                 raise NoSuchSession(session_id)
-            if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
+            if queries.revoke_session(connection, caller.tenant_id, session_id, reason, now):
                 entry = build_session_entry(caller.tenant_id, caller.actor, action, session_id, client, now)
                 record_entries(connection, [entry])
 

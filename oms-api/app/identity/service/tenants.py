@@ -122,7 +122,7 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
 
 
 def copy_to_tenant(request: ChangeRequest, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
-    """Return the entry, and its copy for the tenant's trail if the operator acts on another tenant."""
+    """Return the entry, and its copy for the tenant's audit log if the operator acts on another tenant."""
     if tenant.id == request.caller.tenant_id:
         return [entry]
     return [entry, replace(entry, tenant_id=tenant.id)]

@@ -11,7 +11,7 @@ without Redis each process counts for itself.
 import hashlib
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from app.addresses import find_network
 from app.clock import monotonic_seconds
@@ -149,7 +149,7 @@ class Throttle:
         """Take tokens before any query. Raises TooManyLogIns.
 
         If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
-        account, and raise `refuse_unknown_address` if not.
+        account, and call `refuse_unknown_address` if it is not.
         """
         network = find_network(address)
         wait = self._pairs.take(_join_keys(account, network))
@@ -158,10 +158,10 @@ class Throttle:
         by_address, by_account = self._addresses.take(network), self._accounts.take(account)
         return Attempt(account, network, max(by_address, by_account), not by_address, not by_account)
 
-    def refuse_unknown_address(self, attempt: Attempt) -> TooManyLogIns:
-        """Return the tokens, since no password was checked, and return the error to raise."""
+    def refuse_unknown_address(self, attempt: Attempt) -> NoReturn:
+        """Return the tokens, because no password was checked. Raises TooManyLogIns."""
         self.cancel_attempt(attempt)
-        return TooManyLogIns(attempt.unknown_address_wait)
+        raise TooManyLogIns(attempt.unknown_address_wait)
 
     def cancel_attempt(self, attempt: Attempt) -> None:
         """Return the tokens: the password was not checked."""

@@ -150,7 +150,7 @@ def _set_password(
     connection: Connection, tenant_id: int, user: UserRow, password_hash: str, now: datetime
 ) -> None:
     if user.email is None:
-        message = "This person has no e-mail address to log in with."
+        message = "This person has no e-mail address to log in with; set `email` first."
         raise Invalid(message, [FieldError("password", message, "no_email")])
     if not credentials.replace_password_hash(connection, tenant_id, user.id, password_hash, now):
         credentials.store_login(connection, tenant_id, user.email, user.id, password_hash, now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import AuditValues, ExpectedRows

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_TIME = timedelta(0)
+_ZERO_DURATION = timedelta(0)
 
 
 class JobState(NamedTuple):
@@ -53,8 +53,8 @@ def compute_lag(state: JobState, period: timedelta, now: datetime) -> timedelta:
     If it never succeeded, it is the time since it started last.
     """
     if state.finished_at is not None:
-        return max(now - state.finished_at - period, _NO_TIME)
-    return _NO_TIME if state.started_at is None else max(now - state.started_at, _NO_TIME)
+        return max(now - state.finished_at - period, _ZERO_DURATION)
+    return _ZERO_DURATION if state.started_at is None else max(now - state.started_at, _ZERO_DURATION)
 
 
 def compute_next_run(state: JobState | None, period: timedelta, now: datetime) -> datetime:

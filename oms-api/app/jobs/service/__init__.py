@@ -27,10 +27,10 @@ from app.jobs.service.process_lease import build_holder_name
 from app.timestamps import format_timestamp
 
 POLL_SECONDS = 1.0
-LEASE = timedelta(seconds=60)
+LEASE_DURATION = timedelta(seconds=60)
 RENEW_SECONDS = 10.0
-RESEND = timedelta(seconds=15)  # after which a run that a queue has lost is sent again
-KEPT_RUNS = 500  # of each job
+RESEND_DELAY = timedelta(seconds=15)  # after which a run that a queue has lost is sent again
+MAX_KEPT_RUNS = 500  # of each job
 _MAX_ERROR_LENGTH = 500
 RunObserver = Callable[[str, float, bool], None]  # takes name, seconds, and whether the run failed
 _LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Lease:
     def renew(self) -> None:
         """Extend the lease. A long job calls it between its steps. Raises LeaseLost."""
         with unit_of_work(self._engine) as connection:
-            is_mine = queries.renew_lease(connection, self._name, self._holder, self._now() + LEASE)
+            is_mine = queries.renew_lease(connection, self._name, self._holder, self._now() + LEASE_DURATION)
         if not is_mine:
             raise LeaseLost(f"The lease of {self._name} ended before its work was done.")
 
@@ -85,7 +85,7 @@ class RunHistory:
         """Delete all but the last KEPT_RUNS runs of each job."""
         with unit_of_work(self._engine) as connection:
             for state in queries.list_jobs(connection):
-                queries.prune_runs(connection, state.name, KEPT_RUNS)
+                queries.prune_runs(connection, state.name, MAX_KEPT_RUNS)
 
 
 class JobRunner:
@@ -152,14 +152,14 @@ class JobRunner:
             requested_at = None if state is None else state.requested_at
             slot = requested_at or get_slot(job.period, now)
             with unit_of_work(self._engine) as connection:
-                run_ids.append(queries.queue_run(connection, job.name, slot, now, now - RESEND))
+                run_ids.append(queries.queue_run(connection, job.name, slot, now, now - RESEND_DELAY))
         return [run_id for run_id in run_ids if run_id is not None]
 
     def run_queued(self, run_id: int) -> bool:
         """Run the job of a stored run, and return whether this process did."""
         now = self._now()
         with unit_of_work(self._engine) as connection:
-            run = queries.start_queued_run(connection, run_id, self._holder, now, now + LEASE)
+            run = queries.start_queued_run(connection, run_id, self._holder, now, now + LEASE_DURATION)
         job = next((other for other in self._jobs if run is not None and other.name == run.name), None)
         if run is None or job is None:
             return False
@@ -189,7 +189,7 @@ class JobRunner:
         now = self._now()
         if not is_due(state, job.period, now):
             return False
-        lease = (job.name, self._holder, get_slot(job.period, now), now, now + LEASE)
+        lease = (job.name, self._holder, get_slot(job.period, now), now, now + LEASE_DURATION)
         with unit_of_work(self._engine) as connection:
             slot = queries.acquire_slot(connection, *lease)
             if slot is None:

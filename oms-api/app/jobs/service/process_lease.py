@@ -11,7 +11,7 @@ from app.clock import Now, monotonic_seconds
 from app.database import unit_of_work
 from app.jobs import queries
 
-LEASE = timedelta(seconds=15)
+LEASE_DURATION = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 
 
@@ -35,7 +35,7 @@ class ProcessLease:
     @property
     def is_expired(self) -> bool:
         """Whether the lease was not extended in time, so that another process may have it."""
-        return monotonic_seconds() - self._kept_at > LEASE.total_seconds()
+        return monotonic_seconds() - self._kept_at > LEASE_DURATION.total_seconds()
 
     def keep(self) -> bool:
         """Take or extend the lease if that is due. Return whether this process has it."""
@@ -44,9 +44,11 @@ class ProcessLease:
             return self.is_held
         with unit_of_work(self._engine) as connection:
             if self.is_held:
-                is_mine = queries.renew_lease(connection, self._name, self._holder, now + LEASE)
+                is_mine = queries.renew_lease(connection, self._name, self._holder, now + LEASE_DURATION)
             else:
-                is_mine = queries.acquire_lease(connection, self._name, self._holder, now, now, now + LEASE)
+                is_mine = queries.acquire_lease(
+                    connection, self._name, self._holder, now, now, now + LEASE_DURATION
+                )
         self.is_held, self._kept_at = is_mine, moment
         self._next_attempt_at = moment + (RENEW_SECONDS if is_mine else self._retry_seconds)
         return is_mine

@@ -1,1 +1,1 @@
-"""Database statements of the ledger: for the writer (`batch_statements`) and for readers (`reading`)."""
+"""Database statements of the ledger: of the writer (`batch_statements`), and of readers."""

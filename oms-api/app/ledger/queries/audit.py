@@ -13,22 +13,22 @@ from app.database import Amount, Instant, load_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.queries.batch_statements import FILL, parse_fill_row
+from app.ledger.queries.batch_statements import FILL_COLUMNS, parse_fill_row
 from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.reversals import build_unreversed_trade_condition
 from app.ledger.rules.accounting import Fill, Position, replay_fills
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.keys import LedgerRowKey, PortfolioKey
 from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
-from app.ledger.rules.projections import HoldingRow, PortfolioRow
+from app.ledger.rules.projections import PortfolioProjection, PositionProjection
 from app.timestamps import Timestamp
 
 TRADE_RECORDED = "trade.recorded"
 POSITION_CHANGED = "position.changed"
 _ROWS_PER_CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
-AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "CashEvent")
+AnyRow = TypeVar("AnyRow", TradeRow, PortfolioProjection, PositionProjection, "CashEvent")
 _LEDGER_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
@@ -66,10 +66,10 @@ def iterate_rows_after(
 
 def iterate_portfolio_rows(
     connection: Connection, condition: str = ""
-) -> Generator[PortfolioRow, None, None]:
+) -> Generator[PortfolioProjection, None, None]:
     """Yield all portfolios, sorted by tenant and id."""
     return _stream_rows(
-        connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", condition=condition
+        connection, Portfolio.__table__, PortfolioProjection, order="tenant_id, id", condition=condition
     )
 
 
@@ -85,23 +85,27 @@ def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]
         yield dict(zip(names, map(format_canonical, row), strict=True))
 
 
-def load_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
+def load_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioProjection:
     """Return one portfolio."""
     (row,) = iterate_portfolio_rows(connection, f"tenant_id = {tenant_id:d} AND id = {portfolio_id:d}")
     return row
 
 
-def iterate_holding_rows(connection: Connection, condition: str = "") -> Generator[HoldingRow, None, None]:
+def iterate_position_rows(
+    connection: Connection, condition: str = ""
+) -> Generator[PositionProjection, None, None]:
     """Yield the rows of the positions table, portfolio by portfolio."""
     order = "tenant_id, portfolio_id"
-    return _stream_rows(connection, PositionRow.__table__, HoldingRow, order=order, condition=condition)
+    return _stream_rows(
+        connection, PositionRow.__table__, PositionProjection, order=order, condition=condition
+    )
 
 
-def iterate_holding_rows_of_portfolio(
+def iterate_position_rows_of_portfolio(
     connection: Connection, tenant_id: int, portfolio_id: int
-) -> Generator[HoldingRow, None, None]:
+) -> Generator[PositionProjection, None, None]:
     """Yield the rows of the positions table of one portfolio."""
-    return iterate_holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
+    return iterate_position_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
 def load_portfolio_keys(connection: Connection) -> list[PortfolioKey]:
@@ -111,7 +115,7 @@ def load_portfolio_keys(connection: Connection) -> list[PortfolioKey]:
     return [PortfolioKey(*row) for row in rows]
 
 
-def delete_holding(connection: Connection, row: HoldingRow) -> None:
+def delete_position(connection: Connection, row: PositionProjection) -> None:
     """Delete a row from the positions table."""
     key = {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
     connection.execute(delete(PositionRow).filter_by(**key))
@@ -203,12 +207,13 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
     start = original
     while True:
         earlier = connection.execute(
-            _EARLIEST_UNDONE, _get_holding_fields(start) | {"start": start.sequence, "end": reversal.sequence}
+            _EARLIEST_UNDONE,
+            _get_position_fields(start) | {"start": start.sequence, "end": reversal.sequence},
         ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
         start = format_trade(
-            connection.execute(_AT, _get_holding_fields(start) | {"sequence": earlier}).one()
+            connection.execute(_AT, _get_position_fields(start) | {"sequence": earlier}).one()
         )
 
 
@@ -229,7 +234,7 @@ def _iterate_unreversed_fills(
     connection: Connection, original: TradeRow, start: int, end: int
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
-    fields = _get_holding_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
+    fields = _get_position_fields(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _ROWS_PER_CHUNK}
     yield from map(parse_fill_row, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
@@ -244,7 +249,7 @@ def _find_trade(connection: Connection, tenant_id: int, trade_id: str | None) ->
     return format_trade(row) if row else None
 
 
-def _get_holding_fields(row: TradeRow) -> dict[str, Any]:
+def _get_position_fields(row: TradeRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
 
 
@@ -293,9 +298,9 @@ _EARLIEST_UNDONE = (
     .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
 )
 _UNREVERSED_FILLS = (
-    select(*FILL)
+    select(*FILL_COLUMNS)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
-    .where(is_unreversed(_END), Trade.trade_id != bindparam("trade_id"))
+    .where(build_unreversed_trade_condition(_END), Trade.trade_id != bindparam("trade_id"))
     .order_by(Trade.sequence)
 )
 _REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(

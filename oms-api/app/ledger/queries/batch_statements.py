@@ -18,15 +18,15 @@ from app.database import (
 from app.database.bulk import (
     BulkRow,
     BulkWrite,
-    JoinedColumns,
     load_joined_rows,
     load_rows_by_name,
     lock_changed_rows,
 )
+from app.database.bulk_sql import JoinedColumns
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.reversals import build_unreversed_trade_condition
 from app.ledger.rules.accounting import Fill, Position, Side, build_fill
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -50,20 +50,24 @@ STATE_COLUMNS = (
     "when_broker_down",
 )  # fmt: skip
 PROJECTED_COLUMNS = STATE_COLUMNS[4:12]  # cash to last_created_at
-_CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
-_NEW = (
+_CASH_COLUMNS = ("cash", "moved_cash", "cash_sequence", "cash_hash")
+_INSERT_COLUMNS = (
     "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl",
     "total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state",
 )  # fmt: skip
-_POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
-_POSITION = (
+_POSITION_KEY_COLUMNS = ("tenant_id", "portfolio_id", "symbol", "product")
+_POSITION_COLUMNS = (
     "quantity", "cost", "realized_pnl", "last_sequence",
     "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
 )  # fmt: skip
-_HELD = (*_POSITION[:3], *_POSITION[4:])
-_HELD_PART = JoinedColumns(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
-_LISTED_PART = JoinedColumns(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
-_ALIAS_PART = JoinedColumns(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
+_LOADED_POSITION_COLUMNS = (*_POSITION_COLUMNS[:3], *_POSITION_COLUMNS[4:])
+_POSITION_JOIN = JoinedColumns(
+    POSITIONS,
+    _LOADED_POSITION_COLUMNS,
+    tuple((name, index) for index, name in enumerate(_POSITION_KEY_COLUMNS)),
+)
+_INSTRUMENT_JOIN = JoinedColumns(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
+_ALIAS_JOIN = JoinedColumns(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _ROWS_PER_CHUNK = 10_000
 
@@ -81,7 +85,7 @@ def insert_portfolios(connection: Connection, rows: Sequence[BulkRow]) -> None:
 
     Rows must be sorted, so that two processes do not deadlock.
     """
-    execute_writes(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
+    execute_writes(connection, build_insert_missing(PORTFOLIOS, _INSERT_COLUMNS, rows))
 
 
 class LockedRow(NamedTuple):
@@ -112,7 +116,9 @@ def load_trades(connection: Connection, ids: Sequence[BulkRow]) -> list[tuple[An
     return load_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
 
-def lock_trades_by_key(connection: Connection, keys: Sequence[RequestKey]) -> list[tuple[Any, ...]]:
+def lock_request_keys_and_load_trades(
+    connection: Connection, keys: Sequence[RequestKey]
+) -> list[tuple[Any, ...]]:
     """Lock the request keys, and return the trades recorded under them, each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
     locks = build_name_locks(keys)
@@ -146,7 +152,7 @@ def load_positions(connection: Connection, keys: Sequence[BulkRow]) -> list[Load
     """Return the data of each position key."""
     return [
         _build_loaded_position(*row)
-        for row in load_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+        for row in load_joined_rows(connection, keys, _POSITION_JOIN, _INSTRUMENT_JOIN, _ALIAS_JOIN)
     ]
 
 
@@ -169,7 +175,11 @@ def load_positions_of_portfolios(
 ) -> list[tuple[PositionKey, Position]]:
     """Return all positions of the portfolios (tenant id, id)."""
     matching_rows = load_matching_rows(
-        connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), portfolio_keys
+        connection,
+        POSITIONS,
+        _POSITION_KEY_COLUMNS + _LOADED_POSITION_COLUMNS,
+        ("tenant_id", "portfolio_id"),
+        portfolio_keys,
     )
     return [_split_position(*row) for row in matching_rows]
 
@@ -181,9 +191,13 @@ def load_positions_since(
 
     Trades of that sequence count.
     """
-    portfolio_columns, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
     matching_rows = load_matching_rows(
-        connection, POSITIONS, columns, portfolio_columns, sequences, since="last_sequence"
+        connection,
+        POSITIONS,
+        _POSITION_KEY_COLUMNS + _LOADED_POSITION_COLUMNS,
+        ("tenant_id", "portfolio_id"),
+        sequences,
+        minimum_column="last_sequence",
     )
     return [_split_position(*row) for row in matching_rows]
 
@@ -195,45 +209,48 @@ def _split_position(
 
 
 def parse_position(values: Sequence[Any]) -> Position:
-    """Return the position of `_HELD` values. PostgreSQL returns decimals and datetimes, SQLite text."""
+    """Return the position of the values of `_LOADED_POSITION_COLUMNS`.
+
+    PostgreSQL returns decimals and datetimes, SQLite text.
+    """
     quantity, cost, realized_pnl, currency, local_cost, *times = values
     amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
     local = ZERO if local_cost is None else Decimal(local_cost)
     return Position(*amounts, local, currency, *map(convert_instant, times))
 
 
-def insert_trades(rows: Sequence[TradeRow]) -> BulkWrite:
+def build_trade_insert(rows: Sequence[TradeRow]) -> BulkWrite:
     """Return the statement that appends rows to the ledger."""
     return build_insert(TRADES, COLUMNS, rows)
 
 
-def insert_cash_movements(rows: Sequence[CashRow]) -> BulkWrite:
+def build_cash_movement_insert(rows: Sequence[CashRow]) -> BulkWrite:
     """Return the statement that appends rows to the cash ledger."""
     return build_insert(CASH_MOVEMENTS, CASH_COLUMNS, rows)
 
 
-def update_cash(rows: Sequence[BulkRow]) -> BulkWrite:
+def build_cash_update(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates cash after movements.
 
     A row is cash, moved cash, the cash ledger's last sequence and hash, then tenant id and id.
     """
-    return build_update(PORTFOLIOS, _CASH, ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, _CASH_COLUMNS, ("tenant_id", "id"), rows)
 
 
-def update_moved_cash(rows: Sequence[BulkRow]) -> BulkWrite:
+def build_moved_cash_update(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates moved cash and the end of the cash ledger.
 
     A row is moved cash, the cash ledger's last sequence and hash, then tenant id and id.
     """
-    return build_update(PORTFOLIOS, _CASH[1:], ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, _CASH_COLUMNS[1:], ("tenant_id", "id"), rows)
 
 
 def build_position_upsert(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that writes positions. A row is the key, then `_POSITION`."""
-    return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
+    """Return the statement that writes positions. A row is the key, then `_POSITION_COLUMNS`."""
+    return build_upsert(POSITIONS, _POSITION_KEY_COLUMNS + _POSITION_COLUMNS, _POSITION_KEY_COLUMNS, rows)
 
 
-def update_portfolios(rows: Sequence[BulkRow]) -> BulkWrite:
+def build_portfolio_update(rows: Sequence[BulkRow]) -> BulkWrite:
     """Return the statement that updates projections.
 
     A row is cash to last_created_at as in `STATE_COLUMNS`, then tenant id and id.
@@ -241,18 +258,18 @@ def update_portfolios(rows: Sequence[BulkRow]) -> BulkWrite:
     return build_update(PORTFOLIOS, PROJECTED_COLUMNS, ("tenant_id", "id"), rows)
 
 
-def update_portfolios_and_stamps(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that updates projections and stamps of portfolios.
+def build_portfolio_update_with_version(rows: Sequence[BulkRow]) -> BulkWrite:
+    """Return the statement that updates the projections and the versions of the open orders of portfolios.
 
-    A row is as in `update_portfolios`, with the stamp and the fee totals before tenant id and id.
+    A row is as in `build_portfolio_update`, with the version and the fee totals before tenant id and id.
     """
     return build_update(
         PORTFOLIOS, (*PROJECTED_COLUMNS, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows
     )
 
 
-def update_stamps(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that sets new stamps, which invalidate the cached state of the portfolios."""
+def build_orders_version_update(rows: Sequence[BulkRow]) -> BulkWrite:
+    """Return the statement that sets new versions of open orders, which invalidate cached portfolios."""
     return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 
@@ -260,10 +277,10 @@ def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: 
     """Yield, in order, the fills of a position that are not reversed, except the trade `without`."""
     tenant_id, portfolio_id, symbol, product_ = key
     statement = (
-        select(*FILL)
+        select(*FILL_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
         .where(Trade.symbol == symbol, Trade.product == product_)
-        .where(is_unreversed(), Trade.trade_id != without)
+        .where(build_unreversed_trade_condition(), Trade.trade_id != without)
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK})
@@ -295,10 +312,10 @@ def has_cash_movement(
     return connection.execute(statement).first() is not None
 
 
-FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)
+FILL_COLUMNS = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)
 
 
-def parse_fill_row(row: Any) -> Fill:  # a row of `FILL`
+def parse_fill_row(row: Any) -> Fill:  # a row of `FILL_COLUMNS`
     """Return the fill of a ledger row. The row may be corrupt, so nothing is validated."""
     side, quantity, gmv, currency, fx_rate, executed_at = row
     rate = None if currency is None else fx_rate

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.batch_statements import FILL, iterate_unreversed_fills, parse_fill_row
+from app.ledger.queries.batch_statements import FILL_COLUMNS, iterate_unreversed_fills, parse_fill_row
 from app.ledger.queries.canonical import format_trade
-from app.ledger.queries.reversals import is_undone
+from app.ledger.queries.reversals import build_reversed_condition
 from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -118,9 +118,9 @@ def list_steps_by_trade(
 ) -> dict[str, Step]:
     """Return the steps of `list_steps` by trade id."""
     statement = (
-        select(Trade.trade_id, Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
+        select(Trade.trade_id, Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL_COLUMNS)
         .where(*_build_position_conditions(key, until), Trade.kind != "reversal")
-        .where(Trade.trade_id != without, ~is_undone(until))
+        .where(Trade.trade_id != without, ~build_reversed_condition(until))
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _ROWS_PER_CHUNK}).all()
@@ -137,7 +137,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_build_position_conditions(key, None), _IS_ACTION, ~is_undone())
+        .where(*_build_position_conditions(key, None), _IS_ACTION, ~build_reversed_condition())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
@@ -175,7 +175,7 @@ def list_action_trades(
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(Trade.tenant_id == key.tenant_id, Trade.portfolio_id == key.portfolio_id)
         .where(Trade.symbol.in_(symbols))
-        .where(keys, ~is_undone())
+        .where(keys, ~build_reversed_condition())
         .order_by(Trade.sequence.desc())
     )
     return [format_trade(row) for row in connection.execute(statement)]

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Numeric, cast, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.ledger.rules.marks import HeldPosition
+from app.ledger.rules.marks import ListedPosition
 from app.money import ZERO
 
 
@@ -31,7 +31,7 @@ def list_positions(
     filters: PositionFilter,
     limit: int,
     after: tuple[str, str, str] | None = None,
-) -> list[HeldPosition]:
+) -> list[ListedPosition]:
     """Return positions by portfolio, symbol and product. `after` is the key of the last position seen."""
     columns = (
         Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol,
@@ -61,7 +61,7 @@ def list_positions(
         .join(last, is_last_row & (last.sequence == page.c.last_sequence))
         .order_by(page.c.name_key, page.c.symbol, page.c.product)
     )
-    return [HeldPosition._make(row) for row in connection.execute(statement)]
+    return [ListedPosition._make(row) for row in connection.execute(statement)]
 
 
 def _build_conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:

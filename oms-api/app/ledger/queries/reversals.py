@@ -15,22 +15,25 @@ from app.ledger.rules.keys import ADOPTION_KEY_PREFIX
 _REVERSAL = aliased(Trade)  # made once, because it takes longer than a query of few rows
 
 
-def is_undone(until: Any = None) -> ColumnElement[bool]:  # until: a value or an expression
+def build_reversed_condition(until: Any = None) -> ColumnElement[bool]:  # until: a value or an expression
     """Return the condition that a reversal undid a ledger row.
 
     With `until`, a sequence number, later reversals do not count.
     """
-    of_trade = select(_REVERSAL.trade_id).where(
+    reversals = select(_REVERSAL.trade_id).where(
         _REVERSAL.tenant_id == Trade.tenant_id, _REVERSAL.reverses == Trade.trade_id
     )
     if until is not None:
-        of_trade = of_trade.where(_REVERSAL.sequence <= until)
-    return of_trade.correlate(Trade).exists()
+        reversals = reversals.where(_REVERSAL.sequence <= until)
+    return reversals.correlate(Trade).exists()
 
 
-def is_unreversed(until: Any = None) -> ColumnElement[bool]:  # as for `is_undone`
-    """Return the condition that a ledger row is a trade that no reversal undid."""
-    return and_(Trade.kind == "trade", ~is_undone(until))
+def build_unreversed_trade_condition(until: Any = None) -> ColumnElement[bool]:
+    """Return the condition that a ledger row is a trade that no reversal undid.
+
+    `until` is as for `build_reversed_condition`.
+    """
+    return and_(Trade.kind == "trade", ~build_reversed_condition(until))
 
 
 def find_adoption(
@@ -40,7 +43,11 @@ def find_adoption(
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(Trade.tenant_id == tenant_id, Trade.symbol == symbol, Trade.portfolio_id == portfolio_id)
-        .where(Trade.trade_id >= build_first_trade_id(since), Trade.order_id.is_(None), is_unreversed())
+        .where(
+            Trade.trade_id >= build_first_trade_id(since),
+            Trade.order_id.is_(None),
+            build_unreversed_trade_condition(),
+        )
         .where(Trade.idempotency_key.startswith(ADOPTION_KEY_PREFIX, autoescape=True))
         .order_by(Trade.trade_id)
         .limit(1)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select
 from app.database import load_matching_rows
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.ledger.rules.cash import FLOWS
-from app.ledger.rules.equity import OpenPosition
+from app.ledger.rules.equity import PositionToValue
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
@@ -20,7 +20,9 @@ _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _ROW_KEY = ("tenant_id", "portfolio_id", "sequence")
 
 
-def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]) -> list[OpenPosition]:
+def list_positions_to_value(
+    connection: Connection, *conditions: ColumnElement[bool]
+) -> list[PositionToValue]:
     """Return the open positions of the portfolios that match the conditions."""
     table = PositionRow.__table__.c
     columns = (
@@ -37,7 +39,7 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
         key = keys.get((tenant_id, portfolio_id))
         if key is None:
             key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
-        open_positions.append(OpenPosition(key, *values))
+        open_positions.append(PositionToValue(key, *values))
     return open_positions
 
 

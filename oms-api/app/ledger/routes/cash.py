@@ -21,7 +21,7 @@ from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashCursor
 from app.ledger.routes.currencies import KnownCurrency
-from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import Note, PortfolioName
 from app.ledger.service.cash import CashMove, move_cash
 from app.ledger.service.cash_statement import CashStatement, read_cash_statement

@@ -78,17 +78,17 @@ class HeldPositionOut(PositionOut):
     )
 
 
-def serialize_held_position(marked_position: MarkedPosition) -> dict[str, Any]:
+def serialize_marked_position(marked_position: MarkedPosition) -> dict[str, Any]:
     """Return the position as `HeldPositionOut` describes it."""
-    held_position, mark, valuation, rate, exits, charges, extremes = marked_position
+    position, mark, valuation, rate, exits, charges, extremes = marked_position
     return {
-        "portfolio_name": held_position.portfolio_name,
-        "symbol": held_position.symbol,
-        "product": held_position.product or None,
+        "portfolio_name": position.portfolio_name,
+        "symbol": position.symbol,
+        "product": position.product or None,
         **serialize_position(
-            format_fixed(held_position.quantity),
-            format_fixed(held_position.cost),
-            format_fixed(held_position.realized_pnl),
+            format_fixed(position.quantity),
+            format_fixed(position.cost),
+            format_fixed(position.realized_pnl),
         ),
         "mark": shorten_amount(format_fixed(mark.price)),
         "mark_source": mark.source,
@@ -106,13 +106,13 @@ def serialize_held_position(marked_position: MarkedPosition) -> dict[str, Any]:
         else shorten_amount(format_fixed(marked_position.risk_reward)),
         "stop_loss": None if exits.stop_loss is None else shorten_amount(format_fixed(exits.stop_loss)),
         "take_profit": None if exits.take_profit is None else shorten_amount(format_fixed(exits.take_profit)),
-        "currency": held_position.currency or held_position.base_currency,
-        "base_currency": held_position.base_currency,
+        "currency": position.currency or position.base_currency,
+        "base_currency": position.base_currency,
         "fx_rate": None if rate is None else shorten_amount(format_fixed(rate)),
         "local_cost": None
-        if held_position.local_cost is None
-        else shorten_amount(format_fixed(held_position.local_cost)),
-        "opened_at": None if held_position.opened_at is None else format_timestamp(held_position.opened_at),
-        "closed_at": None if held_position.closed_at is None else format_timestamp(held_position.closed_at),
-        "updated_at": format_timestamp(held_position.last_at),
+        if position.local_cost is None
+        else shorten_amount(format_fixed(position.local_cost)),
+        "opened_at": None if position.opened_at is None else format_timestamp(position.opened_at),
+        "closed_at": None if position.closed_at is None else format_timestamp(position.closed_at),
+        "updated_at": format_timestamp(position.last_at),
     }

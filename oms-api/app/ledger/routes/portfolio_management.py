@@ -11,7 +11,7 @@ from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
-from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.routes.portfolios import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
 from app.ledger.service import portfolio_management as service
 from app.ledger.service.portfolio_management import NewPortfolio, PortfolioChanges

@@ -19,7 +19,7 @@ from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import ExitsDep
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.routes.marked_positions import HeldPositionOut, serialize_held_position
+from app.ledger.routes.marked_positions import HeldPositionOut, serialize_marked_position
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.position_records import add_records
 from app.ledger.service.positions import add_exit_prices, list_positions_at_marks, load_marked_position
@@ -88,7 +88,7 @@ async def list_positions(
 
     marked_positions = await readers.run(read, tenant_id)
     return page.build_response(
-        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.holding.name_key)
+        marked_positions, serialize_marked_position, lambda last: _SEPARATOR.join(last.position.name_key)
     )
 
 
@@ -112,7 +112,7 @@ async def get_position(
         positions = add_records(connection, market, caller.tenant_id, [marked], at)
         return add_exit_prices(connection, caller.tenant_id, positions, exits)[0]
 
-    return build_json_response(serialize_held_position(await readers.run(read, caller.tenant_id)))
+    return build_json_response(serialize_marked_position(await readers.run(read, caller.tenant_id)))
 
 
 def _parse_cursor(text: str) -> tuple[str, str, str]:

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
 from app.http.app_state import get_request_info
 from app.http.body import describe_body, json_body, parse_model, validate_flat
+from app.http.direct_routes import JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.idempotency import IdempotencyKey
 from app.http.problems import build_problem
 from app.http.responses import (
-    REPLAYED,
     REPLAYED_FIELD,
     REPLAYED_HEADER,
+    REPLAYED_NAME,
     build_json_response,
     convert_response,
     document_responses,
@@ -95,7 +95,7 @@ async def report_trades(
     )
     outcomes = [next(results) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     trades = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
-    headers = {REPLAYED: "true"} if trades and all(trade.is_replayed for trade in trades) else {}
+    headers = {REPLAYED_NAME: "true"} if trades and all(trade.is_replayed for trade in trades) else {}
     return build_json_response(
         {"outcomes": [_serialize_outcome(outcome, request) for outcome in outcomes]}, headers=headers
     )
@@ -116,7 +116,7 @@ async def reverse_trade(
     """
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
     reversal = await service.reverse(authenticated_request, trade_id, body.reason)
-    headers = {REPLAYED: "true"} if reversal.is_replayed else {}
+    headers = {REPLAYED_NAME: "true"} if reversal.is_replayed else {}
     return build_json_response(
         serialize_recorded_trade(serialize_trade(reversal.row, reversal.portfolio_name)), 201, headers
     )

@@ -137,7 +137,7 @@ def compute_position_times(
     return at if opens else before.opened_at, before.closed_at
 
 
-def find_fill_currency(position: Position, listed_currency: str | None, base: str) -> str | None:
+def choose_fill_currency(position: Position, listed_currency: str | None, base: str) -> str | None:
     """Return the currency of a fill, None if it is the portfolio's own (`base`).
 
     An open position keeps its currency until it is flat. Otherwise the instrument's listed currency applies;

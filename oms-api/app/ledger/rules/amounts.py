@@ -50,7 +50,7 @@ class Amounts(NamedTuple):
 
 def parse_row_amounts(row: TradeRow) -> Amounts | None:
     """Return the row's amounts, or None if the row is not in canonical form."""
-    if not _is_formed(row):
+    if not _is_canonical(row):
         return None
     texts = _list_amount_texts(row)
     return Amounts(*map(Decimal, texts if row.currency is None else texts + _list_local_texts(row)))
@@ -58,51 +58,55 @@ def parse_row_amounts(row: TradeRow) -> Amounts | None:
 
 def list_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
     """Yield the fields that are not in canonical form: name, value, and the expected form."""
-    forms = _FORMS if row.currency is None else _FORMS | _LOCAL_FORMS
+    patterns = _PATTERNS if row.currency is None else _PATTERNS | _LOCAL_PATTERNS
     for name, value in zip(COLUMNS, row, strict=True):
-        form = forms.get(name)
-        if row.currency is None and name in _LOCAL_FORMS and value is not None:
+        pattern = patterns.get(name)
+        if row.currency is None and name in _LOCAL_PATTERNS and value is not None:
             yield name, value, "null without a currency"
-        if form and not (isinstance(value, str) and re.fullmatch(form, value, re.ASCII)):
-            yield name, value, f"text of the form {form}"
-        elif name in _COUNTS and type(value) is not int:
+        if pattern and not (isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII)):
+            yield name, value, f"text of the form {pattern}"
+        elif name in _INTEGER_COLUMNS and type(value) is not int:
             yield name, value, "a whole number"
 
 
-_TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
-_MOVED = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized_pnl") + 1)
-_SUMMED = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
-_LOCAL = slice(COLUMNS.index("fx_rate"), COLUMNS.index("position_local_cost") + 1)
+_TRADE_AMOUNTS = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
+_DELTA_AMOUNTS = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized_pnl") + 1)
+_PORTFOLIO_AMOUNTS = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
+_LOCAL_AMOUNTS = slice(COLUMNS.index("fx_rate"), COLUMNS.index("position_local_cost") + 1)
 _TIMES = slice(COLUMNS.index("executed_at"), COLUMNS.index("created_at") + 1)
-_KINDS = "trade|reversal|split|transfer"
-_AMOUNT = r"-?[0-9]{1,16}\.[0-9]{8}"
-_INSTANT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
-_ALWAYS = (*COLUMNS[_TRADED], *COLUMNS[_MOVED], *COLUMNS[_SUMMED])
-_FORMS = {
-    "kind": _KINDS,
+_KIND_PATTERN = "trade|reversal|split|transfer"
+_AMOUNT_PATTERN = r"-?[0-9]{1,16}\.[0-9]{8}"
+_INSTANT_PATTERN = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
+_REQUIRED_AMOUNTS = (*COLUMNS[_TRADE_AMOUNTS], *COLUMNS[_DELTA_AMOUNTS], *COLUMNS[_PORTFOLIO_AMOUNTS])
+_PATTERNS = {
+    "kind": _KIND_PATTERN,
     "side": "BUY|SELL",
-    **dict.fromkeys(_ALWAYS, _AMOUNT),
-    **dict.fromkeys(COLUMNS[_TIMES], _INSTANT),
+    **dict.fromkeys(_REQUIRED_AMOUNTS, _AMOUNT_PATTERN),
+    **dict.fromkeys(COLUMNS[_TIMES], _INSTANT_PATTERN),
 }
-_LOCAL_FORMS = {"currency": "[A-Z]{3}", **dict.fromkeys(COLUMNS[_LOCAL], _AMOUNT)}
-_FORMED = re.compile(
-    rf"(?:{_KINDS}) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
+_LOCAL_PATTERNS = {"currency": "[A-Z]{3}", **dict.fromkeys(COLUMNS[_LOCAL_AMOUNTS], _AMOUNT_PATTERN)}
+_CANONICAL_ROW = re.compile(
+    rf"(?:{_KIND_PATTERN}) (?:BUY|SELL)(?: {_INSTANT_PATTERN}){{2}}"
+    rf"(?: {_AMOUNT_PATTERN}){{{len(_REQUIRED_AMOUNTS)}}}",
+    re.ASCII,
 )
-_LOCALLY_FORMED = re.compile(rf"[A-Z]{{3}}(?: {_AMOUNT}){{{len(COLUMNS[_LOCAL])}}}", re.ASCII)
-_COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")
+_CANONICAL_LOCAL_AMOUNTS = re.compile(
+    rf"[A-Z]{{3}}(?: {_AMOUNT_PATTERN}){{{len(COLUMNS[_LOCAL_AMOUNTS])}}}", re.ASCII
+)
+_INTEGER_COLUMNS = ("sequence", "trades_after", "buys_after", "hash_version")
 
 
 def _list_amount_texts(row: TradeRow) -> tuple[str, ...]:
     fields: tuple[Any, ...] = row
-    return fields[_TRADED] + fields[_MOVED] + fields[_SUMMED]
+    return fields[_TRADE_AMOUNTS] + fields[_DELTA_AMOUNTS] + fields[_PORTFOLIO_AMOUNTS]
 
 
 def _list_local_texts(row: TradeRow) -> tuple[str, ...]:
     fields: tuple[Any, ...] = row
-    return fields[_LOCAL]
+    return fields[_LOCAL_AMOUNTS]
 
 
-def _is_formed(row: TradeRow) -> bool:
+def _is_canonical(row: TradeRow) -> bool:
     if (
         not type(row.sequence)
         is type(row.trades_after)
@@ -113,16 +117,16 @@ def _is_formed(row: TradeRow) -> bool:
         return False
     texts = (row.kind, row.side, row.executed_at, row.created_at, *_list_amount_texts(row))
     try:
-        return _FORMED.fullmatch(" ".join(texts)) is not None and _is_locally_formed(row)
+        return _CANONICAL_ROW.fullmatch(" ".join(texts)) is not None and _has_canonical_currency(row)
     except TypeError:
         return False
 
 
-def _is_locally_formed(row: TradeRow) -> bool:
+def _has_canonical_currency(row: TradeRow) -> bool:
     """Return whether the currency fields are all set or all null."""
     if row.currency is None:
         return not any(text is not None for text in _list_local_texts(row))
-    return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_list_local_texts(row)))) is not None
+    return _CANONICAL_LOCAL_AMOUNTS.fullmatch(" ".join((row.currency, *_list_local_texts(row)))) is not None
 
 
 _HUNDRED = Decimal(100)

@@ -79,7 +79,7 @@ def sign_amount(kind: CashKind, amount: Decimal) -> Decimal:
     return -amount if kind in _OUTGOING else amount
 
 
-def has_the_sign_of_its_kind(kind: str, amount: Decimal) -> bool:
+def has_valid_sign(kind: str, amount: Decimal) -> bool:
     """Return whether an amount has the sign of its kind. Some kinds allow either sign, none allows zero."""
     if kind in _INCOMING:
         return amount > ZERO

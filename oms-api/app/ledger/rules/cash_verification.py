@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, has_the_sign_of_its_kind, hash_cash
+from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, has_valid_sign, hash_cash
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Finding, LedgerCheck
 from app.money import format_fixed
@@ -17,11 +17,11 @@ def check_cash_row(row: CashRow, before: LedgerState, currency: str) -> list[Fin
     """
     return [
         Finding(LedgerCheck.CASH_MOVEMENT, *difference)
-        for difference in _find_differences(row, before, currency)
+        for difference in _list_differences(row, before, currency)
     ]
 
 
-def _find_differences(
+def _list_differences(
     row: CashRow, before: LedgerState, currency: str
 ) -> Iterator[tuple[str, str | int | None, str | int | None]]:
     if row.sequence != before.cash_sequence + 1:
@@ -32,7 +32,7 @@ def _find_differences(
     if row.hash != expected:
         yield "hash", row.hash, expected
     amount = Decimal(row.amount)
-    if not has_the_sign_of_its_kind(row.kind, amount):
+    if not has_valid_sign(row.kind, amount):
         yield "amount", row.amount, f"an amount with the sign of a {row.kind}"
     if row.currency != currency:
         yield "currency", row.currency, currency

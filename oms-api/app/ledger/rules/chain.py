@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.ledger.rules.keys import HoldingKey, LedgerRowKey, PortfolioKey, PositionKey, TradeKey
+from app.ledger.rules.keys import LedgerRowKey, PortfolioKey, PositionKey, SymbolProductKey, TradeKey
 from app.timestamps import Timestamp
 
 HASH_VERSION = 4
@@ -88,9 +88,9 @@ class TradeRow(NamedTuple):
         return PositionKey(self.tenant_id, self.portfolio_id, self.symbol, self.product)
 
     @property
-    def holding_key(self) -> HoldingKey:
+    def symbol_product_key(self) -> SymbolProductKey:
         """The key of that position within the portfolio."""
-        return HoldingKey(self.symbol, self.product)
+        return SymbolProductKey(self.symbol, self.product)
 
 
 COLUMNS = TradeRow._fields

@@ -9,7 +9,7 @@ from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.money import ZERO, divide, multiply
 
 
-class OpenPosition(NamedTuple):
+class PositionToValue(NamedTuple):
     """A position to value. Cost is in the portfolio's currency, `base_currency`.
 
     `currency` is None if it trades in the portfolio's currency; otherwise `local_cost` is its cost in
@@ -91,7 +91,7 @@ NO_EXPOSURE = PortfolioExposure()
 
 
 def value_exposures(
-    positions: Iterable[OpenPosition],
+    positions: Iterable[PositionToValue],
     prices: Mapping[InstrumentKey, Decimal],
     last_prices: Mapping[tuple[PortfolioKey, int], Decimal],
     rates: Mapping[RateKey, Decimal],
@@ -118,7 +118,7 @@ def value_exposures(
 
 
 def value_currencies(
-    positions: Iterable[OpenPosition], marks: Marks
+    positions: Iterable[PositionToValue], marks: Marks
 ) -> dict[PortfolioKey, dict[str, CurrencyValue]]:
     """Return the values of positions in other currencies, by portfolio and currency."""
     values: dict[PortfolioKey, dict[str, CurrencyValue]] = {}
@@ -155,7 +155,7 @@ def compute_value(
     return PortfolioValue(exposure, equity, flows, day_pnl, total_pnl)
 
 
-def _convert(value: Decimal, position: OpenPosition, rates: Mapping[RateKey, Decimal]) -> Decimal:
+def _convert(value: Decimal, position: PositionToValue, rates: Mapping[RateKey, Decimal]) -> Decimal:
     rate = rates.get(RateKey(position.portfolio.tenant_id, position.currency or "", position.base_currency))
     if rate is None:
         rate = compute_rate_of_cost(position.cost, position.local_cost)

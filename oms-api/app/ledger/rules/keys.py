@@ -24,8 +24,8 @@ class PortfolioKey(NamedTuple):
     portfolio_id: int
 
 
-class HoldingKey(NamedTuple):
-    """A position within its portfolio. `product` is empty outside of Indian brokers."""
+class SymbolProductKey(NamedTuple):
+    """The key of a position within its portfolio. `product` is empty outside of Indian brokers."""
 
     symbol: str
     product: str
@@ -50,9 +50,9 @@ class PositionKey(NamedTuple):
         return InstrumentKey(self.tenant_id, self.symbol)
 
     @property
-    def holding_key(self) -> HoldingKey:
+    def symbol_product_key(self) -> SymbolProductKey:
         """Its key within its portfolio."""
-        return HoldingKey(self.symbol, self.product)
+        return SymbolProductKey(self.symbol, self.product)
 
 
 class PortfolioNameKey(NamedTuple):

@@ -7,7 +7,7 @@ from app.ledger.rules.accounting import FLAT, Position, compute_position_times, 
 from app.ledger.rules.amounts import Amounts
 from app.ledger.rules.cash import CashRow, compute_moved_amount
 from app.ledger.rules.chain import GENESIS, TradeRow
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.money import ZERO
 from app.timestamps import BEFORE_ALL, Timestamp
 
@@ -28,8 +28,8 @@ class LedgerState:
     """The state of a portfolio's ledger after its rows so far, as those rows state it.
 
     `cash` includes the cash movements so far; the last three fields are the end of the cash ledger.
-    `holdings` maps symbol and product to the position and the sequence of its last row. For keys in
-    `replayed_holdings`, a trade was reversed or a corporate action booked: only a replay gives the times of
+    `positions` maps symbol and product to the position and the sequence of its last row. For keys in
+    `replayed_positions`, a trade was reversed or a corporate action booked: only a replay gives the times of
     opening and closing.
     """
 
@@ -41,8 +41,8 @@ class LedgerState:
     realized_pnl: Decimal = ZERO
     trades: int = 0
     buys: int = 0
-    holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
-    replayed_holdings: set[HoldingKey] = field(default_factory=set)
+    positions: dict[SymbolProductKey, tuple[Position, int]] = field(default_factory=dict)
+    replayed_positions: set[SymbolProductKey] = field(default_factory=set)
     moved_cash: Decimal = ZERO
     cash_sequence: int = 0
     cash_hash: str = GENESIS
@@ -65,14 +65,14 @@ class LedgerState:
 
     def get_position(self, row: TradeRow) -> Position:
         """Return the position in the row's symbol and product."""
-        return self.holdings.get(row.holding_key, (FLAT, 0))[0]
+        return self.positions.get(row.symbol_product_key, (FLAT, 0))[0]
 
     def _set_position(self, row: TradeRow, after: Position) -> None:
-        key = row.holding_key
+        key = row.symbol_product_key
         before = self.get_position(row)
         times = compute_position_times(before, after.quantity, row.executed_at)
         last_executed_at = get_later_timestamp(before.last_executed_at, row.executed_at)
         position = Position(*after.amounts, row.currency, *times, last_executed_at)
-        self.holdings[key] = (position, row.sequence)
+        self.positions[key] = (position, row.sequence)
         if row.kind != TRADE:
-            self.replayed_holdings.add(key)
+            self.replayed_positions.add(key)

@@ -45,7 +45,7 @@ class PositionNameKey(NamedTuple):
     product: str
 
 
-class HeldPosition(NamedTuple):
+class ListedPosition(NamedTuple):
     """A position with its portfolio and its last trade.
 
     `currency` is None if it trades in the portfolio's currency, `base_currency`. `opened_at` is None when
@@ -90,7 +90,7 @@ class MarkedPosition(NamedTuple):
     `charges` are the charges of all its trades. `extremes` is None while it is flat.
     """
 
-    holding: HeldPosition
+    position: ListedPosition
     mark: Mark
     valuation: PositionValuation
     rate: Decimal | None = None
@@ -101,7 +101,7 @@ class MarkedPosition(NamedTuple):
     @property
     def total_pnl(self) -> Decimal:
         """Realized and unrealized P&L less charges, in the portfolio's currency."""
-        return self.holding.realized_pnl + self.valuation.unrealized_pnl - self.charges
+        return self.position.realized_pnl + self.valuation.unrealized_pnl - self.charges
 
     @property
     def risk_reward(self) -> Decimal | None:
@@ -109,14 +109,14 @@ class MarkedPosition(NamedTuple):
 
         None if an exit is missing or is not beyond the average cost.
         """
-        held_position, (stop_loss, take_profit) = self.holding, self.exits
-        if not held_position.quantity or stop_loss is None or take_profit is None:
+        listed_position, (stop_loss, take_profit) = self.position, self.exits
+        if not listed_position.quantity or stop_loss is None or take_profit is None:
             return None
         entry = compute_average_cost(
-            held_position.quantity,
-            held_position.cost if held_position.local_cost is None else held_position.local_cost,
+            listed_position.quantity,
+            listed_position.cost if listed_position.local_cost is None else listed_position.local_cost,
         )
-        sign = 1 if held_position.quantity > 0 else -1
+        sign = 1 if listed_position.quantity > 0 else -1
         risk, reward = sign * (entry - stop_loss), sign * (take_profit - entry)
         return divide(reward, risk) if risk > 0 and reward > 0 else None
 

@@ -28,7 +28,7 @@ class Extremes(NamedTuple):
     max_drawdown: Decimal
 
 
-class PositionState(NamedTuple):
+class PositionAfterRow(NamedTuple):
     """A position as a row of the ledger leaves it."""
 
     quantity: Decimal = ZERO
@@ -44,7 +44,7 @@ class LedgerRow(NamedTuple):
     is_trade: bool
     price: Decimal
     charges: Decimal
-    holding: PositionState
+    position: PositionAfterRow
 
 
 class PositionRecord(NamedTuple):
@@ -56,7 +56,7 @@ class PositionRecord(NamedTuple):
 
     sequence: int
     until: datetime
-    holding: PositionState
+    position: PositionAfterRow
     charges: Decimal
     extremes: Extremes | None
 
@@ -95,27 +95,27 @@ def extend_record(
     steps: list[tuple[datetime, int, LedgerRow | Bar | Decimal]] = [(row.at, 0, row) for row in rows]
     for bar in prices.bars:
         steps += _list_steps(bar, prices, record.until, now, is_precise=bar.start in precise)
-    holding, charges, extremes, sequence = record.holding, record.charges, record.extremes, record.sequence
+    position, charges, extremes, sequence = record.position, record.charges, record.extremes, record.sequence
     for at, _, step in sorted(steps, key=lambda step: step[:2]):
         rate = prices.rate_at(at)
         if isinstance(step, LedgerRow):
-            extremes = _apply_row(extremes, holding, step, rate)
-            holding, charges, sequence = step.holding, charges + step.charges, step.sequence
-        elif holding.quantity:
-            extreme_prices = _list_bar_prices(step, holding) if isinstance(step, Bar) else (step,)
+            extremes = _apply_row(extremes, position, step, rate)
+            position, charges, sequence = step.position, charges + step.charges, step.sequence
+        elif position.quantity:
+            extreme_prices = _list_bar_prices(step, position) if isinstance(step, Bar) else (step,)
             for price in extreme_prices:
-                extremes = extend_extremes(extremes, holding, price, rate)
+                extremes = extend_extremes(extremes, position, price, rate)
     minute = get_bar_start(now, Interval.MINUTE)
     until = max(now if minute in precise else minute, record.until)
-    return PositionRecord(sequence, until, holding, charges, extremes)
+    return PositionRecord(sequence, until, position, charges, extremes)
 
 
 def extend_extremes(
-    extremes: Extremes | None, holding: PositionState, price: Decimal, rate: Decimal | None
+    extremes: Extremes | None, position: PositionAfterRow, price: Decimal, rate: Decimal | None
 ) -> Extremes:
     """Return the extremes extended by a price of an open position; None starts new ones."""
-    value = multiply(holding.quantity, price)
-    pnl = holding.realized_pnl + (value if rate is None else multiply(value, rate)) - holding.cost
+    value = multiply(position.quantity, price)
+    pnl = position.realized_pnl + (value if rate is None else multiply(value, rate)) - position.cost
     if extremes is None:
         return Extremes(price, price, pnl, ZERO)
     peak = max(extremes.peak_pnl, pnl)
@@ -140,13 +140,13 @@ def _list_steps(
 
 
 def _apply_row(
-    extremes: Extremes | None, before: PositionState, row: LedgerRow, rate: Decimal | None
+    extremes: Extremes | None, before: PositionAfterRow, row: LedgerRow, rate: Decimal | None
 ) -> Extremes | None:
     """Return the extremes after a row of the ledger. The price of a reversal is not one of the market.
 
     A split, which changes the quantity alone, restates the prices.
     """
-    after = row.holding
+    after = row.position
     if not after.quantity:
         return None
     if before.quantity * after.quantity <= 0:
@@ -166,8 +166,8 @@ def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> 
     return extremes._replace(highest_price=highest, lowest_price=lowest)
 
 
-def _list_bar_prices(bar: Bar, holding: PositionState) -> tuple[Decimal, ...]:
+def _list_bar_prices(bar: Bar, position: PositionAfterRow) -> tuple[Decimal, ...]:
     """Return the prices of a bar in the order that makes the largest drawdown."""
-    if holding.quantity > 0:
+    if position.quantity > 0:
         return bar.high, bar.low, bar.close
     return bar.low, bar.high, bar.close

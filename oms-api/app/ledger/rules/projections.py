@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.keys import SymbolProductKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Finding, LedgerCheck
 from app.money import format_fixed
 from app.timestamps import Timestamp
 
 
-class PortfolioRow(NamedTuple):
+class PortfolioProjection(NamedTuple):
     """A portfolio's projections in canonical form."""
 
     tenant_id: int
@@ -32,7 +32,7 @@ class PortfolioRow(NamedTuple):
     cash_hash: str
 
 
-class HoldingRow(NamedTuple):
+class PositionProjection(NamedTuple):
     """A position's projection in canonical form."""
 
     tenant_id: int
@@ -50,16 +50,16 @@ class HoldingRow(NamedTuple):
     last_executed_at: Timestamp | None
 
 
-def check_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
+def check_portfolio(stored: PortfolioProjection, end: LedgerState) -> list[Finding]:
     """Return the differences between a portfolio's projections and the end of its ledger."""
-    expected = build_projection(stored, end)
+    expected = build_portfolio_projection(stored, end)
     if stored == expected:
         return []
-    pairs = zip(PortfolioRow._fields, stored, expected, strict=True)
+    pairs = zip(PortfolioProjection._fields, stored, expected, strict=True)
     return [Finding(LedgerCheck.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
 
 
-def build_projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
+def build_portfolio_projection(stored: PortfolioProjection, end: LedgerState) -> PortfolioProjection:
     """Return the portfolio's row that the end of its ledger requires."""
     return stored._replace(
         cash=format_fixed(end.cash),
@@ -76,30 +76,30 @@ def build_projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
     )
 
 
-def check_holdings(
-    stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
-) -> Iterator[tuple[HoldingKey, list[Finding]]]:
+def check_positions(
+    stored: Iterable[PositionProjection], expected: Iterable[PositionProjection]
+) -> Iterator[tuple[SymbolProductKey, list[Finding]]]:
     """Yield, by position, the differences between the positions table and the ledger."""
-    stored_rows = {HoldingKey(row.symbol, row.product): row for row in stored}
-    expected_rows = {HoldingKey(row.symbol, row.product): row for row in expected}
+    stored_rows = {SymbolProductKey(row.symbol, row.product): row for row in stored}
+    expected_rows = {SymbolProductKey(row.symbol, row.product): row for row in expected}
     for key in sorted(stored_rows.keys() | expected_rows.keys()):
         if stored_rows.get(key) != expected_rows.get(key):
-            yield key, list(_check_holding(stored_rows.get(key), expected_rows.get(key)))
+            yield key, list(_check_position(stored_rows.get(key), expected_rows.get(key)))
 
 
-def build_holdings(
-    tenant_id: int, portfolio_id: int, end: LedgerState, replay: Callable[[HoldingKey], Position]
-) -> list[HoldingRow]:
+def build_position_projections(
+    tenant_id: int, portfolio_id: int, end: LedgerState, replay: Callable[[SymbolProductKey], Position]
+) -> list[PositionProjection]:
     """Return the positions at the end of a ledger, one for each symbol and product that was ever held.
 
     `replay` returns the position that results from all unreversed trades of a symbol and product. It is
     called only for those with a reversed trade.
     """
     rows = []
-    for key, (position, last) in end.holdings.items():
-        timed = replay(key) if key in end.replayed_holdings else position
+    for key, (position, last) in end.positions.items():
+        timed = replay(key) if key in end.replayed_positions else position
         rows.append(
-            HoldingRow(
+            PositionProjection(
                 tenant_id=tenant_id,
                 portfolio_id=portfolio_id,
                 symbol=key.symbol,
@@ -118,12 +118,14 @@ def build_holdings(
     return rows
 
 
-def _check_holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
+def _check_position(
+    stored: PositionProjection | None, expected: PositionProjection | None
+) -> Iterator[Finding]:
     if stored is None or expected is None:
         stored_text, expected_text = ("none" if row is None else "a row" for row in (stored, expected))
         yield Finding(LedgerCheck.HOLDING, "position", stored_text, expected_text)
         return
-    for name in HoldingRow._fields:
+    for name in PositionProjection._fields:
         stored_value, expected_value = getattr(stored, name), getattr(expected, name)
         if stored_value != expected_value:
             yield Finding(LedgerCheck.HOLDING, name, stored_value, expected_value)

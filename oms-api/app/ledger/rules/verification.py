@@ -184,7 +184,7 @@ def _check_position(
     position, stored = before.get_position(row), amounts.position
     if stored.amounts != after.amounts:
         names = ("position_quantity", "position_cost", "position_realized_pnl", "position_local_cost")
-        yield from _find_differences(names, row, stored, after)
+        yield from _list_differences(names, row, stored, after)
     if after.quantity and row.currency != after.currency:
         yield Finding(LedgerCheck.POSITION, "currency", row.currency, after.currency)
     pairs = zip(after.amounts, position.amounts, strict=True)
@@ -192,10 +192,10 @@ def _check_position(
     change = Position(quantity, cost, realized_pnl, local_cost)
     if amounts.change != change:
         names = ("quantity_delta", "cost_delta", "realized_pnl", "local_cost_delta")
-        yield from _find_differences(names, row, amounts.change, change)
+        yield from _list_differences(names, row, amounts.change, change)
 
 
-def _find_differences(
+def _list_differences(
     names: tuple[str, ...], row: TradeRow, stored: Position, expected: Position
 ) -> Iterator[Finding]:
     for name, stored_value, expected_value in zip(names, stored.amounts, expected.amounts, strict=True):

@@ -14,11 +14,11 @@ from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries import batch_statements as queries
-from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.accounting import FLAT, Position, choose_fill_currency
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.ledger.service.ledger_cache import LedgerCache, LockedLedgers
 from app.ledger.service.pending_rows import PendingRows
 from app.ledger.service.portfolio_state import (
@@ -191,7 +191,7 @@ class LedgerBatch:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         loaded = self._instruments.get(key.instrument_key) if self._instruments else None
         listed_currency = None if loaded is None else loaded.listed_currency
-        return find_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
+        return choose_fill_currency(self.get_position(key), listed_currency, portfolio.base_currency)
 
     def get_exchange(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -199,7 +199,7 @@ class LedgerBatch:
         return "" if loaded is None else loaded.exchange or ""
 
     def append(
-        self, portfolio: PortfolioState, origin: Origin, entry: TradeEntry, after: Position
+        self, portfolio: PortfolioState, origin: CommandOrigin, entry: TradeEntry, after: Position
     ) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
         portfolio_key = portfolio.key
@@ -230,7 +230,7 @@ class LedgerBatch:
         """Add an event to the outbox that is not about a trade."""
         self._pending.outbox_items.append(event)
 
-    def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
+    def append_cash(self, portfolio: PortfolioState, origin: CommandOrigin, entry: CashEntry) -> CashRow:
         """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
         if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)
@@ -260,9 +260,9 @@ class LedgerBatch:
             for row in self._pending.cash_movements
         ) or queries.has_cash_movement(self.connection, *key)
 
-    def set_orders_stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
-        """Set the orders stamp of a locked portfolio whose orders changed."""
-        self.portfolios[portfolio_key].orders_stamp = stamp
+    def set_open_orders_version(self, portfolio_key: PortfolioKey, version: str) -> None:
+        """Set the version of the open orders of a locked portfolio, because they changed."""
+        self.portfolios[portfolio_key].open_orders_version = version
         self._pending.changed_portfolios.add(portfolio_key)
 
     def flush(self, *further_writes: BulkWrite) -> None:
@@ -270,9 +270,11 @@ class LedgerBatch:
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
-        self._ledgers.written |= pending.changed_portfolios.union(pending.list_moved())
+        self._ledgers.written |= pending.changed_portfolios.union(
+            pending.list_portfolios_with_cash_movements()
+        )
         execute_writes(
-            self.connection, *pending.list_writes(self.portfolios, self._positions), *further_writes
+            self.connection, *pending.build_writes(self.portfolios, self._positions), *further_writes
         )
 
     def create_cache_update(self) -> Callable[[], None]:

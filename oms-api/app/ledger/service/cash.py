@@ -16,7 +16,7 @@ from app.ledger.queries.cash import CashCursor, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry, PortfolioState
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
@@ -144,7 +144,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
     portfolio_ids = batch_statements.load_portfolio_ids(
-        connection, [key for key in keys if caller.sees(key.name_key)]
+        connection, [key for key in keys if caller.can_see(key.name_key)]
     )
     if keys[0] not in portfolio_ids:
         raise NoSuchPortfolio(move.portfolio)
@@ -179,10 +179,10 @@ def _require_buying_power(
         )
 
 
-def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
+def build_cash_origin(request: ChangeRequest, now: datetime) -> CommandOrigin:
     """Return the origin of a movement that a request causes."""
     caller = request.caller
-    return Origin(
+    return CommandOrigin(
         tenant_id=caller.tenant_id,
         source=caller.name,
         user_label=None,

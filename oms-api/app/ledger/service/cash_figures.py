@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.ledger.queries.reading import PortfolioSummary
+from app.ledger.queries.portfolios import PortfolioSummary
 from app.ledger.service.cash import BuyingPowers, PortfolioCash
 from app.ledger.service.settlement import Settlements
 

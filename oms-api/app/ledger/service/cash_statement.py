@@ -9,9 +9,8 @@ from app.identity.rules.access import Caller
 from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.queries import reading
 from app.ledger.queries.cash import CashCursor, TradeCash, load_portfolio_creation_time, load_portfolio_names
-from app.ledger.queries.reading import PortfolioSummary
+from app.ledger.queries.portfolios import PortfolioSummary, load_portfolios_by_name
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
@@ -41,8 +40,8 @@ def read_cash_statement(
     Raises NoSuchPortfolio, including for a portfolio that the caller may not see.
     """
     tenant_id, key = caller.tenant_id, name_key(name)
-    summaries = reading.load_portfolios_by_name(connection, tenant_id, [key])
-    if key not in summaries or not caller.sees(key):
+    summaries = load_portfolios_by_name(connection, tenant_id, [key])
+    if key not in summaries or not caller.can_see(key):
         raise NoSuchPortfolio(name)
     summary = summaries[key][0]
     reader.settlements.refresh(connection)
@@ -65,7 +64,7 @@ def list_cash_rows(
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     portfolio_names = load_portfolio_names(connection, tenant_id, ids)
     visible = {
-        portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.sees(key)
+        portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.can_see(key)
     }
     symbols = {InstrumentKey(tenant_id, item.trade.symbol) for item in items if item.trade}
     instruments = load_instruments(connection, sorted(symbols))

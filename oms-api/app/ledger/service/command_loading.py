@@ -67,7 +67,7 @@ def _lock_and_index_request_keys(batch: LedgerBatch, commands: Sequence[LedgerCo
     A transaction that records a row with such a key holds its lock until the commit.
     """
     keys = [key for key in map(build_request_key, commands) if key]
-    for row in map(format_trade, queries.lock_trades_by_key(batch.connection, keys)):
+    for row in map(format_trade, queries.lock_request_keys_and_load_trades(batch.connection, keys)):
         key = RequestKey(row.tenant_id, row.kind, row.idempotency_key or "")
         batch.rows_by_request_key.setdefault(key, []).append(row)
 

@@ -10,7 +10,7 @@ from app.ledger.rules.tickets import TradeValue
 from app.timestamps import Timestamp
 
 
-class Origin(NamedTuple):
+class CommandOrigin(NamedTuple):
     """The caller and the time of a command, as the ledger and the orders record them.
 
     - `source`: the name of the API key, or of the broker or background job.
@@ -40,7 +40,7 @@ class RecordTrade(NamedTuple):
     are in the portfolio's currency, None if its cost schedule computes them.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     symbol: str
     product: str
     side: Side
@@ -58,7 +58,7 @@ class RecordTrade(NamedTuple):
 class ReverseTrade(NamedTuple):
     """Reverse a trade by a row that stores the difference."""
 
-    origin: Origin
+    origin: CommandOrigin
     trade_id: str
     reason: str
     kind: str = "reversal"

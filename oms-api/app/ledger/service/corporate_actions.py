@@ -32,7 +32,7 @@ from app.ledger.rules.corporate_actions import (
 )
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry, PortfolioState, TradeEntry, build_trade_entry
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, divide, format_fixed, shorten_quantity
@@ -65,7 +65,7 @@ class ActionBooking:
 
     batch: LedgerBatch
     portfolio: PortfolioState
-    origin: Origin
+    origin: CommandOrigin
     action: CorporateActionTerms
     find_rate: FindRate
     inputs: ActionInputs

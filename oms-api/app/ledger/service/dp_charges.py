@@ -12,7 +12,7 @@ from app.costs.service import load_rates
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry, PortfolioState
 from app.money import ZERO, multiply
 
@@ -20,7 +20,7 @@ from app.money import ZERO, multiply
 def book_dp_charge(
     ledger: LedgerBatch,
     portfolio: PortfolioState,
-    origin: Origin,
+    origin: CommandOrigin,
     symbol: str,
     trade: ChargedTrade,
     position: Position,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.events.queries import iterate_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
@@ -177,7 +177,7 @@ def _find_odd_events(connection: Connection, result: VerificationResult, odd: li
 def _verify_positions(connection: Connection, result: VerificationResult, names: PortfolioNames) -> None:
     newest = {
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
-        for row in audit.iterate_holding_rows(connection)
+        for row in audit.iterate_position_rows(connection)
     }
     events = audit.iterate_recorded_events(connection, audit.POSITION_CHANGED)
     while chunk := list(islice(events, _EVENTS_PER_CHUNK)):

@@ -43,24 +43,29 @@ class PendingRows:
         payload = build_cash_payload(row, portfolio_name)
         self.outbox_items.append(_build_event(header, f"cash.{row.kind}", payload))
 
-    def list_moved(self) -> set[PortfolioKey]:
+    def list_portfolios_with_cash_movements(self) -> set[PortfolioKey]:
         """Return the portfolios with cash movements."""
         return {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self.cash_movements}
 
-    def list_writes(
+    def build_writes(
         self, portfolios: StatesByPortfolio, positions: Mapping[tuple[int, int, str, str], Position]
     ) -> list[BulkWrite]:
         """Return the statements that write the rows, with the current portfolios and positions."""
         return [
-            queries.insert_trades(self.trades),
-            queries.insert_cash_movements(self.cash_movements),
+            queries.build_trade_insert(self.trades),
+            queries.build_cash_movement_insert(self.cash_movements),
             queries.build_position_upsert(
                 [_build_position_row(row, positions[key]) for key, row in self.last_trades.items()]
             ),
-            queries.update_portfolios_and_stamps(
-                [_build_portfolio_update(portfolios[key]) for key in self.changed_portfolios]
+            queries.build_portfolio_update_with_version(
+                [_build_portfolio_values(portfolios[key]) for key in self.changed_portfolios]
             ),
-            queries.update_cash([_build_cash_update(portfolios[key]) for key in sorted(self.list_moved())]),
+            queries.build_cash_update(
+                [
+                    _build_cash_values(portfolios[key])
+                    for key in sorted(self.list_portfolios_with_cash_movements())
+                ]
+            ),
             build_packed_insert(_build_events(self.outbox_items, self.last_trades, portfolios)),
         ]
 
@@ -96,13 +101,13 @@ def _build_event(header: tuple[int, Timestamp, str], type_: str, payload: str) -
     return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
-def _build_portfolio_update(state: PortfolioState) -> BulkRow:
+def _build_portfolio_values(state: PortfolioState) -> BulkRow:
     amounts = (format_fixed(state.cash), format_fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
-    return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
+    return (*amounts, *counts, *chain, state.open_orders_version, state.fee_totals, state.tenant_id, state.id)
 
 
-def _build_cash_update(state: PortfolioState) -> BulkRow:
+def _build_cash_values(state: PortfolioState) -> BulkRow:
     chain = (state.cash_sequence, state.cash_hash)
     return (format_fixed(state.cash), format_fixed(state.moved_cash), *chain, state.tenant_id, state.id)

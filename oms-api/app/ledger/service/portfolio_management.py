@@ -17,8 +17,8 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import generate_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import portfolio_management as queries
-from app.ledger.queries import reading
 from app.ledger.queries.portfolio_management import PortfolioDetails
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.rules.chain import GENESIS
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.ledger.service.portfolio_statements import build_summary
@@ -160,7 +160,7 @@ def _require_approvers(connection: Connection, tenant_id: int, approval: str | N
             message = "Must be a user of the tenant, by e-mail address or Slack identity, or one of "
             message += f"{', '.join(sorted(_ROLES))}."
             errors = [FieldError(f"approval.approvers.{index}", message, "unknown_approver")]
-            raise Invalid(f"There is no approver {approver!r}.", errors)
+            raise Invalid(f"There is no approver {approver!r}; see `errors`.", errors)
 
 
 def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> str:
@@ -174,7 +174,7 @@ def _rename_portfolio(connection: Connection, tenant_id: int, key: str, new_name
 
 
 def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
-    summary, _ = reading.load_portfolios_by_name(connection, tenant_id, [key])[key]
+    summary, _ = load_portfolios_by_name(connection, tenant_id, [key])[key]
     return build_summary(summary)
 
 

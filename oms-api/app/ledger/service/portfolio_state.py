@@ -15,7 +15,7 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, compute_row_hash
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import resolve_schedule
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.money import DIGITS, PLACES, ZERO, format_fixed
 from app.timestamps import Timestamp, format_timestamp
 
@@ -27,9 +27,10 @@ MAX_AMOUNT = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maxim
 class PortfolioState:
     """A locked portfolio as the batch sees it.
 
-    `last_created_at` is canonical text. `orders_stamp` changes when an open order changes or projections are
-    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booked_charges`; the
-    settings after them as in `ledger.models.Portfolio`.
+    `last_created_at` is canonical text. `open_orders_version`, the column `orders_stamp`, changes when an
+    open order changes or projections are repaired: see `renew_open_orders_version`. `cost_schedule` and
+    `fee_totals` are as in `costs.rules.booked_charges`, the settings after them as in
+    `ledger.models.Portfolio`.
     """
 
     id: int
@@ -46,7 +47,7 @@ class PortfolioState:
     last_created_at: Timestamp | None
     kind: str
     trading_state: str
-    orders_stamp: str
+    open_orders_version: str
     base_currency: str
     cost_schedule: str
     fee_totals: str | None
@@ -191,7 +192,7 @@ def build_portfolio(
         last_created_at=None,
         kind="paper",
         trading_state=trading_state,
-        orders_stamp="",
+        open_orders_version="",
         base_currency=BASE_CURRENCY,
         cost_schedule="none",
         fee_totals=None,
@@ -217,7 +218,12 @@ def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | 
 
 
 def build_trade_row(
-    state: PortfolioState, origin: Origin, at: Timestamp, entry: TradeEntry, before: Position, after: Position
+    state: PortfolioState,
+    origin: CommandOrigin,
+    at: Timestamp,
+    entry: TradeEntry,
+    before: Position,
+    after: Position,
 ) -> TradeRow:
     """Return the row of a trade, which continues the hash chain of its portfolio."""
     fields = (
@@ -272,29 +278,33 @@ def _build_local_amounts(
     return (entry.currency, format_fixed(fx_rate), format_fixed(delta), format_fixed(after.local_cost))
 
 
+# The column names, but for the version of the open orders.
+_STATE_FIELDS = tuple("open_orders_version" if name == "orders_stamp" else name for name in STATE_COLUMNS)
+
+
 def build_state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE_COLUMNS` row. PostgreSQL returns decimals and datetimes, SQLite text."""
-    values = dict(zip(STATE_COLUMNS, row, strict=True))
+    values = dict(zip(_STATE_FIELDS, row, strict=True))
     for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):
         values[name] = parse_decimal(values[name])
     values["last_created_at"] = convert_instant(values["last_created_at"])
     return PortfolioState(**values)
 
 
-_EPOCH_LENGTH = 6
-_FIRST_EPOCH = "A" * _EPOCH_LENGTH  # of portfolios that had no open orders yet
+_REPAIR_VERSION_LENGTH = 6
+_FIRST_REPAIR_VERSION = "A" * _REPAIR_VERSION_LENGTH  # of portfolios that had no open orders yet
 
 
-def create_stamp() -> str:
-    """Return a stamp of a new epoch."""
+def create_open_orders_version() -> str:
+    """Return a version of open orders with a new repair version."""
     return secrets.token_urlsafe(12)  # 16 characters
 
 
-def renew_stamp(stamp: str) -> str:
-    """Return a new stamp of the same epoch."""
-    return get_epoch(stamp) + secrets.token_urlsafe(8)[:10]
+def renew_open_orders_version(version: str) -> str:
+    """Return a new version of open orders with the same repair version."""
+    return get_repair_version(version) + secrets.token_urlsafe(8)[:10]
 
 
-def get_epoch(stamp: str) -> str:
-    """Return the epoch of a stamp."""
-    return stamp[:_EPOCH_LENGTH] or _FIRST_EPOCH
+def get_repair_version(version: str) -> str:
+    """Return the part of a version of open orders that changes only when rows are repaired."""
+    return version[:_REPAIR_VERSION_LENGTH] or _FIRST_REPAIR_VERSION

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
-from app.ledger.queries import reading as queries
+from app.ledger.queries import portfolios as queries
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import Holding, ListedTrade, PortfolioSummary
+from app.ledger.queries.portfolios import PortfolioSummary, StatementPosition
+from app.ledger.queries.trades import ListedTrade, find_trade
 from app.ledger.rules.cash import compute_moved_amount
 from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.rules.settings import SESSIONS_OFF
@@ -34,7 +35,7 @@ class PortfolioStatement:
     """A portfolio with its positions, and its cash figures unless it is of an earlier time."""
 
     summary: PortfolioSummary
-    holdings: list[Holding]
+    positions: list[StatementPosition]
     figures: CashFigures | None = None
 
 
@@ -42,7 +43,7 @@ def load_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade:
     """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
-    trade = queries.find_trade(connection, tenant_id, trade_id, portfolios)
+    trade = find_trade(connection, tenant_id, trade_id, portfolios)
     if trade is None:
         raise NoSuchTrade(trade_id)
     return trade
@@ -61,10 +62,10 @@ def load_statement(
     summaries = queries.load_portfolios_by_name(connection, tenant_id, [key])
     if key not in summaries:
         raise NoSuchPortfolio(name)
-    summary, holdings = summaries[key]
+    summary, positions = summaries[key]
     if as_of is None:
         return PortfolioStatement(
-            summary, holdings, cash_reader.read(connection, tenant_id, [summary], now)[summary.id]
+            summary, positions, cash_reader.read(connection, tenant_id, [summary], now)[summary.id]
         )
     sequence = _resolve_sequence(connection, tenant_id, summary, as_of)
     until = format_timestamp(as_of) if isinstance(as_of, datetime) else None
@@ -95,18 +96,18 @@ def load_statements(
         long_only = {
             summary.id
             for summary, positions in found_portfolios.values()
-            if not any(_is_short(holding) for holding in positions)
+            if not any(_is_short(position) for position in positions)
         }
         figures = cash_reader.read(connection, tenant_id, summaries, now, long_only)
-        for name, (summary, holdings) in found_portfolios.items():
+        for name, (summary, positions) in found_portfolios.items():
             statements[PortfolioNameKey(tenant_id, name)] = PortfolioStatement(
-                summary, holdings, figures[summary.id]
+                summary, positions, figures[summary.id]
             )
     return statements
 
 
-def _is_short(holding: Holding) -> bool:
-    return holding.quantity.startswith("-")
+def _is_short(position: StatementPosition) -> bool:
+    return position.quantity.startswith("-")
 
 
 def find_similar_names(
@@ -156,7 +157,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
 def compute_total_charges(statement: PortfolioStatement) -> Decimal:
     """Return all charges: the cash paid in and the realized P&L, less the cost of positions and the cash."""
     summary = statement.summary
-    cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
+    cost = sum((Decimal(position.cost) for position in statement.positions), ZERO)
     paid_in = Decimal(summary.opening_cash) + Decimal(summary.moved_cash)
     return paid_in + Decimal(summary.realized_pnl) - cost - Decimal(summary.cash)
 
@@ -165,9 +166,10 @@ def _resolve_sequence(connection: Connection, tenant_id: int, summary: Portfolio
     if isinstance(as_of, datetime):
         return queries.load_sequence_at(connection, tenant_id, summary, as_of)
     if as_of > summary.last_sequence:
-        message = f"The ledger of this portfolio ends at {summary.last_sequence}."
+        message = f"The ledger of this portfolio ends at {summary.last_sequence}; send at most this number."
         raise Invalid(
-            "`as_of` is beyond the last sequence number.", [FieldError("as_of", message, "beyond_end")]
+            "`as_of` is beyond the last sequence number; see `errors`.",
+            [FieldError("as_of", message, "beyond_end")],
         )
     return as_of
 
@@ -180,10 +182,10 @@ def _build_statement_at(
     Without an instant, it is the state just after that trade.
     """
     if sequence:
-        holdings = queries.load_holdings(connection, tenant_id, summary, sequence)
+        positions = queries.load_positions_at(connection, tenant_id, summary, sequence)
         at = queries.load_summary_at(connection, tenant_id, summary, sequence)
     else:
-        holdings = []
+        positions = []
         at = summary._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)
         at = at._replace(cash=summary.opening_cash)
     cash, moved_cash = Decimal(at.cash), ZERO
@@ -195,5 +197,5 @@ def _build_statement_at(
         moved_cash += compute_moved_amount(row.kind, amount)
         cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
     return PortfolioStatement(
-        at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved_cash)), holdings
+        at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved_cash)), positions
     )

@@ -12,13 +12,13 @@ from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.instruments.rules import InstrumentKey
 from app.jobs.service import Lease
 from app.ledger.queries import position_records as queries
-from app.ledger.queries.position_records import RecordedPosition
+from app.ledger.queries.position_records import PositionWithRecord
 from app.ledger.rules.keys import PositionKey, RateKey
-from app.ledger.rules.marks import MarkedPosition
+from app.ledger.rules.marks import ListedPosition, MarkedPosition
 from app.ledger.rules.position_extremes import (
     LedgerRow,
+    PositionAfterRow,
     PositionRecord,
-    PositionState,
     PriceHistory,
     PricePoint,
     RateAt,
@@ -42,7 +42,7 @@ QUOTE_DELAY = timedelta(seconds=10)  # a quote may reach the database that much 
 _MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
 
 
-class PositionRecords:
+class PositionRecordUpdater:
     """Stores the figures of the positions of all tenants: a job."""
 
     def __init__(self, engine: Engine, market: Market, now: Now) -> None:
@@ -60,13 +60,13 @@ class PositionRecords:
         after: PositionKey | None = None
         while True:
             with snapshot(self._engine, ALL_TENANTS) as connection:
-                page = queries.list_recorded_positions(connection, after, MAX_POSITIONS, quoted_since)
+                page = queries.list_positions_with_records(connection, after, MAX_POSITIONS, quoted_since)
                 records = compute_records(connection, self._market, page, now)
             self._store_records(
                 {
-                    recorded_position.key: records[recorded_position.key]
-                    for recorded_position in page
-                    if _is_due(recorded_position, records[recorded_position.key])
+                    position.key: records[position.key]
+                    for position in page
+                    if _is_due(position, records[position.key])
                 }
             )
             if len(page) < MAX_POSITIONS:
@@ -78,7 +78,7 @@ class PositionRecords:
     def _store_records(self, records: Mapping[PositionKey, PositionRecord]) -> None:
         if records:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
-                execute_writes(connection, queries.build_record_write(records))
+                execute_writes(connection, queries.build_record_upsert(records))
 
 
 def add_records(
@@ -89,28 +89,27 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.holding.name_key: _build_key(tenant_id, position) for position in marked_positions}
-    positions = queries.load_recorded_positions(connection, tenant_id, list(keys.values()))
-    missing = [position for position in positions.values() if not position.is_current]
-    records = {
-        key: recorded_position.record
-        for key, recorded_position in positions.items()
-        if recorded_position.record is not None
+    keys = {
+        marked_position.position.name_key: _build_key(tenant_id, marked_position.position)
+        for marked_position in marked_positions
     }
+    positions = queries.load_positions_with_records(connection, tenant_id, list(keys.values()))
+    missing = [position for position in positions.values() if not position.is_current]
+    records = {key: position.record for key, position in positions.items() if position.record is not None}
     records |= compute_records(connection, market, missing, now)
     completed = []
     for marked_position in marked_positions:
-        record, extremes = records[keys[marked_position.holding.name_key]], None
-        if marked_position.holding.quantity:
+        record, extremes = records[keys[marked_position.position.name_key]], None
+        if marked_position.position.quantity:
             extremes = extend_extremes(
-                record.extremes, record.holding, marked_position.mark.price, marked_position.rate
+                record.extremes, record.position, marked_position.mark.price, marked_position.rate
             )
         completed.append(marked_position._replace(charges=record.charges, extremes=extremes))
     return completed
 
 
 def compute_records(
-    connection: Connection, market: Market, positions: Sequence[RecordedPosition], now: datetime
+    connection: Connection, market: Market, positions: Sequence[PositionWithRecord], now: datetime
 ) -> dict[PositionKey, PositionRecord]:
     """Return the records of positions up to now, by their keys."""
     missing = {
@@ -120,7 +119,7 @@ def compute_records(
     }
     rows = queries.list_rows_since(connection, missing)
     starts = {
-        position.key: _get_record_to_extend(position.record, rows.get(position.key, []), now)
+        position.key: _choose_record_to_extend(position.record, rows.get(position.key, []), now)
         for position in positions
     }
     reader = _PriceReader(connection, market, now)
@@ -129,13 +128,13 @@ def compute_records(
         of_symbol = [position for position in positions if position.key.instrument_key == instrument_key]
         since = min(starts[position.key].until for position in of_symbol)
         bars = reader.read_bars(*instrument_key, since)
-        for recorded_position in of_symbol:
-            start, new = starts[recorded_position.key], rows.get(recorded_position.key, [])
+        for position in of_symbol:
+            start, new = starts[position.key], rows.get(position.key, [])
             first = get_bar_start(start.until, Interval.MINUTE)
             ticks = reader.read_ticks(instrument_key, list_precise_minutes(start.until, new))
             position_bars = bars[_find_index(bars, first) :]
-            prices = PriceHistory(position_bars, ticks, reader.create_rates(recorded_position, since))
-            records[recorded_position.key] = extend_record(start, new, prices, now)
+            prices = PriceHistory(position_bars, ticks, reader.create_rates(position, since))
+            records[position.key] = extend_record(start, new, prices, now)
     return records
 
 
@@ -165,7 +164,7 @@ class _PriceReader:
         recent = [minute for minute in minutes if self._now - minute <= TICKS_PERIOD]
         return {minute: self._read_minute(key, minute) for minute in recent}
 
-    def create_rates(self, position: RecordedPosition, since: datetime) -> RateAt:
+    def create_rates(self, position: PositionWithRecord, since: datetime) -> RateAt:
         """Return the rate of a position's currency by time, or the rate of its cost where none is quoted."""
         if position.currency is None:
             return _get_no_rate
@@ -207,7 +206,7 @@ class _RateHistory:
         return self._rates_by_minute[minute]
 
 
-def _get_record_to_extend(
+def _choose_record_to_extend(
     record: PositionRecord | None, rows: Sequence[LedgerRow], now: datetime
 ) -> PositionRecord:
     """Return the record to extend: the stored one, or an empty one from the opening of the position on."""
@@ -215,14 +214,14 @@ def _get_record_to_extend(
         return record
     opened_at, previous = now, ZERO
     for row in rows:
-        if previous * row.holding.quantity <= 0:
+        if previous * row.position.quantity <= 0:
             opened_at = row.at
-        previous = row.holding.quantity
+        previous = row.position.quantity
     until = get_bar_start(opened_at if previous else now, Interval.MINUTE)
-    return PositionRecord(0, until, PositionState(), ZERO, None)
+    return PositionRecord(0, until, PositionAfterRow(), ZERO, None)
 
 
-def _is_due(position: RecordedPosition, updated: PositionRecord) -> bool:
+def _is_due(position: PositionWithRecord, updated: PositionRecord) -> bool:
     record = position.record
     if record is None or not position.is_current or updated.until - record.until >= REFRESH_PERIOD:
         return True
@@ -253,6 +252,5 @@ def _get_no_rate(_: datetime) -> None:
     return None
 
 
-def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
-    held_position = position.holding
-    return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)
+def _build_key(tenant_id: int, position: ListedPosition) -> PositionKey:
+    return PositionKey(tenant_id, position.portfolio_id, position.symbol, position.product)

@@ -17,7 +17,7 @@ from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.marks import (
     NO_EXIT_PRICES,
     ExitPrices,
-    HeldPosition,
+    ListedPosition,
     Mark,
     MarkedPosition,
     PositionNameKey,
@@ -73,7 +73,7 @@ def load_marked_position(
     if not positions:
         raise NoSuchPosition(portfolio, symbol)
     if len(positions) > 1 and positions[0].product:
-        message = f"Must be one of: {', '.join(held_position.product for held_position in positions)}."
+        message = f"Must be one of: {', '.join(listed_position.product for listed_position in positions)}."
         raise Invalid(
             f"{symbol} is held in several products; send `product`.",
             [FieldError("product", message, "product")],
@@ -82,46 +82,46 @@ def load_marked_position(
 
 
 def _value_at_marks(
-    connection: Connection, market: Market, tenant_id: int, positions: Iterable[HeldPosition], now: datetime
+    connection: Connection, market: Market, tenant_id: int, positions: Iterable[ListedPosition], now: datetime
 ) -> list[MarkedPosition]:
     held_positions = list(positions)
     symbols = {position.symbol for position in held_positions}
-    for held_position in held_positions:
-        if held_position.currency is not None:
-            symbols.update(list_pairs(held_position.currency, held_position.base_currency))
+    for listed_position in held_positions:
+        if listed_position.currency is not None:
+            symbols.update(list_pairs(listed_position.currency, listed_position.base_currency))
     quotes = market.load_marks(
         connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now
     )
     by_symbol = {key.symbol: quote for key, quote in quotes.items()}
     marked = []
-    for held_position in held_positions:
-        quote = by_symbol.get(held_position.symbol)
+    for listed_position in held_positions:
+        quote = by_symbol.get(listed_position.symbol)
         price = mark_of(quote) if quote else None
         if quote is None or price is None:
-            mark = Mark(held_position.last_price, held_position.last_at, "trade")
+            mark = Mark(listed_position.last_price, listed_position.last_at, "trade")
         else:
             mark = Mark(price, quote.at, quote.source if quote.source in {OVERRIDE, CLOSE} else "quote")
-        rate = _find_rate(held_position, by_symbol)
+        rate = _find_rate(listed_position, by_symbol)
         marked.append(
             MarkedPosition(
-                held_position,
+                listed_position,
                 mark,
-                compute_valuation(held_position.quantity, held_position.cost, mark, now, rate),
+                compute_valuation(listed_position.quantity, listed_position.cost, mark, now, rate),
                 rate,
             )
         )
     return marked
 
 
-def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
+def _find_rate(listed_position: ListedPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     """Return the current rate, or else the rate of the position's cost."""
-    if held_position.currency is None:
+    if listed_position.currency is None:
         return None
-    rate = find_rate(held_position.currency, held_position.base_currency, quotes)
-    return compute_rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate
+    rate = find_rate(listed_position.currency, listed_position.base_currency, quotes)
+    return compute_rate_of_cost(listed_position.cost, listed_position.local_cost) if rate is None else rate
 
 
-ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[PositionNameKey, ExitPrices]]
+ExitsReader = Callable[[Connection, int, Sequence[ListedPosition]], Mapping[PositionNameKey, ExitPrices]]
 
 
 def add_exit_prices(
@@ -129,10 +129,10 @@ def add_exit_prices(
 ) -> list[MarkedPosition]:
     """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""
     held_positions = [
-        marked_position.holding for marked_position in marked_positions if marked_position.holding.quantity
+        marked_position.position for marked_position in marked_positions if marked_position.position.quantity
     ]
     exits = read(connection, tenant_id, held_positions) if held_positions else {}
     return [
-        marked_position._replace(exits=exits.get(marked_position.holding.name_key, NO_EXIT_PRICES))
+        marked_position._replace(exits=exits.get(marked_position.position.name_key, NO_EXIT_PRICES))
         for marked_position in marked_positions
     ]

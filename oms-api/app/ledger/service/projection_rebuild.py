@@ -17,15 +17,15 @@ from app.ledger.queries import batch_statements as queries
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.projections import (
-    HoldingRow,
-    PortfolioRow,
-    build_holdings,
-    build_projection,
-    check_holdings,
+    PortfolioProjection,
+    PositionProjection,
+    build_portfolio_projection,
+    build_position_projections,
     check_portfolio,
+    check_positions,
 )
 from app.ledger.rules.verification import Finding
-from app.ledger.service.portfolio_state import create_stamp
+from app.ledger.service.portfolio_state import create_open_orders_version
 from app.ledger.service.verification import (
     Discrepancy,
     build_replay,
@@ -65,25 +65,26 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
 
     Raises LedgerCorrupted.
 
-    A new stamp is always written, because a process may have cached wrong values although the rows are right.
+    A new version of the open orders is always written, because a process may have cached wrong values
+    although the rows are right.
     """
     queries.lock_portfolios(connection, [(*key, None)])
     portfolio = audit.load_portfolio_row(connection, *key)
     _apply_later_rows(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
-    holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
-    expected = build_holdings(*key, state, build_replay(connection, key))
-    for (symbol, product), findings in check_holdings(holdings, expected):
+    positions = list(audit.iterate_position_rows_of_portfolio(connection, *key))
+    expected = build_position_projections(*key, state, build_replay(connection, key))
+    for (symbol, product), findings in check_positions(positions, expected):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write_projections(connection, build_projection(portfolio, state), holdings, expected)
-    execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
+        _write_projections(connection, build_portfolio_projection(portfolio, state), positions, expected)
+    execute_writes(connection, queries.build_orders_version_update([(create_open_orders_version(), *key)]))
     return RebuiltPortfolio(portfolio.name, state.sequence, tuple(differences))
 
 
 def _apply_later_rows(
-    connection: Connection, portfolio: PortfolioRow, state: LedgerState, until: int | None = None
+    connection: Connection, portfolio: PortfolioProjection, state: LedgerState, until: int | None = None
 ) -> None:
     """Apply the rows after `state` and the cash movements before each of them.
 
@@ -106,18 +107,21 @@ def _apply_later_rows(
 
 
 def _write_projections(
-    connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], expected: list[HoldingRow]
+    connection: Connection,
+    portfolio: PortfolioProjection,
+    positions: list[PositionProjection],
+    expected: list[PositionProjection],
 ) -> None:
-    stored = set(holdings)
+    stored = set(positions)
     projected = (getattr(portfolio, name) for name in queries.PROJECTED_COLUMNS)
     cash_ledger_end = (portfolio.moved_cash, portfolio.cash_sequence, portfolio.cash_hash)
     execute_writes(
         connection,
         queries.build_position_upsert([row for row in expected if row not in stored]),
-        queries.update_portfolios([(*projected, portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
+        queries.build_portfolio_update([(*projected, portfolio.tenant_id, portfolio.id)]),
+        queries.build_moved_cash_update([(*cash_ledger_end, portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in expected}
-    for row in holdings:
+    for row in positions:
         if row[:4] not in keys:
-            audit.delete_holding(connection, row)
+            audit.delete_position(connection, row)

@@ -12,9 +12,8 @@ from app.calendars.rules.values import DayKind, MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries import reading
 from app.ledger.queries.cash import TradeCash, list_trades_after
-from app.ledger.queries.reading import PortfolioSummary
+from app.ledger.queries.portfolios import PortfolioSummary, load_sequence_at
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.settlement import (
     CashTotals,
@@ -132,7 +131,7 @@ class Settlements:
             rows = list_trades_after(connection, tenant_id, summary.id, cached.sequence)
             if rows and (rows[0].sequence, rows[0].hash) == (cached.sequence, cached.hash):
                 return _add_trades(rows[1:], cached)
-        first = reading.load_sequence_at(connection, tenant_id, summary, now - _LONGEST_CYCLE) + 1
+        first = load_sequence_at(connection, tenant_id, summary, now - _LONGEST_CYCLE) + 1
         rows = list_trades_after(connection, tenant_id, summary.id, first)
         return _add_trades(rows, _RecentTrades(summary.last_sequence, summary.last_hash, _NO_AMOUNTS))
 

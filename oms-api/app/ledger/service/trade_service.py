@@ -20,7 +20,7 @@ from app.ledger.rules.tickets import (
     list_execution_time_errors,
     list_trade_errors,
 )
-from app.ledger.service.commands import LedgerCommand, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.commands import CommandOrigin, LedgerCommand, RecordedTrade, RecordTrade, ReverseTrade
 from app.money import format_fixed
 from app.text import name_key
 from app.timestamps import format_timestamp
@@ -66,7 +66,7 @@ class TradeService:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)
         portfolio_name_key = name_key(report.portfolio_name)
-        if not request.caller.sees(portfolio_name_key):
+        if not request.caller.can_see(portfolio_name_key):
             raise NotYourPortfolio
         request_hash = (
             _hash_report(report, trade_value, portfolio_name_key) if request.idempotency_key else None
@@ -89,9 +89,9 @@ class TradeService:
     @staticmethod
     def _build_origin(
         request: AuthenticatedRequest, user_label: str | None, request_hash: str | None, now: datetime
-    ) -> Origin:
+    ) -> CommandOrigin:
         caller = request.caller
-        return Origin(
+        return CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=user_label,

@@ -13,9 +13,9 @@ from app.ledger.rules.equity import (
     NO_EXPOSURE,
     Baseline,
     Marks,
-    OpenPosition,
     PortfolioExposure,
     PortfolioValue,
+    PositionToValue,
     compute_value,
     value_exposures,
 )
@@ -67,7 +67,7 @@ def value_statements(
 
 
 def value_positions(
-    connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
+    connection: Connection, read_quotes: QuoteReader, positions: Sequence[PositionToValue], at: datetime
 ) -> dict[PortfolioKey, PortfolioExposure]:
     """Return the exposure of each portfolio that has positions, at the marks of the instant."""
     if not positions:
@@ -76,7 +76,7 @@ def value_positions(
 
 
 def load_marks(
-    connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
+    connection: Connection, read_quotes: QuoteReader, positions: Sequence[PositionToValue], at: datetime
 ) -> Marks:
     """Return the prices and rates of positions at an instant."""
     symbols = {position.instrument_key for position in positions}
@@ -103,22 +103,22 @@ def load_marks(
     return Marks(prices, last_prices, _compute_rates(foreign, quotes))
 
 
-def list_statement_positions(tenant_id: int, statement: PortfolioStatement) -> Iterable[OpenPosition]:
+def list_statement_positions(tenant_id: int, statement: PortfolioStatement) -> Iterable[PositionToValue]:
     """Yield the open positions of a portfolio."""
     portfolio = PortfolioKey(tenant_id, statement.summary.id)
-    for holding in statement.holdings:
-        quantity = Decimal(holding.quantity)
+    for position in statement.positions:
+        quantity = Decimal(position.quantity)
         if quantity:
-            local_cost = None if holding.local_cost is None else Decimal(holding.local_cost)
-            yield OpenPosition(
+            local_cost = None if position.local_cost is None else Decimal(position.local_cost)
+            yield PositionToValue(
                 portfolio,
-                holding.symbol,
-                holding.product,
+                position.symbol,
+                position.product,
                 quantity,
-                Decimal(holding.cost),
-                holding.currency,
+                Decimal(position.cost),
+                position.currency,
                 local_cost,
-                holding.last_sequence,
+                position.last_sequence,
                 statement.summary.base_currency,
             )
 

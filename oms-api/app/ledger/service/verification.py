@@ -18,14 +18,14 @@ from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey, SymbolProductKey
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState
 from app.ledger.rules.projections import (
-    HoldingRow,
-    PortfolioRow,
-    build_holdings,
-    check_holdings,
+    PortfolioProjection,
+    PositionProjection,
+    build_position_projections,
     check_portfolio,
+    check_positions,
 )
 from app.ledger.rules.stream_comparison import StreamComparison
 from app.ledger.rules.verification import Finding, LedgerCheck, check_action_row, check_row
@@ -61,9 +61,9 @@ class StoredPortfolioRows:
     """The rows of one portfolio in three tables. `portfolio` is None if only the other tables have rows."""
 
     key: PortfolioKey
-    portfolio: PortfolioRow | None
+    portfolio: PortfolioProjection | None
     rows: Iterator[TradeRow]
-    holdings: list[HoldingRow]
+    positions: list[PositionProjection]
 
 
 @dataclass(slots=True)
@@ -84,7 +84,9 @@ class CashMovements:
             state.advance_cash(row)
 
 
-def load_cash_movements(connection: Connection, portfolio: PortfolioRow, after: int = 0) -> CashMovements:
+def load_cash_movements(
+    connection: Connection, portfolio: PortfolioProjection, after: int = 0
+) -> CashMovements:
     """Return the portfolio's cash movements after a sequence."""
     rows = list_cash_movements(connection, portfolio.tenant_id, portfolio.id, after)
     return CashMovements(deque(rows), portfolio.base_currency)
@@ -126,16 +128,16 @@ def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
     rows = groupby(audit.iterate_ledger_rows(connection), _get_portfolio_key)
-    holdings = groupby(audit.iterate_holding_rows(connection), _get_portfolio_key)
-    portfolio, group, holding_group = next(portfolios, None), next(rows, None), next(holdings, None)
-    while portfolio or group or holding_group:
+    positions = groupby(audit.iterate_position_rows(connection), _get_portfolio_key)
+    portfolio, group, position_group = next(portfolios, None), next(rows, None), next(positions, None)
+    while portfolio or group or position_group:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
-        key = PortfolioKey(*min(keys + [part[0] for part in (group, holding_group) if part]))
+        key = PortfolioKey(*min(keys + [part[0] for part in (group, position_group) if part]))
         stored_rows = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
             stored_rows.portfolio, portfolio = portfolio, next(portfolios, None)
-        if holding_group and holding_group[0] == key:
-            stored_rows.holdings, holding_group = list(holding_group[1]), next(holdings, None)
+        if position_group and position_group[0] == key:
+            stored_rows.positions, position_group = list(position_group[1]), next(positions, None)
         owns = group is not None and group[0] == key
         if group and owns:
             stored_rows.rows = group[1]
@@ -178,7 +180,7 @@ def _verify_portfolio(
     result.checked.update(
         {LedgerCheck.REVERSAL: reversals, LedgerCheck.ACTION: actions, LedgerCheck.KEY: keys}
     )
-    result.checked[LedgerCheck.HOLDING] += len(state.holdings)
+    result.checked[LedgerCheck.HOLDING] += len(state.positions)
     _verify_projections(connection, stored_rows, state, result)
 
 
@@ -187,9 +189,9 @@ def _replay_action(connection: Connection, row: TradeRow) -> Position:
     return replay_position(connection, row.position_key, until=row.sequence)
 
 
-def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[HoldingKey], Position]:
+def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[SymbolProductKey], Position]:
     """Return a function that replays the unreversed trades of a symbol and product of the portfolio."""
-    return lambda holding: replay_position(connection, PositionKey(*key, *holding))
+    return lambda symbol_product_key: replay_position(connection, PositionKey(*key, *symbol_product_key))
 
 
 def _verify_projections(
@@ -201,8 +203,8 @@ def _verify_projections(
         findings = check_portfolio(stored_rows.portfolio, end)
         if findings:
             result.add_findings(f"projections of {name}", findings)
-    expected = build_holdings(*stored_rows.key, end, build_replay(connection, stored_rows.key))
-    for (symbol, product), findings in check_holdings(stored_rows.holdings, expected):
+    expected = build_position_projections(*stored_rows.key, end, build_replay(connection, stored_rows.key))
+    for (symbol, product), findings in check_positions(stored_rows.positions, expected):
         result.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
@@ -213,13 +215,13 @@ def _verify_keys(connection: Connection, result: VerificationResult) -> None:
         result.add_findings(describe_location(row, None), [finding])
 
 
-def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
+def describe_location(row: TradeRow, portfolio: PortfolioProjection | None) -> str:
     """Return the description of a row's location for reports."""
     name = _format_name(row.portfolio_key, portfolio)
     return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
 
 
-def _format_name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
+def _format_name(key: PortfolioKey, portfolio: PortfolioProjection | None) -> str:
     quoted_name = f" {portfolio.name!r}" if portfolio else ""
     tenant = "" if key.tenant_id == 1 else f" of tenant {key.tenant_id}"
     return f"portfolio{quoted_name} (id {key.portfolio_id}){tenant}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.audit.rules.actions import ActionDifference, find_differences
 from app.database import execute_writes
 from app.identity.queries.tenants import lock_tenant

@@ -10,7 +10,7 @@ from app.clock import Now
 from app.order_routing.queries import find_assigned_portfolio, open_snapshot
 from app.order_routing.service.adapter_state import HasDailyOrders
 from app.order_routing.service.report_writer import ReportWriter
-from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
+from app.orders.queries.broker_requests import list_incomplete_requests, list_orders_at_broker
 from app.orders.rules.broker_requests import list_proven_events
 from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.rules.values import Order
@@ -34,7 +34,7 @@ class MissedReports:
             if portfolio is None:
                 return
             orders = list_orders_at_broker(connection, self._tenant_id, portfolio.id)
-            undone_requests = list_undone_requests(connection, self._tenant_id, self._name)
+            undone_requests = list_incomplete_requests(connection, self._tenant_id, self._name)
         requested = {request.order_id for request in undone_requests}  # the sender finds their outcome
         events: list[BrokerEvent] = []
         for order in sorted(orders, key=_is_exit):  # entries first: their exits close the filled quantity

@@ -13,7 +13,7 @@ from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import load_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import find_assigned_portfolio, list_recently_ended_orders, open_snapshot
-from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
+from app.orders.queries.broker_requests import list_incomplete_requests, list_orders_at_broker
 from app.orders.queries.orders import load_orders_by_id
 from app.orders.rules.broker_requests import build_broker_order
 from app.orders.rules.rows import parse_order_row
@@ -32,7 +32,7 @@ def load_chains(engine: Engine, tenant_id: int, connection_name: str) -> list[Re
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
         ended = list_recently_ended_orders(connection, portfolio, connection_name)
         orders += [order for order in ended if order.status is not Status.REPLACED]
-        undone_requests = list_undone_requests(connection, tenant_id, connection_name)
+        undone_requests = list_incomplete_requests(connection, tenant_id, connection_name)
         successors = {
             request.order_id: request.successor
             for request in undone_requests

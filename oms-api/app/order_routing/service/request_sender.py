@@ -150,7 +150,7 @@ class RequestSender:
 
         An order of the queue with another request is removed from it: the order was certainly not sent.
         """
-        undone_requests = queries.list_undone_requests(connection, self._tenant_id, self._name)
+        undone_requests = queries.list_incomplete_requests(connection, self._tenant_id, self._name)
         changed = {request.order_id for request in undone_requests if not is_submission(request)}
         returned_ids = {request.order.id for request in self._queue.take_all(changed)}
         if returned_ids:

@@ -19,8 +19,8 @@ from app.orders.rules.values import OrderKey, Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
 _COLUMNS = ApprovalRequest._fields
-_SELECTED = [REQUESTS.c[name] for name in _COLUMNS]
-_ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
+_SELECTED_COLUMNS = [REQUESTS.c[name] for name in _COLUMNS]
+_UNFILLED_FINAL_STATUSES = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
 
 
 def load_approval_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
@@ -30,16 +30,17 @@ def load_approval_requests(connection: Connection, keys: Sequence[OrderKey]) -> 
 
 
 def list_waiting_requests(
-    connection: Connection, tenant_id: int, portfolio_keys: frozenset[str] | None, limit: int
+    connection: Connection, tenant_id: int, portfolio_name_keys: frozenset[str] | None, limit: int, after: str
 ) -> list[ApprovalRequest]:
-    """Return the requests of waiting orders, oldest first.
+    """Return at most `limit` requests of waiting orders, oldest first.
 
-    `portfolio_keys` are the name keys of the portfolios to search; None searches all.
+    `portfolio_name_keys` are the portfolios to search; None searches all. `after` is the id of the last order
+    of the previous page, empty for the first page.
     """
-    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id)
-    if portfolio_keys is not None:
+    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.id > after)
+    if portfolio_name_keys is not None:
         statement = statement.join(PORTFOLIOS, ORDER_OF_PORTFOLIO)
-        statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
+        statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_name_keys)))
     rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
     return [_parse_request(row) for row in rows]
 
@@ -63,7 +64,7 @@ def has_live_override(connection: Connection, tenant_id: int, order_id: str) -> 
         select(ORDERS.c.id)
         .select_from(REQUESTS.join(ORDERS, _is_same_order()))
         .where(REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.override_of == order_id)
-        .where(ORDERS.c.status.not_in(_ENDED_UNFILLED))
+        .where(ORDERS.c.status.not_in(_UNFILLED_FINAL_STATUSES))
     )
     return connection.execute(statement).first() is not None
 
@@ -75,7 +76,7 @@ def insert_requests(requests: Iterable[ApprovalRequest]) -> BulkWrite:
 
 def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
     """Yield all requests, for the verification."""
-    for row in connection.execute(select(*_SELECTED).order_by(*_SELECTED[:2])):
+    for row in connection.execute(select(*_SELECTED_COLUMNS).order_by(*_SELECTED_COLUMNS[:2])):
         yield _parse_request(row)
 
 
@@ -99,7 +100,7 @@ def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, Orde
 
 
 def _select_waiting() -> Select[Any]:
-    return select(*_SELECTED).select_from(REQUESTS.join(ORDERS, _is_same_order())).where(IS_WAITING)
+    return select(*_SELECTED_COLUMNS).select_from(REQUESTS.join(ORDERS, _is_same_order())).where(IS_WAITING)
 
 
 def _is_same_order() -> Any:

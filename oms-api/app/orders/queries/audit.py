@@ -25,7 +25,7 @@ _EVENTS = cast("Table", Event.__table__)
 _TRADE_OF_EXECUTION = (TRADES.c.tenant_id == EXECUTIONS.c.tenant_id) & (
     TRADES.c.trade_id == EXECUTIONS.c.trade_id
 )
-_CHUNK = {"yield_per": 5_000}
+_CHUNK_OPTIONS = {"yield_per": 5_000}
 _MAX_ID_LENGTH = 33  # of an order id and the quotation mark after it
 ORDER_ID_PREFIX = '{"order_id":"'
 
@@ -70,14 +70,14 @@ def iterate_orders(connection: Connection) -> Iterator[Order]:
     """Yield all orders, sorted by tenant and id."""
     columns = [ORDERS.c[name] for name in COLUMNS]
     statement = select(*columns).order_by(ORDERS.c.tenant_id, ORDERS.c.id)
-    for row in connection.execute(statement, execution_options=_CHUNK):
+    for row in connection.execute(statement, execution_options=_CHUNK_OPTIONS):
         yield parse_order_row(tuple(row))
 
 
 def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
     columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
-    for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
+    for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK_OPTIONS):
         yield from unpack_order_history([*map(format_canonical, row)])
 
 
@@ -89,7 +89,7 @@ def iterate_executions(connection: Connection) -> Iterator[BookedExecution]:
     joined = EXECUTIONS.outerjoin(TRADES, _TRADE_OF_EXECUTION)
     statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
-    for row in connection.execute(statement, execution_options=_CHUNK):
+    for row in connection.execute(statement, execution_options=_CHUNK_OPTIONS):
         values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
         execution_trade = None if trade_id is None else ExecutionTrade._make(trade)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import BulkRow, BulkWrite
-from app.orders.models import IS_FINAL, BrokerRequestRow
+from app.orders.models import IS_FINAL, BrokerRequestRecord
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
 from app.orders.rules.contingency import EXIT_ROLES
@@ -17,16 +17,25 @@ from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING_STATUSES, Order, Status
 
 MAX_ENDED_ORDERS = 2000
-REQUESTS = cast("Table", BrokerRequestRow.__table__)
-_NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
-_SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
-_SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
-_IS_UNDONE = REQUESTS.c.completed_at.is_(None)
+REQUESTS = cast("Table", BrokerRequestRecord.__table__)
+_NEW_COLUMNS = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
+_SENDING_COLUMNS = (
+    "tenant_id",
+    "connection",
+    "order_id",
+    "kind",
+    "status",
+    "attempts",
+    "created_at",
+    "sent_at",
+)
+_SELECTED_COLUMNS = [REQUESTS.c[name] for name in BrokerRequest._fields]
+_INCOMPLETE_CONDITION = REQUESTS.c.completed_at.is_(None)
 
 
 def build_request_insert(rows: Sequence[BulkRow]) -> BulkWrite:
-    """Return the statement that inserts new requests. The values of a row are those of the columns `_NEW`."""
-    return build_insert(REQUESTS, _NEW, rows)
+    """Return the statement that inserts new requests. A row has the columns `_NEW_COLUMNS`."""
+    return build_insert(REQUESTS, _NEW_COLUMNS, rows)
 
 
 def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
@@ -39,12 +48,12 @@ def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite
         (tenant_id, connection, order_id, kind, status, 1, at, at)
         for tenant_id, connection, order_id, at in rows
     ]
-    return build_insert(REQUESTS, _SENDING, complete_rows)
+    return build_insert(REQUESTS, _SENDING_COLUMNS, complete_rows)
 
 
-def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
+def list_incomplete_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
     """Return the undone requests of a broker connection, oldest first."""
-    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
+    conditions = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _INCOMPLETE_CONDITION)
     return _select_requests(connection, *conditions)
 
 
@@ -139,7 +148,7 @@ def _is_submission(order_ids: Collection[str]) -> ColumnElement[bool]:
 
 
 def _select_requests(connection: Connection, *conditions: Any) -> list[BrokerRequest]:
-    rows = connection.execute(select(*_SELECTED).where(*conditions).order_by(REQUESTS.c.id))
+    rows = connection.execute(select(*_SELECTED_COLUMNS).where(*conditions).order_by(REQUESTS.c.id))
     return [_parse(row) for row in rows]
 
 

@@ -11,17 +11,17 @@ from app.column_values import convert_instant
 from app.database import build_insert, build_insert_missing, build_update, execute_writes
 from app.database.bulk import BulkWrite
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
+from app.orders.models import IS_OPEN, CancellationRecord, PortfolioCancellationRecord
 from app.orders.queries.tables import ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 
-_CANCELLATIONS = cast("Table", Cancellation.__table__)
-_PARTS = cast("Table", PortfolioCancellation.__table__)
+_CANCELLATIONS = cast("Table", CancellationRecord.__table__)
+_PORTFOLIO_CANCELLATIONS = cast("Table", PortfolioCancellationRecord.__table__)
 _COLUMNS = StoredCancellation._fields
-_SELECTED = [_CANCELLATIONS.c[name] for name in _COLUMNS]
-_PART_KEY = ("tenant_id", "cancellation_id", "portfolio_id")
-_IS_PART = (_PARTS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
-    _PARTS.c.cancellation_id == _CANCELLATIONS.c.id
+_SELECTED_COLUMNS = [_CANCELLATIONS.c[name] for name in _COLUMNS]
+_KEY_COLUMNS = ("tenant_id", "cancellation_id", "portfolio_id")
+_PART_CONDITION = (_PORTFOLIO_CANCELLATIONS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
+    _PORTFOLIO_CANCELLATIONS.c.cancellation_id == _CANCELLATIONS.c.id
 )
 
 
@@ -66,7 +66,7 @@ def insert_cancellation(
         parts = [
             (cancellation.tenant_id, cancellation.id, portfolio.key.portfolio_id) for portfolio in portfolios
         ]
-        execute_writes(connection, build_insert(_PARTS, _PART_KEY, parts))
+        execute_writes(connection, build_insert(_PORTFOLIO_CANCELLATIONS, _KEY_COLUMNS, parts))
     return cancellation
 
 
@@ -74,11 +74,16 @@ def list_portfolios_of_cancellation(
     connection: Connection, cancellation: StoredCancellation
 ) -> list[CancellationPortfolio]:
     """Return the portfolios of a cancellation, by id."""
-    is_its = (PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
+    is_its = (PORTFOLIOS.c.tenant_id == _PORTFOLIO_CANCELLATIONS.c.tenant_id) & (
+        PORTFOLIOS.c.id == _PORTFOLIO_CANCELLATIONS.c.portfolio_id
+    )
     statement = (
         select(PORTFOLIOS.c.id, PORTFOLIOS.c.name)
-        .select_from(_PARTS.join(PORTFOLIOS, is_its))
-        .where(_PARTS.c.tenant_id == cancellation.tenant_id, _PARTS.c.cancellation_id == cancellation.id)
+        .select_from(_PORTFOLIO_CANCELLATIONS.join(PORTFOLIOS, is_its))
+        .where(
+            _PORTFOLIO_CANCELLATIONS.c.tenant_id == cancellation.tenant_id,
+            _PORTFOLIO_CANCELLATIONS.c.cancellation_id == cancellation.id,
+        )
         .order_by(PORTFOLIOS.c.id)
     )
     return [
@@ -93,9 +98,9 @@ def list_unfinished_cancellations(connection: Connection, before: datetime) -> l
     They belong to any tenant that `connection` can read.
     """
     statement = (
-        select(*_SELECTED)
-        .select_from(_CANCELLATIONS.join(_PARTS, _IS_PART))
-        .where(_PARTS.c.order_ids.is_(None), _CANCELLATIONS.c.created_at < before)
+        select(*_SELECTED_COLUMNS)
+        .select_from(_CANCELLATIONS.join(_PORTFOLIO_CANCELLATIONS, _PART_CONDITION))
+        .where(_PORTFOLIO_CANCELLATIONS.c.order_ids.is_(None), _CANCELLATIONS.c.created_at < before)
         .distinct()
         .order_by(_CANCELLATIONS.c.created_at, _CANCELLATIONS.c.id)
     )
@@ -106,10 +111,10 @@ def find_canceled_order_ids(
     connection: Connection, cancellation_id: str, portfolio_key: PortfolioKey
 ) -> list[str] | None:
     """Return the ids of the orders that a cancellation canceled in a portfolio, None until it is done."""
-    statement = select(_PARTS.c.order_ids).where(
-        _PARTS.c.tenant_id == portfolio_key.tenant_id,
-        _PARTS.c.cancellation_id == cancellation_id,
-        _PARTS.c.portfolio_id == portfolio_key.portfolio_id,
+    statement = select(_PORTFOLIO_CANCELLATIONS.c.order_ids).where(
+        _PORTFOLIO_CANCELLATIONS.c.tenant_id == portfolio_key.tenant_id,
+        _PORTFOLIO_CANCELLATIONS.c.cancellation_id == cancellation_id,
+        _PORTFOLIO_CANCELLATIONS.c.portfolio_id == portfolio_key.portfolio_id,
     )
     order_ids_json = connection.execute(statement).scalar()
     return None if order_ids_json is None else orjson.loads(order_ids_json)
@@ -121,11 +126,11 @@ def build_part_update(
     """Return the statement that marks a cancellation as done in a portfolio."""
     order_ids_json = orjson.dumps(order_ids).decode()
     row = (order_ids_json, portfolio_key.tenant_id, cancellation_id, portfolio_key.portfolio_id)
-    return build_update(_PARTS, ("order_ids",), _PART_KEY, [row])
+    return build_update(_PORTFOLIO_CANCELLATIONS, ("order_ids",), _KEY_COLUMNS, [row])
 
 
 def _find_by_key(connection: Connection, cancellation: StoredCancellation) -> StoredCancellation | None:
-    statement = select(*_SELECTED).where(
+    statement = select(*_SELECTED_COLUMNS).where(
         _CANCELLATIONS.c.tenant_id == cancellation.tenant_id,
         _CANCELLATIONS.c.idempotency_key == cancellation.idempotency_key,
     )

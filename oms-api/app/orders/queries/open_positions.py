@@ -22,11 +22,11 @@ from app.orders.queries.tables import (
 from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
-_CHUNK = 10_000
+_CHUNK_ROWS = 10_000
 
 
-class OpenPosition(NamedTuple):
-    """An open position, or a part of it. `quantity` is signed."""
+class PositionToClose(NamedTuple):
+    """An open position to close, or a part of it. `quantity` is signed."""
 
     portfolio_id: int
     portfolio: str
@@ -35,7 +35,9 @@ class OpenPosition(NamedTuple):
     quantity: Decimal
 
 
-def list_open_positions(connection: Connection, tenant_id: int, name_key: str | None) -> list[OpenPosition]:
+def list_positions_to_close(
+    connection: Connection, tenant_id: int, name_key: str | None
+) -> list[PositionToClose]:
     """Return the open positions of one portfolio, or of all portfolios if `name_key` is None."""
     is_same_portfolio = (PORTFOLIOS.c.tenant_id == POSITIONS.c.tenant_id) & (
         PORTFOLIOS.c.id == POSITIONS.c.portfolio_id
@@ -49,7 +51,7 @@ def list_open_positions(connection: Connection, tenant_id: int, name_key: str | 
     )
     if name_key is not None:
         statement = statement.where(PORTFOLIOS.c.name_key == name_key)
-    return [OpenPosition._make(row) for row in connection.execute(statement) if row[4]]
+    return [PositionToClose._make(row) for row in connection.execute(statement) if row[4]]
 
 
 def list_portfolio_names_with_open_orders(
@@ -84,16 +86,16 @@ def load_net_executed_quantities(
     )
     nets: dict[PositionKey, Decimal] = defaultdict(lambda: ZERO)
     # Summed in Python, because SQLite would sum in floating point.
-    for *key, side, quantity in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+    for *key, side, quantity in connection.execute(statement, execution_options={"yield_per": _CHUNK_ROWS}):
         nets[PositionKey(tenant_id, *key)] += quantity if side == "BUY" else -quantity
     return nets
 
 
-_POSITION = (
+_POSITION_COLUMNS = (
     "portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl",
     "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
 )  # fmt: skip
-_IS_POSITION, _IS_ORDER = 0, 1
+_POSITION_ROW, _ORDER_ROW = 0, 1
 
 
 class FirmBooks(NamedTuple):
@@ -110,26 +112,26 @@ def load_firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     One statement reads both: between two statements a fill could be counted in neither. Each portfolio is
     joined once with its positions and once with its open orders.
     """
-    kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_IS_POSITION, _IS_ORDER)))
+    kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_POSITION_ROW, _ORDER_ROW)))
     kind = kinds.subquery("kinds").c.kind
     columns = [PORTFOLIOS.c.id, PORTFOLIOS.c.base_currency, kind]
-    columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
+    columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION_COLUMNS]
     columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
     is_open_position = and_(
-        kind == _IS_POSITION, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO
+        kind == _POSITION_ROW, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO
     )
-    is_open_order = and_(kind == _IS_ORDER, *_build_portfolio_conditions(ORDERS), IS_OPEN)
+    is_open_order = and_(kind == _ORDER_ROW, *_build_portfolio_conditions(ORDERS), IS_OPEN)
     source = PORTFOLIOS.join(kind.table, literal(value=True))
     source = source.outerjoin(POSITIONS, is_open_position).outerjoin(ORDERS, is_open_order)
     statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
     books = FirmBooks({}, {}, [])
     for portfolio_id, base, row_kind, *values in connection.execute(statement):
         books.base_currencies[portfolio_id] = base
-        position, order = values[: len(_POSITION)], values[len(_POSITION) :]
-        if row_kind == _IS_POSITION and position[0] is not None:
+        position, order = values[: len(_POSITION_COLUMNS)], values[len(_POSITION_COLUMNS) :]
+        if row_kind == _POSITION_ROW and position[0] is not None:
             key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
             books.positions[key] = parse_position(position[3:])
-        elif row_kind == _IS_ORDER and order[0] is not None:
+        elif row_kind == _ORDER_ROW and order[0] is not None:
             books.orders.append(parse_order_row(tuple(order)))
     return books
 

@@ -28,7 +28,7 @@ from app.orders.rules.rows import COLUMNS, ExecutionRow, parse_order_row
 from app.orders.rules.values import FINAL_STATUSES, Order, Status
 from app.text import list_spellings
 
-_ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
+_ORDER_COLUMNS = tuple(ORDERS.c[name] for name in COLUMNS)
 
 
 class OrderFilter(NamedTuple):
@@ -53,7 +53,7 @@ class OrderFilter(NamedTuple):
 def select_orders_of_tenant(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's orders with their portfolios' names, for other queries to extend."""
     return (
-        select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
+        select(*_ORDER_COLUMNS, PORTFOLIOS.c.name.label("portfolio_name"))
         .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id)
     )
@@ -76,10 +76,14 @@ def list_orders(
             [[alternative, *conditions] for alternative in alternatives], limit
         ).subquery("found")
     elif _matches_few(filters):  # an index finds all of them, and then they are sorted
-        newest = select(*_ORDER).where(*conditions).offset(0).subquery("found")
+        newest = select(*_ORDER_COLUMNS).where(*conditions).offset(0).subquery("found")
     else:
         newest = (
-            select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
+            select(*_ORDER_COLUMNS)
+            .where(*conditions)
+            .order_by(ORDERS.c.id.desc())
+            .limit(limit)
+            .subquery("found")
         )
     with nullcontext() if filter_conditions else forbid_full_sorts(connection):
         return _list_views(connection, tenant_id, _select_page(newest, limit))
@@ -90,7 +94,7 @@ def list_open_orders_by_symbol(
 ) -> list[tuple[str, Order]]:
     """Return the open orders in the symbols that belong to a group, each with its portfolio's name key."""
     statement = (
-        select(PORTFOLIOS.c.name_key, *_ORDER)
+        select(PORTFOLIOS.c.name_key, *_ORDER_COLUMNS)
         .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
         .where(ORDERS.c.group_id.isnot(None))
@@ -173,7 +177,8 @@ def _select_newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSele
     Each alternative has a separate index, and a database does not combine several indexes for a sorted list.
     """
     newest = (
-        select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit) for conditions in choices
+        select(*_ORDER_COLUMNS).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit)
+        for conditions in choices
     )
     return union(*(select(statement.subquery()) for statement in newest))
 
@@ -199,7 +204,7 @@ def _build_name_condition(tenant_id: int, name_keys: list[str]) -> ColumnElement
 
 
 def _select_portfolio(tenant_id: int, name_key: str) -> ScalarSelect[int]:
-    """Return the id as a scalar subquery. The planner knows its selectivity, unlike that of a join."""
+    """Return the id as a scalar subquery. The planner knows its selectivity, but not a join's."""
     return _select_portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
 
 
@@ -218,7 +223,7 @@ def _list_views(connection: Connection, tenant_id: int, statement: Select[Any]) 
     legs_by_parent: dict[str, list[Order]] = {}
     if parent_ids:
         is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(parent_ids)
-        for row in connection.execute(select(*_ORDER).where(is_leg).order_by(ORDERS.c.id)):
+        for row in connection.execute(select(*_ORDER_COLUMNS).where(is_leg).order_by(ORDERS.c.id)):
             leg = parse_order_row(tuple(row))
             legs_by_parent.setdefault(leg.parent_id or "", []).append(leg)
     return [OrderView(order, name, tuple(legs_by_parent.get(order.id, ()))) for order, name in orders]

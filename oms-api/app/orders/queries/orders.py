@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, sel
 from app.column_values import format_canonical
 from app.database import build_insert, build_update, load_matching_rows
 from app.database.bulk import BulkWrite, load_rows_by_name
+from app.database.prepared import JsonStatement
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -31,7 +32,7 @@ from app.orders.rules.rows import (
 from app.orders.rules.values import WORKING_STATUSES, Order, OrderKey
 from app.timestamps import Timestamp
 
-_KEY = ("tenant_id", "id")
+_KEY_COLUMNS = ("tenant_id", "id")
 
 
 class OrderColumnValue(NamedTuple):
@@ -52,7 +53,9 @@ class RepeatKey(NamedTuple):
 
 def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
-    matching_rows = load_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    matching_rows = load_matching_rows(
+        connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY_COLUMNS, ids
+    )
     return {
         OrderKey(tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
         for tenant_id, order_id, portfolio_id in matching_rows
@@ -61,7 +64,9 @@ def load_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict
 
 def load_orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
-    return [parse_order_row(row) for row in load_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+    return [
+        parse_order_row(row) for row in load_matching_rows(connection, ORDERS, COLUMNS, _KEY_COLUMNS, ids)
+    ]
 
 
 def load_orders_by_column(
@@ -81,14 +86,14 @@ def load_orders_by_column_index(
     connection: Connection,
     column: str,
     names: Sequence[OrderColumnValue],
-    locks: Sequence[tuple[str, str]] = (),
+    locks: Sequence[JsonStatement] = (),
 ) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 
     The ids are read first, from the index alone, and then the rows. On PostgreSQL, take the `locks` of
     `build_name_locks` before, in the same round trip.
     """
-    matching_rows = load_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
+    matching_rows = load_rows_by_name(connection, ORDERS, _KEY_COLUMNS, column, names, locks)
     return load_orders_by_id(connection, [OrderKey._make(row) for row in matching_rows])
 
 
@@ -101,7 +106,7 @@ def list_open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioK
     return orders
 
 
-def list_row_versions(
+def load_row_versions(
     connection: Connection, portfolio_keys: Sequence[PortfolioKey]
 ) -> dict[PortfolioKey, dict[str, str | None]]:
     """Return the versions of the rows of the portfolios' open orders, by order id.
@@ -180,7 +185,7 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     rows = [(*key, first_id) for key in keys]
     return [
         parse_order_row(row)
-        for row in load_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")
+        for row in load_matching_rows(connection, ORDERS, COLUMNS, names, rows, minimum_column="id")
     ]
 
 
@@ -221,7 +226,9 @@ def build_expiry_condition(now: str) -> ColumnElement[bool]:
     return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING_STATUSES)))
 
 
-def list_histories(connection: Connection, keys: Sequence[OrderKey]) -> dict[OrderKey, list[OrderEvent]]:
+def load_histories_by_order(
+    connection: Connection, keys: Sequence[OrderKey]
+) -> dict[OrderKey, list[OrderEvent]]:
     """Return the history of each order, oldest first."""
     histories: dict[OrderKey, list[OrderEvent]] = {key: [] for key in keys}
     for row in load_matching_rows(connection, ORDER_EVENTS, EVENT_COLUMNS, ("tenant_id", "order_id"), keys):
@@ -235,7 +242,7 @@ def list_histories(connection: Connection, keys: Sequence[OrderKey]) -> dict[Ord
 def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
     key = OrderKey(tenant_id, order_id)
-    return list_histories(connection, [key])[key]
+    return load_histories_by_order(connection, [key])[key]
 
 
 def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
@@ -255,8 +262,8 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     statements, so that each is planned once.
     """
     columns = STATUS_COLUMNS if all(is_status_change(*change) for change in changes) else MUTABLE_COLUMNS
-    rows = [serialize_order_row(current, (*columns, *_KEY)) for _, current in changes]
-    return build_update(ORDERS, columns, _KEY, rows)
+    rows = [serialize_order_row(current, (*columns, *_KEY_COLUMNS)) for _, current in changes]
+    return build_update(ORDERS, columns, _KEY_COLUMNS, rows)
 
 
 def insert_order_events(history: Sequence[OrderEvent]) -> BulkWrite:

@@ -6,13 +6,13 @@ from sqlalchemy import Connection, Table, select, type_coerce
 from sqlalchemy.types import NullType
 
 from app.ledger.models import Portfolio, PositionRow, Trade
-from app.orders.models import Execution, OrderEventRecord, OrderRecord
+from app.orders.models import ExecutionRecord, OrderEventRecord, OrderRecord
 from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
 ORDERS = cast("Table", OrderRecord.__table__)
 ORDER_EVENTS = cast("Table", OrderEventRecord.__table__)
-EXECUTIONS = cast("Table", Execution.__table__)
+EXECUTIONS = cast("Table", ExecutionRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 POSITIONS = cast("Table", PositionRow.__table__)
 TRADES = cast("Table", Trade.__table__)

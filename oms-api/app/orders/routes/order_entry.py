@@ -6,16 +6,16 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
 from app.http.app_state import get_request_info
 from app.http.body import describe_body, json_body, parse_model
+from app.http.direct_routes import JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.idempotency import IdempotencyKey
 from app.http.responses import (
-    REPLAYED,
     REPLAYED_FIELD,
     REPLAYED_HEADER,
+    REPLAYED_NAME,
     build_json_response,
     convert_response,
     document_responses,
@@ -71,7 +71,7 @@ _GROUP_EXAMPLE: dict[str, Any] = {
         {**TICKET_EXAMPLE, "side": "SELL", "type": "STOP", "stop_price": "1"},
     ],
 }
-_REPLAYED_HEADERS = {REPLAYED: "true"}
+_REPLAYED_HEADERS = {REPLAYED_NAME: "true"}
 WRITE_ERROR_STATUSES = (404, 409, 413, 415)
 OrderIdPath = Annotated[SearchText, Path(max_length=32)]
 CancelAllBody = Annotated[CancelAllIn, Depends(json_body(CancelAllIn, {"symbol": "AAPL"}))]

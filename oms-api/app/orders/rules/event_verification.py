@@ -23,7 +23,9 @@ Executions = Mapping[str, ExecutionRow]  # by execution id
 DENIED_EVENT, ISSUE_EVENT = "risk.denied", "reconciliation.issue"
 UNRECORDED_EVENTS = frozenset({DENIED_EVENT, ISSUE_EVENT})  # events of an order without a history row
 _RECORDED_TERMS = ("quantity", "limit_price", "stop_price")
-_WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may change quantity and prices
+_WAITING_STATUSES = frozenset(
+    {Status.HELD, Status.AWAITING_APPROVAL}
+)  # a release may change quantity and prices
 
 
 class PublishedEvent(NamedTuple):
@@ -237,7 +239,7 @@ def _check_changes(
 
 def _may_change_terms(order_event: OrderEvent) -> bool:
     is_note = order_event.from_status == order_event.to_status
-    return is_note or order_event.reason is not None or order_event.from_status in _WAITING
+    return is_note or order_event.reason is not None or order_event.from_status in _WAITING_STATUSES
 
 
 def _may_move_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:

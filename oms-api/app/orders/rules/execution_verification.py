@@ -21,8 +21,8 @@ class StoredTrade(Protocol):
     def _asdict(self) -> dict[str, str | int | None]: ...
 
 
-class ExecutionEvent(NamedTuple):
-    """A history row that an execution caused: the execution id, and its note (late, over, stray or None)."""
+class ExecutionHistoryNote(NamedTuple):
+    """The execution id of a history row, and the note of the execution (late, over, stray or None)."""
 
     execution_id: str
     note: str | None
@@ -67,8 +67,8 @@ def _find_bust_differences(order: Order, row: ExecutionRow, trade_values: TradeC
             yield _build_finding(row, name, expected, trade_values[name])
 
 
-def find_execution_event_differences(
-    rows: Sequence[ExecutionRow], history: Sequence[ExecutionEvent]
+def find_execution_note_differences(
+    rows: Sequence[ExecutionRow], history: Sequence[ExecutionHistoryNote]
 ) -> Iterator[Finding]:
     """Yield the differences between the executions and the order events of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
@@ -84,10 +84,10 @@ def find_execution_event_differences(
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", stored, expected)
 
 
-def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:
-    """Return the order events that executions caused."""
+def list_execution_notes(history: Sequence[OrderEvent]) -> list[ExecutionHistoryNote]:
+    """Return the notes of the history rows that executions caused."""
     return [
-        ExecutionEvent(event.execution_id, event.reason)
+        ExecutionHistoryNote(event.execution_id, event.reason)
         for event in history
         if event.execution_id is not None
     ]

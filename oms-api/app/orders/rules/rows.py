@@ -32,7 +32,7 @@ MUTABLE_COLUMNS = (
     "limit_price", "stop_price",  # rounded when a held exit is released after a tick size change
 )  # fmt: skip
 STATUS_COLUMNS = ("status", "event_count", "updated_at")  # the only columns that most status changes update
-_AMOUNTS = frozenset(
+_AMOUNT_FIELDS = frozenset(
     {
         "quantity",
         "notional",
@@ -47,9 +47,9 @@ _AMOUNTS = frozenset(
         "carried_value",
     }
 )
-_INSTANTS = frozenset({"expires_at", "ends_at", "created_at", "updated_at", "accepted_at"})
-_FLAGS = frozenset({"extended_hours", "is_triggered"})
-_ENUMS: dict[str, Callable[[str], Any]] = {
+_INSTANT_FIELDS = frozenset({"expires_at", "ends_at", "created_at", "updated_at", "accepted_at"})
+_FLAG_FIELDS = frozenset({"extended_hours", "is_triggered"})
+_ENUM_BY_FIELD: dict[str, Callable[[str], Any]] = {
     "type": OrderType,
     "time_in_force": TimeInForce,
     "status": Status,
@@ -77,13 +77,13 @@ class OrderEvent(NamedTuple):
 # Columns whose stored name differs from the field. Stored rows also contain the old name in `following`, and
 # processes of the previous version still use it during an upgrade.
 _STORED_NAMES = {"broker_reason": "broker_words"}
-_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
+_FIRST_EVENT_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
 # Fields of a following event that result from the previous one; `from_status` is its `to_status`.
-_DERIVED = frozenset({"tenant_id", "order_id", "sequence", "from_status"})
-_FOLLOWING_FIELDS = tuple(name for name in OrderEvent._fields if name not in _DERIVED)
-_FOLLOWING = tuple(_STORED_NAMES.get(name, name) for name in _FOLLOWING_FIELDS)
+_DERIVED_FIELDS = frozenset({"tenant_id", "order_id", "sequence", "from_status"})
+_FOLLOWING_FIELDS = tuple(name for name in OrderEvent._fields if name not in _DERIVED_FIELDS)
+_FOLLOWING_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in _FOLLOWING_FIELDS)
 _get_following_values = attrgetter(*_FOLLOWING_FIELDS)
-EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
+EVENT_COLUMNS = (*_FIRST_EVENT_COLUMNS, "following")  # of `order_events`
 
 
 def pack_order_history(history: Iterable[OrderEvent]) -> list[OrderRowValues]:
@@ -106,7 +106,7 @@ def _pack_following(history: Sequence[OrderEvent]) -> str | None:
     events = [
         {
             name: value
-            for name, value in zip(_FOLLOWING, _get_following_values(event), strict=True)
+            for name, value in zip(_FOLLOWING_COLUMNS, _get_following_values(event), strict=True)
             if value is not None
         }
         for event in history
@@ -191,11 +191,11 @@ def is_status_change(previous: Order, current: Order) -> bool:
 
 
 def _find_conversion(name: str) -> Callable[[Any], Any] | None:
-    if name in _AMOUNTS:
+    if name in _AMOUNT_FIELDS:
         return parse_decimal
-    if name in _INSTANTS:
+    if name in _INSTANT_FIELDS:
         return convert_instant
-    return bool if name in _FLAGS else _ENUMS.get(name)
+    return bool if name in _FLAG_FIELDS else _ENUM_BY_FIELD.get(name)
 
 
 # The indexes of the columns whose values are converted, with the conversions.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app.brokers.rules.values import OrderType, TimeInForce
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey, SymbolProductKey
 from app.money import ZERO
 from app.timestamps import Timestamp
 
@@ -195,9 +195,9 @@ class Order(NamedTuple):
         return PositionKey(self.tenant_id, self.portfolio_id, self.symbol, self.product)
 
     @property
-    def holding_key(self) -> HoldingKey:
+    def symbol_product_key(self) -> SymbolProductKey:
         """The key of that position within the portfolio."""
-        return HoldingKey(self.symbol, self.product)
+        return SymbolProductKey(self.symbol, self.product)
 
     @property
     def placed_by(self) -> str:
@@ -234,7 +234,7 @@ FINAL_STATUSES = frozenset(
     }
 )
 OPEN_STATUSES = frozenset(Status) - FINAL_STATUSES
-# Statuses whose cancel or replace request the broker has not answered yet.
+# Statuses whose cancel or replace request the broker has not responded to yet.
 PENDING_STATUSES = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 # Statuses at the market, which can match. An order with a pending cancel can still fill.
 WORKING_STATUSES = frozenset(

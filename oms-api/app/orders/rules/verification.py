@@ -11,7 +11,7 @@ from app.money import ZERO, format_fixed
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import TRANSITIONS
-from app.orders.rules.values import OPEN_STATUSES, Order, OrderType, Status
+from app.orders.rules.values import OPEN_STATUSES, PENDING_STATUSES, Order, OrderType, Status
 
 
 class OrderCheck(StrEnum):
@@ -27,9 +27,8 @@ class OrderCheck(StrEnum):
 
 # Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
 OVERFILL_NOTES = frozenset({"over", "stray"})
-_PRICES, _TRAILS = ("limit_price", "stop_price"), ("trail_amount", "trail_percent", "trail_level")
-_WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
-_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+_PRICE_FIELDS, _TRAIL_FIELDS = ("limit_price", "stop_price"), ("trail_amount", "trail_percent", "trail_level")
+_TYPES_WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
 class FilledAmounts(NamedTuple):
@@ -103,15 +102,15 @@ def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
 def _list_unused_prices(order_type: OrderType) -> tuple[str, ...]:
     if order_type is OrderType.TRAILING_STOP:
         return ()
-    return (*_PRICES, *_TRAILS) if order_type is OrderType.MARKET else _TRAILS
+    return (*_PRICE_FIELDS, *_TRAIL_FIELDS) if order_type is OrderType.MARKET else _TRAIL_FIELDS
 
 
 def _may_be_triggered(order: Order, reached: set[str]) -> bool:
     """Return whether `is_triggered` is possible for the order's type and history."""
     if not order.is_triggered:
         return Status.TRIGGERED not in reached
-    may_be_unrecorded = order.replaces is not None or not reached.isdisjoint(_PENDING)
-    return order.type not in _WITHOUT_TRIGGER and (Status.TRIGGERED in reached or may_be_unrecorded)
+    may_be_unrecorded = order.replaces is not None or not reached.isdisjoint(PENDING_STATUSES)
+    return order.type not in _TYPES_WITHOUT_TRIGGER and (Status.TRIGGERED in reached or may_be_unrecorded)
 
 
 def _parse_message(denial: str) -> str | None:

@@ -10,7 +10,7 @@ from app.instruments.queries import load_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.batch_statements import load_positions_of_portfolios
 from app.ledger.queries.valuation import load_last_prices
-from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.accounting import FLAT, Position, choose_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
 from app.market_data.queries.marks import load_overrides
@@ -127,7 +127,7 @@ def _load_positions_and_orders(
 
 
 def _get_currency(position: Position, instrument: Instrument, base: str) -> str | None:
-    return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
+    return choose_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
 def _find_rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:

@@ -22,7 +22,7 @@ from app.ids import SortableIds
 from app.instruments.queries import load_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import CancellationPortfolio
@@ -33,14 +33,14 @@ from app.orders.service.commands import CancelInPortfolio, WriterCommand
 from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
-RESPONSE_TIMEOUT_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
-RESUME_DELAY = timedelta(seconds=15)  # the process that stored it has to do it
+RESPONSE_TIMEOUT_SECONDS = 5.0  # after it, the remaining portfolios are pending in the response
+RESUME_DELAY = timedelta(seconds=15)  # before it, the process that stored the cancellation cancels
 RESUME_PERIOD_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 class CancellationResult(NamedTuple):
-    """The canceled orders, by id, and the names of the portfolios that are not done yet."""
+    """The canceled orders, by id, and the names of the portfolios that are not finished."""
 
     orders: list[OrderView]
     pending_portfolios: list[str]
@@ -56,13 +56,13 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         self._writer = writer
         self._transactions = transactions
         self._readers = readers
         self._now = now
-        self._response_timeout_seconds = response_timeout_seconds
+        self._timeout_seconds = timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -71,7 +71,7 @@ class Cancellations:
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
-        A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
+        A repeated request returns the current state of the same orders. Raises OrderKeyReused.
         """
         requested = self._build_cancellation(request, filter_, reason)
         visible = request.caller.portfolios
@@ -95,7 +95,7 @@ class Cancellations:
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._response_timeout_seconds)
+        await asyncio.wait({task}, timeout=self._timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(
@@ -166,8 +166,8 @@ def _find_symbol(connection: Connection, requested: StoredCancellation) -> str |
     return load_symbols_by_alias(connection, [key]).get(key, requested.symbol)
 
 
-def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:
-    return Origin(
+def _build_origin(stored: StoredCancellation, at: datetime) -> CommandOrigin:
+    return CommandOrigin(
         tenant_id=stored.tenant_id,
         source=stored.source,
         user_label=None,

@@ -1,4 +1,4 @@
-"""Commands of the order writer and their outcomes."""
+"""Commands of the order writer."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.ledger.rules.corporate_actions import CorporateActionTerms
-from app.ledger.service.commands import LedgerCommand, Origin
+from app.ledger.service.commands import CommandOrigin, LedgerCommand
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import OrderChanges
@@ -20,7 +20,7 @@ class PlaceOrder(NamedTuple):
     With `requires_approval`, the order waits as if the approval policy of its portfolio covered every order.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     ticket: Ticket
     portfolio_name: str
     portfolio_name_key: str
@@ -33,7 +33,7 @@ class PlaceSignal(NamedTuple):
     `signal` is a `PreparedSignal` of the package `signals`. Its preparation may find the portfolio.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     signal: Any
     symbol: str
     portfolio_name: str = ""
@@ -43,7 +43,7 @@ class PlaceSignal(NamedTuple):
 class PlaceGroup(NamedTuple):
     """Place two linked tickets of one portfolio: OCO or OTO."""
 
-    origin: Origin
+    origin: CommandOrigin
     kind: GroupKind
     tickets: tuple[Ticket, ...]
     portfolio_name: str
@@ -53,7 +53,7 @@ class PlaceGroup(NamedTuple):
 class PreviewOrder(NamedTuple):
     """Compute the effect of an order without placing it."""
 
-    origin: Origin
+    origin: CommandOrigin
     ticket: Ticket
     portfolio_name: str
     portfolio_name_key: str
@@ -62,7 +62,7 @@ class PreviewOrder(NamedTuple):
 class CancelOrder(NamedTuple):
     """Cancel an order."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     reason: str | None
 
@@ -70,7 +70,7 @@ class CancelOrder(NamedTuple):
 class ReplaceOrder(NamedTuple):
     """Replace an order by a new order with changed terms."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     changes: OrderChanges
 
@@ -81,7 +81,7 @@ class DecideApproval(NamedTuple):
     `role` is the caller's. `price_seen` is the reference price that the approver saw last.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     is_granted: bool
     reason: str | None
@@ -92,7 +92,7 @@ class DecideApproval(NamedTuple):
 class RequestOverride(NamedTuple):
     """Place a denied order again. It waits for a second person who may let it exceed the limit."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     reason: str
     expires_minutes: int
@@ -101,7 +101,7 @@ class RequestOverride(NamedTuple):
 class ReviewApprovals(NamedTuple):
     """List the orders that wait and on which the caller may decide, oldest first."""
 
-    origin: Origin
+    origin: CommandOrigin
     role: str | None
     limit: int
 
@@ -109,7 +109,7 @@ class ReviewApprovals(NamedTuple):
 class BustExecution(NamedTuple):
     """Reverse an execution of an order that its venue canceled."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     execution_id: str
     reason: str
@@ -118,7 +118,7 @@ class BustExecution(NamedTuple):
 class CorrectExecution(NamedTuple):
     """Change the quantity or the price of an execution of an order; None keeps it."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     execution_id: str
     quantity: Decimal | None
@@ -132,7 +132,7 @@ class CancelAll(NamedTuple):
     With `keeps_exits`, cancel only orders that could open or increase a position.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     portfolio_name: str
     portfolio_name_key: str
     symbol: str | None
@@ -145,7 +145,7 @@ class CancelAll(NamedTuple):
 class CancelInPortfolio(NamedTuple):
     """Cancel the orders of one portfolio that a stored cancellation selects."""
 
-    origin: Origin
+    origin: CommandOrigin
     portfolio_id: int
     cancellation: StoredCancellation
 
@@ -157,7 +157,7 @@ class ClosePosition(NamedTuple):
     position. `strategy` is set when a kill switch closes the part of one strategy.
     """
 
-    origin: Origin
+    origin: CommandOrigin
     portfolio_name: str
     portfolio_name_key: str
     symbol: str
@@ -171,7 +171,7 @@ class ClosePosition(NamedTuple):
 class SetExits(NamedTuple):
     """Replace the exits of a position. None removes the exit."""
 
-    origin: Origin
+    origin: CommandOrigin
     portfolio_name: str
     portfolio_name_key: str
     symbol: str
@@ -183,7 +183,7 @@ class SetExits(NamedTuple):
 class AdoptOrder(NamedTuple):
     """Make an order that works at a broker one of the portfolio's orders, under its id there."""
 
-    origin: Origin
+    origin: CommandOrigin
     order_id: str
     ticket: Ticket
     portfolio_name: str
@@ -193,13 +193,13 @@ class AdoptOrder(NamedTuple):
 class ApplyCorporateAction(NamedTuple):
     """Book a corporate action in a portfolio, or reverse it. A repeat changes nothing."""
 
-    origin: Origin
+    origin: CommandOrigin
     portfolio_id: int
     action: CorporateActionTerms
     is_reversal: bool = False
 
 
-OrderRequest = (
+UserCommand = (
     PlaceOrder
     | PlaceSignal
     | PlaceGroup
@@ -218,16 +218,16 @@ OrderRequest = (
     | BustExecution
     | CorrectExecution
 )
-PortfolioRequest = (  # requests that name their portfolio
+CommandNamingPortfolio = (  # requests that name their portfolio
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ClosePosition | SetExits | CancelAll | AdoptOrder
 )
-RequestOnOrder = (  # requests that name an order
+UserCommandNamingOrder = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
 # Built once: to build a union on each call is slow.
-CommandOnOrder = RequestOnOrder | ApplyBrokerReport
+CommandNamingOrder = UserCommandNamingOrder | ApplyBrokerReport
 _QuoteCommand = MatchQuote | FinishQuote
-OrderCommand = OrderRequest | InternalCommand
+OrderCommand = UserCommand | InternalCommand
 WriterCommand = LedgerCommand | OrderCommand
 
 
@@ -236,7 +236,7 @@ def get_tenant_id(command: WriterCommand) -> int:
     return command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
 
 
-def get_actor(origin: Origin) -> str:
+def get_actor(origin: CommandOrigin) -> str:
     """Return the person behind the request, else the API key."""
     return origin.actor or origin.source
 
@@ -246,7 +246,7 @@ def get_time(command: WriterCommand) -> datetime:
     return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at
 
 
-def get_order_key(command: CommandOnOrder) -> OrderKey:
+def get_order_key(command: CommandNamingOrder) -> OrderKey:
     """Return the key of the order that a command names."""
     return OrderKey(get_tenant_id(command), command.order_id)
 
@@ -265,10 +265,10 @@ def get_lock_group(command: WriterCommand) -> tuple[int, str]:
     if isinstance(command, LedgerCommand):
         return get_ledger_lock_group(command)
     tenant_id = get_tenant_id(command)
-    if isinstance(command, PortfolioRequest):
+    if isinstance(command, CommandNamingPortfolio):
         return tenant_id, command.portfolio_name_key
     if isinstance(command, _QuoteCommand):
         return tenant_id, f"/{command.instrument_key.symbol}"
-    if isinstance(command, CommandOnOrder):
+    if isinstance(command, CommandNamingOrder):
         return tenant_id, f"/{command.order_id}"
     return tenant_id, ""  # it concerns several portfolios

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.rules.marks import ExitPrices, HeldPosition, PositionNameKey
+from app.ledger.rules.marks import ExitPrices, ListedPosition, PositionNameKey
 from app.orders.queries.order_views import list_open_orders_by_symbol
 from app.orders.rules.exit_prices import compute_exit_prices
 from app.orders.rules.values import Order
 
 
 def load_exit_prices(
-    connection: Connection, tenant_id: int, positions: Sequence[HeldPosition]
+    connection: Connection, tenant_id: int, positions: Sequence[ListedPosition]
 ) -> dict[PositionNameKey, ExitPrices]:
     """Load the open orders of the positions, and return the exit prices of each position."""
     orders_by_position: dict[PositionNameKey, list[Order]] = {}

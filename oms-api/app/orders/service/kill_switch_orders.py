@@ -15,7 +15,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import OpenPosition
+from app.orders.queries.open_positions import PositionToClose
 from app.orders.rules.values import FINAL_STATUSES, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
@@ -147,7 +147,7 @@ class KillSwitchOrders:
         )
 
     async def _close_position(
-        self, request: AuthenticatedRequest, position: OpenPosition, strategy: str | None
+        self, request: AuthenticatedRequest, position: PositionToClose, strategy: str | None
     ) -> list[str]:
         position_name = (position.portfolio, position.symbol, position.product)
         quantity = None if strategy is None else abs(position.quantity)
@@ -161,17 +161,17 @@ class KillSwitchOrders:
 
     async def _list_positions(
         self, request: AuthenticatedRequest, instruction: KillSwitchInstruction
-    ) -> list[OpenPosition]:
+    ) -> list[PositionToClose]:
         tenant_id = request.caller.tenant_id
 
-        def read(connection: Connection) -> list[OpenPosition]:
+        def read(connection: Connection) -> list[PositionToClose]:
             if instruction.scope is SwitchScope.STRATEGY:
                 net_quantities = queries.load_net_executed_quantities(connection, tenant_id, instruction.key)
                 return compute_strategy_shares(
-                    tenant_id, queries.list_open_positions(connection, tenant_id, None), net_quantities
+                    tenant_id, queries.list_positions_to_close(connection, tenant_id, None), net_quantities
                 )
             portfolio = instruction.key if instruction.scope is SwitchScope.PORTFOLIO else None
-            return queries.list_open_positions(connection, tenant_id, portfolio)
+            return queries.list_positions_to_close(connection, tenant_id, portfolio)
 
         return await self.readers.run(read, tenant_id)
 
@@ -186,8 +186,8 @@ def _discard(task: "asyncio.Future[Any]") -> None:
 
 
 def compute_strategy_shares(
-    tenant_id: int, positions: Iterable[OpenPosition], net_quantities: Mapping[PositionKey, Decimal]
-) -> list[OpenPosition]:
+    tenant_id: int, positions: Iterable[PositionToClose], net_quantities: Mapping[PositionKey, Decimal]
+) -> list[PositionToClose]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.
@@ -207,7 +207,7 @@ def _build_unconfirmed_cancel(order: Order, portfolio_name: str) -> UnconfirmedC
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
-def _serialize_position(position: OpenPosition) -> dict[str, Any]:
+def _serialize_position(position: PositionToClose) -> dict[str, Any]:
     return {
         "portfolio_name": position.portfolio,
         "symbol": position.symbol,

@@ -33,7 +33,7 @@ from app.orders.service.internal_commands import CancelHalted, CheckLosses, Matc
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import list_tenants_with_loss_limits
-from app.risk.queries.switches import SwitchKey, load_halts
+from app.risk.queries.switches import HaltedSwitch, load_halts
 from app.timestamps import format_timestamp
 
 CHECK_PERIOD_SECONDS = 0.4
@@ -55,7 +55,7 @@ class _MarketState(NamedTuple):
     quotes: dict[InstrumentKey, Quote]
     symbols_with_held_orders: set[InstrumentKey]
     opened_symbols: dict[int, list[str]]
-    halts: dict[int, set[SwitchKey]]
+    halts: dict[int, set[HaltedSwitch]]
     tenants_with_loss_limits: list[int]
     unmatched_symbols: list[InstrumentKey]
 
@@ -86,7 +86,7 @@ class MarketWatcher:
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._checked_quotes: dict[InstrumentKey, _CheckedQuote] = {}
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
+        self._halts: dict[int, set[HaltedSwitch]] = {}  # the halts whose orders were canceled
 
     async def run(self) -> None:
         """Check the market repeatedly, until canceled."""
@@ -154,7 +154,7 @@ class MarketWatcher:
                 opened_symbols.setdefault(key.tenant_id, []).append(key.symbol)
         return opened_symbols
 
-    def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
+    def _list_newly_halted(self, halts: dict[int, set[HaltedSwitch]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
         return [
             tenant_id

@@ -15,7 +15,7 @@ from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_statements import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
@@ -28,7 +28,6 @@ from app.orders.service.commands import (
     ClosePosition,
     CorrectExecution,
     DecideApproval,
-    OrderRequest,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
@@ -36,6 +35,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    UserCommand,
     WriterCommand,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -88,7 +88,7 @@ class OrderService:
         """Compute the effect of a ticket without sending it."""
         origin = self._build_origin(request, "preview")
         validate_ticket(ticket)
-        outcome = await self._submit(
+        outcome = await self._submit_and_wait(
             PreviewOrder(origin, ticket, name, _require_visible_portfolio(request, name))
         )
         assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
@@ -142,10 +142,10 @@ class OrderService:
 
     async def list_approvals(self, request: AuthenticatedRequest, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
-        if not request.caller.may(Operation.DECIDE_APPROVAL):
+        if not request.caller.is_allowed(Operation.DECIDE_APPROVAL):
             return ()
         origin = self._build_origin(request, "approvals")
-        outcome = await self._submit(ReviewApprovals(origin, _get_role(request), limit))
+        outcome = await self._submit_and_wait(ReviewApprovals(origin, _get_role(request), limit))
         assert isinstance(outcome, WaitingApprovals)  # noqa: S101  # for the type checker
         return outcome.approvals
 
@@ -234,18 +234,18 @@ class OrderService:
         """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
         await self.matcher.publish(tenant_id, quote)
 
-    async def _submit_for_orders(self, command: OrderRequest) -> OrderResult:
-        outcome = await self._submit(command)
+    async def _submit_for_orders(self, command: UserCommand) -> OrderResult:
+        outcome = await self._submit_and_wait(command)
         assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
-    async def _submit(self, command: OrderRequest) -> Outcome:
+    async def _submit_and_wait(self, command: UserCommand) -> Outcome:
         try:
             return await self.writer.submit(command)
         except OmsError as error:
             raise await self.enrich_error(command, error) from None
 
-    async def enrich_error(self, command: OrderRequest, error: OmsError) -> OmsError:
+    async def enrich_error(self, command: UserCommand, error: OmsError) -> OmsError:
         """Return the error of a command. The error of an unknown portfolio lists the nearest names.
 
         The names are read here and not in the writer, so that a wrong name does not delay other commands.
@@ -259,10 +259,12 @@ class OrderService:
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _build_origin(self, request: AuthenticatedRequest, operation: str, *values: str | None) -> Origin:
+    def _build_origin(
+        self, request: AuthenticatedRequest, operation: str, *values: str | None
+    ) -> CommandOrigin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
         caller = request.caller
-        return Origin(
+        return CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=None,
@@ -278,7 +280,7 @@ class OrderService:
 def _require_visible_portfolio(request: AuthenticatedRequest, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     portfolio_name_key = name_key(name)
-    if not request.caller.sees(portfolio_name_key):
+    if not request.caller.can_see(portfolio_name_key):
         raise NotYourPortfolio
     return portfolio_name_key
 

@@ -17,14 +17,14 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.orders import count_open_orders
-from app.orders.rules.quote_portions import split_by_order_count
+from app.orders.rules.batching import split_keys_by_order_count
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import WriterCommand
 from app.orders.service.internal_commands import FinishQuote, MatchQuote
 from app.orders.service.write_path.lock_plan import MAX_MATCHES
 from app.timestamps import Timestamp, format_timestamp
 
-_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 
 
 class QuoteMatcher:
@@ -44,7 +44,7 @@ class QuoteMatcher:
         key = InstrumentKey(tenant_id, quote.symbol)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            for _ in range(_ATTEMPTS):
+            for _ in range(_MAX_ATTEMPTS):
                 try:
                     (outcome,) = await self._submit(
                         MatchQuote(tenant_id, quote, format_timestamp(quote.at), is_new=True)
@@ -76,11 +76,11 @@ class QuoteMatcher:
         by_key = {command.instrument_key: command for command in commands}
         for tenant_id in sorted({key.tenant_id for key in by_key}):
             keys = [key for key in by_key if key.tenant_id == tenant_id]
-            counts = await self._readers.run(partial(_count, keys), tenant_id)
+            counts = await self._readers.run(partial(_count_open_orders, keys), tenant_id)
             order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
-            for portion in split_by_order_count(order_counts, MAX_MATCHES):
+            for portion in split_keys_by_order_count(order_counts, MAX_MATCHES):
                 by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
                 for key, portfolio_key in portion:
                     by_symbol.setdefault(key, []).append(portfolio_key)
@@ -97,7 +97,7 @@ class QuoteMatcher:
         return await asyncio.gather(*self._writer.submit_all(commands))
 
 
-def _count(
+def _count_open_orders(
     keys: Sequence[InstrumentKey], connection: Connection
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
     return count_open_orders(connection, keys)

@@ -8,9 +8,11 @@ from app.money import format_fixed
 from app.orders.rules.tickets import list_exit_errors, list_ticket_errors
 from app.orders.rules.values import Ticket
 
-_LEGS = frozenset({"take_profit", "stop_loss"})  # hashed by their prices
-_NOT_HASHED = frozenset({"confirm_repeat"})
-_get_hashed_values = attrgetter(*(name for name in Ticket._fields if name not in _LEGS | _NOT_HASHED))
+_LEG_FIELDS = frozenset({"take_profit", "stop_loss"})  # hashed by their prices
+_UNHASHED_FIELDS = frozenset({"confirm_repeat"})
+_get_hashed_values = attrgetter(
+    *(name for name in Ticket._fields if name not in _LEG_FIELDS | _UNHASHED_FIELDS)
+)
 
 
 def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:

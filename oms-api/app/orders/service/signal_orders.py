@@ -29,10 +29,10 @@ class SignalBatchProtocol(Protocol[Context_contra]):
     def process(self, context: Context_contra, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. Raises an OmsError if it is refused, and not stored."""
 
-    def list_writes(self) -> Sequence[BulkWrite]:
+    def build_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
 
-    def find_commit_check(self) -> CommitCheck | None:
+    def build_commit_check(self) -> CommitCheck | None:
         """Return a function that checks whether the batch was committed, None if it stores no signal."""
 
     def count_committed(self) -> None:
@@ -40,12 +40,12 @@ class SignalBatchProtocol(Protocol[Context_contra]):
 
 
 class SignalHandlerProtocol(Protocol[Context_contra]):
-    """Begins the batches of signals. One instance serves a process."""
+    """Creates the signals of each batch. One instance serves a process."""
 
     def begin(
         self, connection: Connection, commands: Sequence[PlaceSignal]
     ) -> SignalBatchProtocol[Context_contra]:
-        """Return a batch, after reading where its signals trade."""
+        """Return the signals of a batch, after reading the rules by which they trade."""
 
 
 def begin_signals(

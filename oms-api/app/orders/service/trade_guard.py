@@ -20,7 +20,7 @@ from app.orders.queries.broker_assignment import has_open_orders_or_positions, l
 from app.orders.queries.orders import list_open_orders_in_symbol
 from app.orders.rules.contingency import can_only_close
 from app.orders.rules.values import WORKING_STATUSES, Order
-from app.risk.queries import renaming
+from app.risk.queries import portfolio_names
 from app.risk.queries.switches import load_opening_state, load_switches
 from app.risk.rules.limits import LimitSubject
 from app.risk.rules.permissions import find_permission_refusal
@@ -41,7 +41,7 @@ class OrderTradeGuard(Guard):
 
     @override
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
-        renaming.rename_portfolio(connection, tenant_id, key, new_key, new_name)
+        portfolio_names.rename_portfolio(connection, tenant_id, key, new_key, new_name)
 
     @override
     def assign_broker(

@@ -22,10 +22,10 @@ from app.orders.rules.event_verification import (
     list_portfolio_names,
 )
 from app.orders.rules.execution_verification import (
-    ExecutionEvent,
-    find_execution_event_differences,
+    ExecutionHistoryNote,
+    find_execution_note_differences,
     find_trade_differences,
-    list_execution_events,
+    list_execution_notes,
 )
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
@@ -42,31 +42,31 @@ from app.orders.rules.verification import (
 )
 
 
-class _Link(NamedTuple):
+class _ChainLink(NamedTuple):
     """An order of a replacement chain, with its executions and the history rows that they caused."""
 
     order: Order
     filled: FilledAmounts
     executions: list[ExecutionRow]
-    execution_events: list[ExecutionEvent]
+    execution_notes: list[ExecutionHistoryNote]
 
 
 class _Chains:
     """Replacement chains. The last order of a chain includes the fills of the others."""
 
     def __init__(self) -> None:
-        self._links: dict[OrderKey, _Link] = {}
+        self._links: dict[OrderKey, _ChainLink] = {}
 
-    def add(self, link: _Link) -> None:
+    def add(self, link: _ChainLink) -> None:
         self._links[link.order.key] = link
 
-    def iterate_chains(self) -> Iterator[list[_Link]]:
+    def iterate_chains(self) -> Iterator[list[_ChainLink]]:
         """Yield each chain, the last order first."""
         for link in self._links.values():
             if link.order.replaced_by is None:
                 yield [link, *self.iterate_predecessors(link.order)]
 
-    def iterate_predecessors(self, order: Order) -> Iterator[_Link]:
+    def iterate_predecessors(self, order: Order) -> Iterator[_ChainLink]:
         """Yield the predecessors of an order, the last one first."""
         visited_ids = {order.id}
         link = self._links.get(OrderKey(order.tenant_id, order.replaces or ""))
@@ -94,9 +94,9 @@ class _OrderVerification:
     def __init__(self, connection: Connection, result: VerificationResult) -> None:
         self._result = result
         self._connection = connection
-        self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
-        self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
-        self._events = _Groups(self._iterate_published_events(), self._blame_orphan)
+        self._history = _RowsByOrder(audit.iterate_history(connection), self._add_orphan_finding)
+        self._executions = _RowsByOrder(audit.iterate_executions(connection), self._add_orphan_finding)
+        self._events = _RowsByOrder(self._iterate_published_events(), self._add_orphan_finding)
         self._chains = _Chains()
         self._list_names = list_all_portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
@@ -118,7 +118,7 @@ class _OrderVerification:
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
             self._result.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
-    def _check_chain(self, links: list[_Link]) -> None:
+    def _check_chain(self, links: list[_ChainLink]) -> None:
         filled_amounts = FilledAmounts()
         for link in links:
             filled_amounts = filled_amounts.add(link.filled)
@@ -136,16 +136,16 @@ class _OrderVerification:
             filled_amounts = filled_amounts.add(get_filled_amounts(execution.row))
             self._add_findings(order, list(find_trade_differences(order, execution.row, execution.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
-        link = _Link(
-            order, filled_amounts, [execution.row for execution in executions], list_execution_events(history)
+        link = _ChainLink(
+            order, filled_amounts, [execution.row for execution in executions], list_execution_notes(history)
         )
-        forgets = loses_fills(order, [event.to_status for event in history])
-        if not forgets and (order.replaces or order.replaced_by):
+        is_without_fills = loses_fills(order, [event.to_status for event in history])
+        if not is_without_fills and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
             findings += _check_filled_amounts(order, filled_amounts, [link])
         findings += find_event_differences(order, history, events, self._collect_executions(link))
-        if order.replaces is None or forgets:
+        if order.replaces is None or is_without_fills:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
         findings += find_issue_differences(link.executions, events)
@@ -163,21 +163,23 @@ class _OrderVerification:
         expected = " or ".join(sorted(portfolio_names))
         return [Finding(OrderCheck.EVENT, "portfolio_name", name, expected) for name in sorted(unknown)]
 
-    def _collect_executions(self, link: _Link) -> Executions:
+    def _collect_executions(self, link: _ChainLink) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
-        links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_events else [link]
+        links = [link, *self._chains.iterate_predecessors(link.order)] if link.execution_notes else [link]
         return {row.execution_id: row for link in links for row in link.executions}
 
     def _iterate_published_events(self) -> Iterator[PublishedEvent]:
         for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
             order_payload = _parse_payload(payload)
             if order_payload is None:
-                finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
+                finding = Finding(
+                    OrderCheck.EVENT, "payload", payload, "an order id and the fields of its event"
+                )
                 self._result.add_findings(f"event {event_id}", [finding])
             else:
                 yield PublishedEvent(event_id, tenant_id, order_payload["order_id"], kind, order_payload, at)
 
-    def _blame_orphan(self, row: Any) -> None:
+    def _add_orphan_finding(self, row: Any) -> None:
         field = {OrderEvent: "order_events", BookedExecution: "executions", PublishedEvent: "events"}[
             type(row)
         ]
@@ -196,7 +198,7 @@ def verify_orders(connection: Connection, result: VerificationResult) -> None:
     _OrderVerification(connection, result).run()
 
 
-class _Groups:
+class _RowsByOrder:
     """Rows sorted by order, read one order at a time.
 
     `skipped` receives the first row of each group that belongs to no order.
@@ -218,7 +220,7 @@ class _Groups:
         return rows
 
     def finish(self) -> None:
-        """Skip the rest."""
+        """Skip the remaining rows."""
         while self._next is not None:
             self._skip_group(self._next[1])
 
@@ -227,12 +229,14 @@ class _Groups:
         self._next = next(self._groups, None)
 
 
-def _check_filled_amounts(order: Order, filled_amounts: FilledAmounts, links: list[_Link]) -> list[Finding]:
+def _check_filled_amounts(
+    order: Order, filled_amounts: FilledAmounts, links: list[_ChainLink]
+) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
-    execution_events = [event for link in links for event in link.execution_events]
+    execution_notes = [event for link in links for event in link.execution_notes]
     findings = check_fills(order, filled_amounts) + check_overfill(order, filled_amounts)
-    return findings + list(find_execution_event_differences(rows, execution_events))
+    return findings + list(find_execution_note_differences(rows, execution_notes))
 
 
 def _parse_payload(payload: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from sqlalchemy import cast as cast_column
 
 from app.database import RecordTable
 from app.ledger.models import Portfolio, Trade
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.reversals import build_unreversed_trade_condition
 from app.money import multiply
 from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
@@ -186,7 +186,7 @@ def list_traded_values(
     statement = (
         select(Trade.created_at, Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(is_unreversed())
+        .where(build_unreversed_trade_condition())
     )
     if start is not None:
         statement = statement.where(Trade.created_at > start)

@@ -8,7 +8,7 @@ from app.performance.rules.values import Drawdown
 from app.timestamps import Timestamp
 
 
-def find_max_drawdown(instants: Sequence[Timestamp], index: Sequence[float]) -> Drawdown | None:
+def compute_max_drawdown(instants: Sequence[Timestamp], index: Sequence[float]) -> Drawdown | None:
     """Return the largest drawdown of an index, the first of equal ones. None if the index never falls."""
     largest: Drawdown | None = None
     peak, peak_at = 0.0, None

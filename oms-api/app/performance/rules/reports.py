@@ -6,7 +6,7 @@ from math import fsum
 from typing import NamedTuple
 
 from app.money import ZERO
-from app.performance.rules.drawdowns import find_max_drawdown
+from app.performance.rules.drawdowns import compute_max_drawdown
 from app.performance.rules.returns import compute_daily_returns, compute_growth_index, list_growth
 from app.performance.rules.statistics import (
     compute_cagr,
@@ -47,7 +47,7 @@ def summarize_equity(series: EquitySeries, traded_values: Sequence[Decimal], day
     days = compute_daily_returns(series.is_close[1:], growth)
     returns = [share for share in days if share is not None]
     total = None if index is None else index[-1]
-    drawdown = None if index is None else find_max_drawdown(series.instants, index)
+    drawdown = None if index is None else compute_max_drawdown(series.instants, index)
     start, end = series.instants[0], series.instants[-1]
     cagr = None if total is None else compute_cagr(total, parse_timestamp(end) - parse_timestamp(start))
     return Statistics(

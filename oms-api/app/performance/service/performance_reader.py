@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.ledger.errors import NoSuchPortfolio
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement, compute_total_charges
 from app.ledger.service.positions import list_positions_at_marks

@@ -21,9 +21,9 @@ from app.events.service.outbox import build_event_insert
 from app.jobs.rules.schedule import get_slot
 from app.jobs.service import Lease
 from app.ledger.models import PositionRow
-from app.ledger.queries.reading import load_portfolio_summary
-from app.ledger.queries.valuation import list_open_positions, sum_flows
-from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
+from app.ledger.queries.portfolios import load_portfolio_summary
+from app.ledger.queries.valuation import list_positions_to_value, sum_flows
+from app.ledger.rules.equity import NO_EXPOSURE, PortfolioExposure, PositionToValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_statements import load_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_statement_positions, load_marks, value_positions
@@ -148,7 +148,7 @@ class SnapshotService:
         ]
 
     def _value_currencies(
-        self, connection: Connection, positions: Sequence[OpenPosition], at: datetime
+        self, connection: Connection, positions: Sequence[PositionToValue], at: datetime
     ) -> dict[PortfolioKey, str]:
         """Return the positions in other currencies as they are stored, by portfolio."""
         foreign = [position for position in positions if position.currency is not None]
@@ -194,19 +194,21 @@ def _group_by_close(
     yield from sorted(missing.items())
 
 
-def _list_current_positions(connection: Connection, states: Sequence[PortfolioTotals]) -> list[OpenPosition]:
+def _list_current_positions(
+    connection: Connection, states: Sequence[PortfolioTotals]
+) -> list[PositionToValue]:
     if not states:
         return []
     tenants = {state.tenant_id for state in states}
     ids = [state.id for state in states]
-    return list_open_positions(
+    return list_positions_to_value(
         connection, PositionRow.tenant_id.in_(tenants), PositionRow.portfolio_id.in_(ids)
     )
 
 
 def _read_past(
     connection: Connection, state: PortfolioTotals, at: datetime
-) -> tuple[PortfolioTotals, list[OpenPosition]]:
+) -> tuple[PortfolioTotals, list[PositionToValue]]:
     """Return a portfolio and its open positions as they were at an earlier instant."""
     book = load_portfolio_summary(connection, state.tenant_id, state.id)
     statement = load_statement_at_instant(connection, state.tenant_id, book, at)

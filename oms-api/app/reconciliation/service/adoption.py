@@ -12,7 +12,7 @@ from app.identity.service.change_executor import ChangeRequest
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.keys import build_adoption_key
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.commands import CommandOrigin, RecordTrade
 from app.money import ZERO
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import AdoptOrder, WriterCommand
@@ -80,9 +80,9 @@ class Adoption:
             issue.portfolio_name, name_key(issue.portfolio_name),
         )  # fmt: skip
 
-    def _build_origin(self, request: ChangeRequest, issue_id: str) -> Origin:
+    def _build_origin(self, request: ChangeRequest, issue_id: str) -> CommandOrigin:
         caller, key = request.caller, build_adoption_key(issue_id)
-        return Origin(
+        return CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=None,

@@ -146,7 +146,7 @@ def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrad
     return sorted({*start.currencies, *end.currencies, *traded_currencies})
 
 
-def find_end_rate(
+def choose_end_rate(
     currency: str, end: DayEdge, quoted_rate: Decimal | None, trades: Iterable[ExplainedTrade]
 ) -> Decimal | None:
     """Return the rate of a currency at the end of a day: the rate of the positions, else of the quote.

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from app.http.fields import SearchText, to_lower_case
 from app.http.lists import Count, PageLimit, Period, QueryTime
-from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.pages import DEFAULT_LIMIT, MAX_SKIPPED_ROWS
 from app.http.request_models import RequestModel
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
@@ -71,7 +71,8 @@ class RoundTripQuery(ReportQuery):
 
     limit: PageLimit = Field(DEFAULT_LIMIT, description="Maximum number of round trips")
     skip: Annotated[
-        Count, Field(ge=0, le=MAX_SKIP, description="Number of round trips to skip, from the latest on")
+        Count,
+        Field(ge=0, le=MAX_SKIPPED_ROWS, description="Number of round trips to skip, from the latest on"),
     ] = 0
 
 

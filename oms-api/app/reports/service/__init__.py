@@ -84,24 +84,22 @@ def build_exposure_report(
     position_filter = PositionFilter(
         filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
     )
-    positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
-    terms = load_instruments(
-        connection, sorted({InstrumentKey(tenant_id, position.holding.symbol) for position in positions})
+    marked_positions = list_positions_at_marks(
+        connection, market, tenant_id, position_filter, now, MAX_POSITIONS
     )
+    symbols = {marked_position.position.symbol for marked_position in marked_positions}
+    terms = load_instruments(connection, [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)])
     rates = TenantRates(connection, market, tenant_id, now)
     values = []
-    for marked_position in positions:
-        rate = rates.find_rate(marked_position.holding.base_currency)
+    for marked_position in marked_positions:
+        position = marked_position.position
+        rate = rates.find_rate(position.base_currency)
         if rate is not None:
-            instrument = terms[InstrumentKey(tenant_id, marked_position.holding.symbol)]
-            currency = marked_position.holding.currency or marked_position.holding.base_currency
+            instrument = terms[InstrumentKey(tenant_id, position.symbol)]
+            currency = position.currency or position.base_currency
             kind = (currency, instrument.asset_class, instrument.sector)
             value = multiply(marked_position.valuation.market_value, rate.rate)
-            values.append(
-                HeldValue(
-                    marked_position.holding.portfolio_name, marked_position.holding.symbol, *kind, value
-                )
-            )
+            values.append(HeldValue(position.portfolio_name, position.symbol, *kind, value))
     return ExposureReport(
         rates.base_currency, sum_exposure(grouping, values), rates.used_rates, rates.missing_currencies
     )
@@ -176,11 +174,12 @@ def _sum_unrealized_pnl(
         filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
     )
     sums: defaultdict[GroupKey, Decimal] = defaultdict(lambda: ZERO)
-    for position in list_positions_at_marks(
+    for marked_position in list_positions_at_marks(
         connection, market, tenant_id, position_filter, now, MAX_POSITIONS
     ):
-        name = position.holding.portfolio_name if grouping is Grouping.PORTFOLIO else position.holding.symbol
-        sums[GroupKey(name, position.holding.base_currency)] += position.valuation.unrealized_pnl
+        position = marked_position.position
+        name = position.portfolio_name if grouping is Grouping.PORTFOLIO else position.symbol
+        sums[GroupKey(name, position.base_currency)] += marked_position.valuation.unrealized_pnl
     return sums
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import (
+from app.ledger.queries.portfolios import (
     PortfolioSummary,
     list_portfolio_summaries,
     load_portfolios_by_name,
@@ -31,8 +31,8 @@ from app.reports.rules.explanation import (
     ExplainedDay,
     Explanation,
     ExplanationReport,
+    choose_end_rate,
     explain_day,
-    find_end_rate,
     list_currencies,
 )
 from app.reports.service.rates import TenantRates
@@ -95,12 +95,12 @@ class ProfitExplainer(NamedTuple):
         self, portfolios: Iterable[PortfolioSummary]
     ) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(portfolio.name) for portfolio in portfolios]
-        portfolios_with_holdings = (
+        portfolios_with_positions = (
             load_portfolios_by_name(self.connection, self.tenant_id, keys) if keys else {}
         )
         statements = {
-            key: PortfolioStatement(*summary_and_holdings)
-            for key, summary_and_holdings in portfolios_with_holdings.items()
+            key: PortfolioStatement(*summary_and_positions)
+            for key, summary_and_positions in portfolios_with_positions.items()
         }
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
@@ -131,7 +131,7 @@ class ProfitExplainer(NamedTuple):
         rates: dict[str, Decimal] = {}
         for currency in list_currencies(period.start, period.end, trades):
             quoted_rate = self._find_rate(currency, portfolio.base_currency, period.bounds.end)
-            rate = find_end_rate(currency, period.end, quoted_rate, trades)
+            rate = choose_end_rate(currency, period.end, quoted_rate, trades)
             if rate is not None:
                 rates[currency] = rate
         return explain_day(period.start, period.end, rates, trades, movements)

@@ -1,12 +1,12 @@
 """Read all limits, kill switches and latches with their events and changes, for the verification."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from sqlalchemy import Connection, Table, select
 
-from app.audit.queries.trail import list_actions
+from app.audit.queries.entries import list_actions
 from app.column_values import convert_instant
 from app.events.models import Event
 from app.events.queries import iterate_events
@@ -16,6 +16,15 @@ from app.risk.rules.verification import RENAMED, RiskEvent
 from app.timestamps import Timestamp
 
 _EVENTS = cast("Table", Event.__table__)
+
+
+class StoredTradingState(NamedTuple):
+    """A portfolio of any tenant with its stored trading state."""
+
+    tenant_id: int
+    id: int
+    name_key: str
+    trading_state: str
 
 
 def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
@@ -46,10 +55,10 @@ def list_renamings(connection: Connection) -> list[RiskEvent]:
     ]
 
 
-def list_portfolio_states(connection: Connection) -> list[tuple[int, int, str, str]]:
-    """Return tenant id, id, name key and trading state of every portfolio."""
-    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(select(*columns))]
+def list_portfolio_states(connection: Connection) -> list[StoredTradingState]:
+    """Return the trading state of every portfolio."""
+    columns = (getattr(Portfolio, name) for name in StoredTradingState._fields)
+    return [StoredTradingState._make(row) for row in connection.execute(select(*columns))]
 
 
 _TABLES = {

@@ -46,7 +46,7 @@ def find_release_time(connection: Connection, tenant_id: int, subject: LatchSubj
 
 def build_latch_insert(tenant_id: int, latch: Latch) -> BulkWrite:
     """Return the statement that inserts a latch. It fails if the subject has an active one."""
-    row = (tenant_id, latch.id, *latch.subject, latch.executions, latch.most, latch.set_at)
+    row = (tenant_id, latch.id, *latch.subject, latch.executions, latch.max_executions, latch.set_at)
     return build_insert(LATCHES, ("tenant_id", *_COLUMNS[:7]), [row])
 
 
@@ -86,13 +86,13 @@ def _build_subject_conditions(subject: LatchSubject) -> tuple[Any, ...]:
 
 
 def _parse_latch(row: Sequence[Any]) -> Latch:
-    latch_id, scope, name, symbol, executions, most, set_at, released_at, released_by, reason = row
+    latch_id, scope, name, symbol, executions, max_executions, set_at, released_at, released_by, reason = row
     subject = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
         id=latch_id,
         subject=subject,
         executions=executions,
-        most=most,
+        max_executions=max_executions,
         set_at=convert_instant(set_at),
         released_at=convert_instant(released_at),
         released_by=released_by,

@@ -66,7 +66,14 @@ def count_other_limits(connection: Connection, tenant_id: int, limit: RiskLimit)
 def build_limit_upsert(tenant_id: int, limit: RiskLimit) -> BulkWrite:
     """Return the statement that inserts or updates a limit."""
     key_values = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
-    values = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
+    values = (
+        limit.name,
+        format_fixed(limit.value),
+        limit.until,
+        limit.set_by,
+        limit.set_at,
+        limit.allowed_values,
+    )
     names = ("name", "value", "until", "set_by", "set_at", "words")
     return build_upsert(LIMITS, _KEY + names, _KEY, [(*key_values, *values)])
 
@@ -99,5 +106,5 @@ def _parse_limit(row: Sequence[Any]) -> RiskLimit:
         until=convert_instant(until),
         set_by=set_by,
         set_at=convert_instant(set_at),
-        words=allowed_values,
+        allowed_values=allowed_values,
     )

@@ -24,8 +24,8 @@ _KEY = ("tenant_id", "scope", "name_key")
 _STATE_COLUMNS = ("name", "state", "reason", "set_by", "set_at")
 
 
-class SwitchKey(NamedTuple):
-    """A kill switch as it was set at an instant."""
+class HaltedSwitch(NamedTuple):
+    """A kill switch that was set to HALTED at an instant."""
 
     scope: str
     name_key: str
@@ -103,7 +103,7 @@ def load_switches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int
     }
 
 
-def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
+def load_halts(connection: Connection, until: datetime) -> dict[int, set[HaltedSwitch]]:
     """Return by tenant the kill switches that were set to HALTED at `until` or before.
 
     They are of every tenant that `connection` sees.
@@ -112,9 +112,9 @@ def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchK
     statement = select(*(SWITCHES.c[name] for name in columns)).where(
         SWITCHES.c.state == TradingState.HALTED, SWITCHES.c.set_at <= until
     )
-    halts: dict[int, set[SwitchKey]] = {}
+    halts: dict[int, set[HaltedSwitch]] = {}
     for tenant_id, *key in connection.execute(statement):
-        halts.setdefault(tenant_id, set()).add(SwitchKey._make(key))
+        halts.setdefault(tenant_id, set()).add(HaltedSwitch._make(key))
     return halts
 
 

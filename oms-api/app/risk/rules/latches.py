@@ -31,13 +31,14 @@ class LatchSubject(NamedTuple):
 class Latch(NamedTuple):
     """A latch, active until `released_at`.
 
-    `executions` orders were filled within a minute, and `most` were allowed. Instants are canonical text.
+    `executions` orders were filled within a minute, and `max_executions` were allowed. Instants are
+    canonical text.
     """
 
     id: str
     subject: LatchSubject
     executions: int
-    most: int
+    max_executions: int
     set_at: Timestamp
     released_at: Timestamp | None = None
     released_by: str | None = None

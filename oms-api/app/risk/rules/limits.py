@@ -113,7 +113,7 @@ class RiskLimit(NamedTuple):
     """A limit that was set.
 
     With `until` (canonical text) it is temporary: afterwards the permanent limit applies again. For a list,
-    `words` is the value, separated by commas.
+    `allowed_values` is the value, separated by commas.
     """
 
     scope: LimitScope
@@ -124,7 +124,7 @@ class RiskLimit(NamedTuple):
     until: Timestamp | None = None
     set_by: str = ""
     set_at: Timestamp = BEFORE_ALL
-    words: str | None = None
+    allowed_values: str | None = None
 
 
 def filter_active_limits(rows: Iterable[RiskLimit], now: str) -> list[RiskLimit]:

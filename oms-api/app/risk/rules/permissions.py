@@ -26,9 +26,9 @@ class PermissionRefusal(NamedTuple):
 def index_permission_lists(limits: Iterable[RiskLimit]) -> PermissionLists:
     """Return the lists among the limits."""
     return {
-        (limit.code, limit.scope, limit.key): frozenset(limit.words.split(","))
+        (limit.code, limit.scope, limit.key): frozenset(limit.allowed_values.split(","))
         for limit in limits
-        if limit.words is not None
+        if limit.allowed_values is not None
     }
 
 

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.direct_routes import RequestInfo
+from app.http.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
 from app.risk.rules.limits import RiskLimit
-from app.risk.service.limiting import LimitChange, serialize_limit_values
+from app.risk.service.limit_store import LimitChange, serialize_limit_values
 
 RISK = "risk"  # the actor of changes that the risk checks make themselves
 
@@ -43,5 +43,5 @@ def build_automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchCha
 def serialize_latch_values(latch: Latch) -> dict[str, str | int]:
     """Return the values of a latch for audit entries and events."""
     scope, name, symbol = latch.subject
-    counts = {"executions": latch.executions, "most": latch.most}
+    counts = {"executions": latch.executions, "most": latch.max_executions}
     return {"scope": scope.value, "name": name, "symbol": symbol, **counts}

@@ -27,7 +27,7 @@ from app.risk.service.kill_switch_activation import (
     set_state,
 )
 
-MAX_RESPONSE_SECONDS = 0.9  # of the second within which the response is sent
+MAX_RESPONSE_SECONDS = 0.9  # the response must be sent within a second
 MAX_LOCK_WAIT_SECONDS = 0.5  # after the start, to try locked portfolios
 MIN_WAIT_SECONDS = 0.2  # minimum wait for cancels
 FLATTEN_SECONDS = 5.0  # wait for cancels before positions are closed
@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class KillSwitchInstruction(NamedTuple):
-    """The scope of a kill switch, and what happens to the orders and positions in it."""
+    """The scope of a kill switch, and what it does with exits there."""
 
     scope: SwitchScope
     key: str
@@ -63,8 +63,8 @@ class KillSwitchEffect(NamedTuple):
 NO_EFFECT = KillSwitchEffect([], [], None)
 
 
-class ApplyKillSwitch(Protocol):
-    """Cancels the orders in the scope of a kill switch, and closes the positions if it flattens."""
+class KillSwitchOrderHandler(Protocol):
+    """Cancels the orders in the scope of a kill switch, and closes the positions if the switch flattens."""
 
     async def __call__(
         self,
@@ -74,7 +74,7 @@ class ApplyKillSwitch(Protocol):
         only: Collection[str] | None,
         seconds: float,
     ) -> KillSwitchEffect:
-        """Cancel orders within `seconds`, close positions, and return the effect.
+        """Cancel the orders within `seconds`, close positions, and return the effect.
 
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
         name.
@@ -99,11 +99,11 @@ class KillSwitchResult(NamedTuple):
 
 @dataclass(slots=True)
 class KillSwitches:
-    """Sets kill switches. One instance serves a process. The orders package provides `apply_to_orders`."""
+    """Sets kill switches. One instance serves a process. `order_handler` is from the orders package."""
 
     changes: ChangeWriter
     controls: Controls
-    apply_to_orders: ApplyKillSwitch | None = None
+    order_handler: KillSwitchOrderHandler | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def set_state(
@@ -113,7 +113,7 @@ class KillSwitches:
         entry: AuditEntry,
         exits: ExitPolicy | None = None,
     ) -> KillSwitchResult:
-        """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
+        """Set a switch, and return when no earlier transaction is in progress. With `exits`, cancel orders.
 
         It takes effect and returns within a second, even while another session locks some portfolios. These
         follow as soon as they are free. Raises the errors of `kill_switch_activation.set_state`.
@@ -130,10 +130,10 @@ class KillSwitches:
             if exits and _must_cancel_orders(applied)
             else None
         )
-        if instruction and self.apply_to_orders:
+        if instruction and self.order_handler:
             remaining_seconds = max(MAX_RESPONSE_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if instruction.exits is ExitPolicy.FLATTEN else remaining_seconds
-            effect = await self.apply_to_orders(request, instruction, names, None, seconds)
+            effect = await self.order_handler(request, instruction, names, None, seconds)
         pending_portfolios = sorted({*names, *effect.pending_portfolios})
         if pending_portfolios:
             retry = asyncio.create_task(
@@ -237,7 +237,7 @@ class KillSwitches:
     ) -> None:
         """Apply the state to locked portfolios as soon as they are free, and to portfolios created meanwhile.
 
-        Cancel the orders there, as long as the change is the newest of its switch.
+        Cancel the orders there, as long as the change is the newest change of its switch.
         """
         for _ in range(MAX_RETRIES):
             await asyncio.sleep(RETRY_SECONDS)
@@ -258,17 +258,17 @@ class KillSwitches:
         instruction: KillSwitchInstruction | None,
         pending_portfolios: list[str],
     ) -> tuple[list[PortfolioIdentity], list[str]]:
-        """Return the portfolios that are still locked, and the names of all that are not finished."""
-        still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
-        names = [name for _, name in still]
+        """Return the portfolios that are still locked, and the names of all unfinished portfolios."""
+        still_locked = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
+        names = [name for _, name in still_locked]
         if (
             not instruction
-            or not self.apply_to_orders
+            or not self.order_handler
             or not await self._is_latest_change(request.caller.tenant_id, change)
         ):
-            return still, names
-        effect = await self.apply_to_orders(request, instruction, names, pending_portfolios, FLATTEN_SECONDS)
-        return still, sorted({*names, *effect.pending_portfolios})
+            return still_locked, names
+        effect = await self.order_handler(request, instruction, names, pending_portfolios, FLATTEN_SECONDS)
+        return still_locked, sorted({*names, *effect.pending_portfolios})
 
     async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:
         return await self.changes.run(
@@ -277,9 +277,9 @@ class KillSwitches:
 
 
 def _must_cancel_orders(applied: AppliedChange) -> bool:
-    """Return whether to cancel and flatten.
+    """Return whether to cancel orders and flatten positions.
 
-    A replayed request does too, because the first attempt may have stopped half-way; but not if the switch
-    was changed since, when positions may have been opened on purpose.
+    A replayed request does so too, because the first attempt may have stopped half-way. It does not if the
+    switch was changed in the meantime, because positions may then have been opened on purpose.
     """
     return not applied.is_replay or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)

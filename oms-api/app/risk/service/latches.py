@@ -42,7 +42,7 @@ def serialize_latch(latch: Latch) -> dict[str, Any]:
         "id": latch.id,
         **latch.subject._asdict(),
         "executions": latch.executions,
-        "limit": latch.most,
+        "limit": latch.max_executions,
         "set_at": latch.set_at,
         "released_at": latch.released_at,
         "released_by": latch.released_by,

@@ -44,7 +44,7 @@ def _is_visible(caller: Caller, limit: RiskLimit) -> bool:
     A caller with restricted portfolios sees no other users' limits.
     """
     if limit.scope is LimitScope.PORTFOLIO:
-        return caller.sees(limit.key)
+        return caller.can_see(limit.key)
     return limit.scope is not LimitScope.USER or caller.portfolios is None or limit.key == caller.actor
 
 

@@ -90,6 +90,7 @@ class MessageRate:
 
 
 def _build_error(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
-    sentence = f"At most {format_grouped_amount(per_minute)} orders, changes and cancels a minute."
+    limit = format_grouped_amount(per_minute)
+    sentence = f"At most {limit} orders, changes and cancels a minute are allowed; wait before the next one."
     wait = RateState(bucket.limit, bucket.level).more_after_seconds if bucket.limit.per_second else 60
     return TooManyMessages(sentence, wait)

@@ -21,7 +21,7 @@ class ChildChannel:
         """Write a frame. Raises InvalidFrame if it is too large."""
         unsent = memoryview(pack_frame(frame))
         if len(unsent) - HEADER.size > self._max_bytes:
-            raise InvalidFrame(f"An answer has {len(unsent)} bytes; at most {self._max_bytes} are allowed.")
+            raise InvalidFrame(f"A response has {len(unsent)} bytes; at most {self._max_bytes} are allowed.")
         while unsent:
             unsent = unsent[os.write(self._outgoing, unsent) :]
 

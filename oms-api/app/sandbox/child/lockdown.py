@@ -1,4 +1,4 @@
-"""Drops the rights of this process, layer by layer. None of them can be undone.
+"""Drop the rights of this process, layer by layer. None of them can be undone.
 
 The standard library has no binding of libseccomp or Landlock, so that the calls are made directly. See
 landlock(7), seccomp(2), prctl(2) and capset(2).
@@ -66,7 +66,7 @@ def get_landlock_version() -> int:
 
 
 def _limit_resources(limits: SandboxLimits) -> bool:
-    """Limit memory, files and processes. The service limits the processor time of each answer."""
+    """Limit memory, files and processes. The service limits the processor time of each response."""
     limit_by_resource = {
         resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_NOFILE: limits.open_files,

@@ -17,7 +17,7 @@ from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.sources import StrategySource
 
 # Modules of Python that strategies can use. Afterwards no compiled code can be loaded.
-_PRELOADED = (
+_PRELOADED_MODULES = (
     "array", "bisect", "calendar", "cmath", "collections", "csv", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "linecache", "math",
     "operator", "random", "re", "statistics", "string", "struct", "traceback", "typing", "zoneinfo",
@@ -40,7 +40,7 @@ PrepareProgram = Callable[[Mapping[str, Any]], Program]  # takes the options of 
 def main() -> None:
     """Run the program that the first frame names, until the service closes the pipe."""
     set_parent_death_signal()
-    channel = ChildChannel(*_take_pipes(), SandboxLimits().frame_bytes)
+    channel = ChildChannel(*_move_pipes(), SandboxLimits().frame_bytes)
     try:
         _run_program(channel)
     except EOFError:
@@ -55,7 +55,7 @@ def _run_program(channel: ChildChannel) -> None:
         module, _, name = fields["program"].partition(":")
         prepare: PrepareProgram = getattr(import_module(module), name)
         program = prepare(fields["options"])
-        for preloaded in _PRELOADED:
+        for preloaded in _PRELOADED_MODULES:
             import_module(preloaded)
         layers = lock_down(limits, _list_readable(source))
         sys.path[:] = _list_library_paths()
@@ -78,7 +78,7 @@ def _report_end(channel: ChildChannel, frame: Frame) -> None:
         os._exit(1)
 
 
-def _take_pipes() -> tuple[int, int]:
+def _move_pipes() -> tuple[int, int]:
     """Return the two pipes, and replace the standard streams by nothing."""
     incoming, outgoing = os.dup(0), os.dup(1)
     null_descriptor = os.open(os.devnull, os.O_RDWR)

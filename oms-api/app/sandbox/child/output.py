@@ -1,4 +1,4 @@
-"""The output and the log of a strategy. It is stored up to a limit, and sent with the next answer."""
+"""The output and the log of a strategy. It is stored up to a limit, and sent with the next response."""
 
 from io import TextIOBase
 

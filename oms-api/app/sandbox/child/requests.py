@@ -1,4 +1,4 @@
-"""Answers requests of the service one by one, for programs that react to events, such as live trading."""
+"""Respond to requests of the service one by one, for programs that react to events, such as live trading."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

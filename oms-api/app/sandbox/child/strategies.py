@@ -1,4 +1,4 @@
-"""Finds the strategy's module, the only one that is not of Python, and its class."""
+"""Find the module of the strategy and its class. All other modules belong to Python."""
 
 import sys
 from collections.abc import Sequence

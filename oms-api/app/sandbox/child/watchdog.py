@@ -1,4 +1,4 @@
-"""Interrupts a callback that takes too long, where it is, so that the error names the line."""
+"""Interrupt a callback that takes too long, where it is, so that the error names the line."""
 
 import signal
 import time
@@ -7,7 +7,7 @@ from types import FrameType
 
 from app.sandbox.rules.limits import SandboxLimits
 
-_TICKS = 10  # in the time that a callback may take
+_CHECKS_PER_LIMIT = 10  # in the time that a callback may take
 
 
 class CallbackTooLong(BaseException):
@@ -24,7 +24,7 @@ class ChildWatchdog:
         self._limits, self._get_step = limits, get_step
         self._step: object = None
         self._started = self._used = 0.0
-        self._interval = min(limits.callback_seconds, limits.callback_wall_seconds) / _TICKS
+        self._interval = min(limits.callback_seconds, limits.callback_wall_seconds) / _CHECKS_PER_LIMIT
 
     def start(self) -> None:
         """Begin to watch the strategy."""

@@ -1,4 +1,4 @@
-"""Describes exceptions of strategies: the error, and its place in the strategy's own code."""
+"""Describe exceptions of strategies: the error, and its place in the strategy's own code."""
 
 import traceback
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
 def parse_frame(text: bytes, body: bytes) -> Frame:
     """Return the frame of its two parts. Raises InvalidFrame."""
     try:
-        parts = json.loads(text, parse_constant=_refuse_value)
+        parts = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise InvalidFrame("The strategy process sent a message that is not JSON.") from None
     if not (isinstance(parts, list) and len(parts) == 2):
@@ -58,5 +58,5 @@ def parse_frame(text: bytes, body: bytes) -> Frame:
     return Frame(kind, fields, body)
 
 
-def _refuse_value(text: str) -> NoReturn:
+def _reject_constant(text: str) -> NoReturn:
     raise ValueError(text)

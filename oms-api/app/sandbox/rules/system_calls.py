@@ -1,7 +1,7 @@
 """The filter of system calls: a program for seccomp that allows what Python needs to compute, and no more.
 
-A refused call fails with EPERM, so that a strategy gets an exception that it can show. The format is that of
-`struct sock_filter` in linux/filter.h; the numbers are those of the kernel's tables for each architecture.
+A refused call fails with EPERM, so that a strategy gets an exception that it can show. The format is
+`struct sock_filter` in linux/filter.h. The numbers are in the kernel's table of each architecture.
 """
 
 import struct

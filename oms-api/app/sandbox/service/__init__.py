@@ -1,1 +1,1 @@
-"""Starts child processes, and exchanges frames with them."""
+"""Start child processes, and exchange frames with them."""

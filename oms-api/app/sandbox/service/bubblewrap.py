@@ -30,7 +30,7 @@ def find_bubblewrap() -> str | None:
 
 
 def build_wrapper(bubblewrap: str, readable: Sequence[Path]) -> list[str]:
-    """Return the command to put before that of a child. It sees only system libraries and `readable`."""
+    """Return the command to put before a child's. The child sees only system libraries and `readable`."""
     command = [bubblewrap, *_ISOLATION]
     for path in (*map(Path, _SYSTEM_FOLDERS), *readable):
         command += ["--ro-bind-try", str(path), str(path)]

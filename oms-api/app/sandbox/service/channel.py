@@ -9,7 +9,7 @@ from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import HEADER, Frame, pack_frame, parse_frame, parse_lengths
 
 _READ_BYTES = 1 << 20
-_MAX_WAITING_FRAMES = 64  # answers of a child that were not read yet
+_MAX_WAITING_FRAMES = 64  # responses of a child that were not read yet
 GetSecondsLeft = Callable[[], float]  # returns the seconds to wait at most; raises ChildKilled after the last
 
 
@@ -74,5 +74,5 @@ class ParentChannel:
             text, body = bytes(self._buffer[HEADER.size : middle]), bytes(self._buffer[middle:end])
             del self._buffer[:end]
             if len(self._frames) >= _MAX_WAITING_FRAMES:
-                raise ChildKilled("The strategy process sent more answers than requested.")
+                raise ChildKilled("The strategy process sent more responses than requested.")
             self._frames.append(parse_frame(text, body))

@@ -1,4 +1,4 @@
-"""Checks which layers of protection hold on this machine."""
+"""Check which layers of protection hold on this machine."""
 
 import ctypes
 import os

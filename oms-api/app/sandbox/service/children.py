@@ -1,4 +1,4 @@
-"""Starts a child process for a strategy, and exchanges frames with it."""
+"""Start a child process for a strategy, and exchange frames with it."""
 
 import contextlib
 import fcntl
@@ -98,7 +98,7 @@ class Child:
         fields = {
             "source": spec.source, "limits": self._limits, "program": spec.program, "options": spec.options,
         }  # fmt: skip
-        self._start_time_limits(self._limits.start_wall_seconds, self._limits.answer_seconds)
+        self._start_time_limits(self._limits.start_wall_seconds, self._limits.response_seconds)
         self._channel.send(Frame("start", fields), self._check_time)
         ready = self._receive_frame()
         if self._is_wrapped:
@@ -114,7 +114,7 @@ class Child:
 
     def send(self, frame: Frame) -> None:
         """Send a frame. It waits while the pipe of the child is full. Raises SandboxError."""
-        self._start_time_limits(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        self._start_time_limits(self._limits.response_wall_seconds, self._limits.response_seconds)
         with self._kill_after_error():
             self._require_alive()
             self._channel.send(frame, self._check_time)
@@ -125,7 +125,7 @@ class Child:
         Raises ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
         a limit, sent an invalid frame, or has ended. The child is killed then.
         """
-        self._start_time_limits(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        self._start_time_limits(self._limits.response_wall_seconds, self._limits.response_seconds)
         return self._receive_frame()
 
     def kill(self) -> None:
@@ -170,7 +170,7 @@ class Child:
             raise
 
     def _start_time_limits(self, elapsed_seconds: float, processor_seconds: float) -> None:
-        """Start the time limits of one answer."""
+        """Start the time limits of one response."""
         self._max_elapsed_seconds, self._max_processor_seconds = elapsed_seconds, processor_seconds
         self._deadline = monotonic_seconds() + elapsed_seconds
         self._processor_time_limit = self._time.measure() + processor_seconds
@@ -179,7 +179,7 @@ class Child:
     def _check_time(self) -> float:
         """Return the seconds to wait before the next check.
 
-        Raises ChildKilled if an answer takes too long.
+        Raises ChildKilled if a response takes too long.
         """
         if self._time.measure() > self._processor_time_limit:
             raise ChildKilled(

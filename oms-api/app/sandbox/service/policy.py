@@ -1,4 +1,4 @@
-"""Decides which strategies run in a sandbox."""
+"""Decide which strategies run in a sandbox."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property

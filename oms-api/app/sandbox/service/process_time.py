@@ -10,7 +10,7 @@ _MARGIN_SECONDS = 2  # the service, which can say why, comes before the kernel
 
 
 class ProcessTime:
-    """The processor time of a process. It is that of the innermost child if `is_wrapped`."""
+    """The processor time of a process, or of its innermost child if `is_wrapped`."""
 
     def __init__(self, pid: int, *, is_wrapped: bool) -> None:
         self._pid = _find_innermost(pid) if is_wrapped else pid

@@ -1,4 +1,4 @@
-"""Asks a child that serves requests: see `app.sandbox.child.requests`."""
+"""Send requests to a child that serves requests: see `app.sandbox.child.requests`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from app.sandbox.service.children import Child
 
 
 class Reply(NamedTuple):
-    """The answer of a child: its fields, which are not trusted, and the output and log of the strategy."""
+    """The response of a child: its fields, which are not trusted, and the output and log of the strategy."""
 
     fields: Mapping[str, Any]
     log: str

@@ -1,4 +1,4 @@
-"""Finds the code of a strategy without running any of it."""
+"""Find the code of a strategy without running any of it."""
 
 import sys
 from importlib.machinery import PathFinder

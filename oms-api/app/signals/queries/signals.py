@@ -19,8 +19,8 @@ from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SignalRow.__table__)
 SIGNALS = RecordTable(SignalRow, Signal)
-_INSERTED = Signal._fields[1:]  # without the number, which the database gives
-_OUTCOME = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
+_INSERTED_COLUMNS = Signal._fields[1:]  # without the number, which the database gives
+_OUTCOME_COLUMNS = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
 
 
 class SignalKey(NamedTuple):
@@ -60,17 +60,17 @@ def load_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
 
 def build_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that inserts signals."""
-    return build_insert(_TABLE, _INSERTED, list(map(_build_row, signals)))
+    return build_insert(_TABLE, _INSERTED_COLUMNS, list(map(_build_row, signals)))
 
 
 def build_missing_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that inserts the signals whose ids are not stored yet."""
-    return build_insert_missing(_TABLE, _INSERTED, list(map(_build_row, signals)))
+    return build_insert_missing(_TABLE, _INSERTED_COLUMNS, list(map(_build_row, signals)))
 
 
 def build_outcome_update(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that stores the outcomes of signals that were stored before."""
-    columns, key = ("order_side", "quantity", "notional", *_OUTCOME), ("tenant_id", "number")
+    columns, key = ("order_side", "quantity", "notional", *_OUTCOME_COLUMNS), ("tenant_id", "number")
     rows = [
         tuple(_convert_to_value(getattr(signal, name)) for name in (*columns, *key)) for signal in signals
     ]
@@ -92,14 +92,16 @@ def list_signals(
     )
     if before is not None:
         statement = statement.where(SignalRow.number < before)
-    return _list_signals(connection, tenant_id, statement.order_by(SignalRow.number.desc()).limit(limit))
+    return _load_listed_signals(
+        connection, tenant_id, statement.order_by(SignalRow.number.desc()).limit(limit)
+    )
 
 
 def find_signal(
     connection: Connection, tenant_id: int, signal_id: str, portfolios: frozenset[str] | None
 ) -> ListedSignal | None:
     """Return a signal if it is in one of the portfolios (name keys; None: all)."""
-    listed_signals = _list_signals(
+    listed_signals = _load_listed_signals(
         connection, tenant_id, _select_visible(tenant_id, portfolios).where(SignalRow.id == signal_id)
     )
     return listed_signals[0] if listed_signals else None
@@ -122,7 +124,9 @@ def _select_visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select
     return statement if portfolios is None else statement.where(Portfolio.name_key.in_(sorted(portfolios)))
 
 
-def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[ListedSignal]:
+def _load_listed_signals(
+    connection: Connection, tenant_id: int, statement: Select[Any]
+) -> list[ListedSignal]:
     rows = [tuple(row) for row in connection.execute(statement)]
     signals = [(SIGNALS.build(row[:-1]), str(row[-1])) for row in rows]
     ids = {order_id for signal, _ in signals for order_id in signal.order_ids.split()}

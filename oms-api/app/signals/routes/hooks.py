@@ -18,7 +18,7 @@ from app.identity.dependencies.authentication import Authentication, Authenticat
 from app.identity.dependencies.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.signals.dependencies import SignalsDep
-from app.signals.errors import NoSuchHook, refuse_field
+from app.signals.errors import NoSuchHook, build_field_error
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.queries.signals import find_signal
@@ -90,7 +90,7 @@ async def receive_message(
     hook = await _authorize_hook(request, authentication, readers, token)
     body, at = await request.body(), now()
     if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes.")
+        raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes; send a shorter one.")
     signal_in = _parse_message(hook, body)
     candidate = _build_request(hook, signal_in, body, at)
     known_id = await readers.run(
@@ -134,7 +134,9 @@ def _read_values(hook: Hook, body: bytes) -> dict[str, Any]:
     if hook.template is not None:
         values = templates.parse_text(hook.template, body.decode("utf-8", "replace"))
         if values is None:
-            raise Invalid(f"The text does not fit the template {hook.template!r}.")
+            raise Invalid(
+                f"The text does not fit the template {hook.template!r}; correct the text or the template."
+            )
         return dict(values)
     payload = parse_json(body)
     if not isinstance(payload, dict):
@@ -149,7 +151,7 @@ def _compute_expiry(hook: Hook, time: object) -> str:
         at = parse_instant(str(time))
     except ValueError:
         message = "Must be an instant with its offset, such as 2026-11-20T16:00:00Z."
-        raise refuse_field("time", message, "instant") from None
+        raise build_field_error("time", message, "instant") from None
     return (at + timedelta(seconds=hook.max_age_seconds)).isoformat()
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from app.direct_routes import JsonResponse, RequestInfo
 from app.http.body import json_body, parse_model
 from app.http.dependencies import ReadersDep
+from app.http.direct_routes import JsonResponse, RequestInfo
 from app.http.fields import SearchText
 from app.http.idempotency import IdempotencyKey
 from app.http.list_pages import PagesDep

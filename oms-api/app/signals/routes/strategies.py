@@ -32,7 +32,7 @@ async def list_strategies(caller: ReadBooksCaller, readers: ReadersDep) -> Respo
     visible = [
         strategy_rules
         for strategy_rules in listed_rules
-        if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
+        if strategy_rules.portfolio_name is None or caller.can_see(name_key(strategy_rules.portfolio_name))
     ]
     return build_json_response(list(map(serialize_strategy_rules, visible)))
 

@@ -1,4 +1,4 @@
-"""The outcome of a signal, derived from the status of its order."""
+"""The ticket and the outcome of a signal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ _REJECTED_BY_BROKER = "The broker rejected the order."
 EXPIRED_REASON = "The signal arrived after its expiry."
 AT_TARGET_REASON = "The position is at the target."
 RECORDED_REASON = "The mode of the strategy is `record`."
-_BY_ORDER_STATUS = {
+_SIGNAL_STATUS_BY_ORDER_STATUS = {
     Status.FILLED: SignalStatus.FILLED,
     Status.AWAITING_APPROVAL: SignalStatus.AWAITING_APPROVAL,
     Status.DENIED: SignalStatus.REJECTED,
@@ -21,12 +21,12 @@ _BY_ORDER_STATUS = {
 
 
 def is_expired(expires_at: datetime | None, now: datetime) -> bool:
-    """Return whether a signal is too late to act on."""
+    """Return whether a signal is expired."""
     return expires_at is not None and expires_at <= now
 
 
-def find_unordered_outcome(signal: Signal, now: datetime) -> SignalOutcome | None:
-    """Return the outcome of a signal that is not ordered (expired or only recorded), else None."""
+def choose_outcome_without_order(signal: Signal, now: datetime) -> SignalOutcome | None:
+    """Return the outcome of a signal that is expired or only recorded. None if it needs an order."""
     if is_expired(signal.expires_at, now):
         return SignalOutcome(SignalStatus.EXPIRED, EXPIRED_REASON)
     if signal.mode is SignalMode.RECORD:
@@ -60,10 +60,10 @@ def complete_signal(signal: Signal, outcome: SignalOutcome, now: datetime) -> Si
     )
 
 
-def find_outcome(orders: Sequence[Order], denial: str | None) -> SignalOutcome:
-    """Return the outcome by the orders of a signal. `denial` is the sentence of the first one's denial."""
+def build_outcome(orders: Sequence[Order], denial: str | None) -> SignalOutcome:
+    """Return the outcome of a signal by its orders. `denial` is the message of the first order's denial."""
     order = orders[0]
-    status = _BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
+    status = _SIGNAL_STATUS_BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
     reason = denial
     if order.status is Status.REJECTED:
         reason = _REJECTED_BY_BROKER
@@ -76,7 +76,7 @@ def compute_latency_ms(received_at: datetime, now: datetime) -> int:
 
 
 def build_signal_payload(signal: Signal) -> dict[str, Any]:
-    """Return the payload of the event of a signal that was acted on."""
+    """Return the payload of the event of a completed signal."""
     return {
         "signal_id": signal.id,
         "channel": signal.channel,

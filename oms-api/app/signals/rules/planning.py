@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from app.errors import Invalid
-from app.signals.errors import refuse_field
+from app.signals.errors import build_field_error
 from app.signals.rules.values import (
-    SIDED,
+    SIDED_SIZE_KINDS,
     Signal,
     SignalMode,
     SignalRequest,
@@ -50,20 +50,20 @@ def plan_signal(
 ) -> SignalPlan:
     """Return the plan of a signal. Raises Invalid if it cannot become an order.
 
-    `strategy` is the name of its strategy, `rules` are those of the strategy, None if it has none.
+    `strategy` is the name of its strategy, `rules` are None if the strategy has none.
     """
     if strategy is not None and rules is None:
-        raise refuse_field("strategy", _STRATEGY_MESSAGE, "unknown")
+        raise build_field_error("strategy", _STRATEGY_MESSAGE, "unknown")
     if rules is not None and rules.is_stopped:
-        raise refuse_field("strategy", _STOPPED_MESSAGE, "not_active")
+        raise build_field_error("strategy", _STOPPED_MESSAGE, "not_active")
     size = request.size or (None if rules is None else rules.size)
     if size is None:
-        raise refuse_field("qty", _SIZE_MESSAGE, "unsized")
-    if size.kind in SIDED and request.side is None:
-        raise refuse_field("side", "Send `buy` or `sell` with this size.", "missing")
+        raise build_field_error("qty", _SIZE_MESSAGE, "unsized")
+    if size.kind in SIDED_SIZE_KINDS and request.side is None:
+        raise build_field_error("side", "Send `buy` or `sell` with this size.", "missing")
     portfolio = request.portfolio or (None if rules is None else rules.portfolio_name) or default_portfolio
     if portfolio is None:
-        raise refuse_field("portfolio", "Send the name of the portfolio that trades.", "missing")
+        raise build_field_error("portfolio", "Send the name of the portfolio that trades.", "missing")
     if rules is None:
         return SignalPlan(strategy, SignalMode.TRADE, size, portfolio)
     return SignalPlan(rules.name, rules.mode, size, portfolio, rules.symbols)
@@ -92,7 +92,7 @@ def require_allowed_symbol(plan: SignalPlan, symbol: str) -> None:
     """Raise Invalid if the strategy may not trade the symbol."""
     if plan.symbols is not None and symbol not in plan.symbols:
         message = f"The strategy may trade {', '.join(plan.symbols)} only."
-        raise refuse_field("symbol", message, "not_allowed")
+        raise build_field_error("symbol", message, "not_allowed")
 
 
 def build_order_key(signal_id: str, size: SignalSize) -> str:

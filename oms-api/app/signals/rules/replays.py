@@ -19,10 +19,10 @@ def build_named_id(hook_id: str, message_id: str) -> str:
 
 
 def build_period_ids(hook_id: str, body_hash: str, now: datetime) -> tuple[str, str]:
-    """Return the ids of the signal of a message without an id: of this period, and of the one before.
+    """Return the ids of the signal of a message without an id: of this period, and of the period before.
 
-    The same message gets the same id within a period, so that of racing repeats one is stored. A repeat
-    within 24 hours in the next period is found by the second id.
+    The same message gets the same id within a period, so only one of several racing repeats is stored.
+    The second id finds a repeat within 24 hours in the next period.
     """
     period = (now - _EPOCH) // REPLAY_PERIOD
     stem = f"{hook_id}:{body_hash[:_ID_DIGITS]}"

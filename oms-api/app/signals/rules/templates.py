@@ -21,7 +21,7 @@ FIELDS = frozenset(
         "time",
     }
 )
-_OPEN, _CLOSE = "{", "}"
+_OPENING_BRACE, _CLOSING_BRACE = "{", "}"
 
 
 def find_template_problem(template: str) -> str | None:
@@ -70,5 +70,9 @@ def map_fields(paths: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str
 
 
 def _find_field(word: str) -> str | None:
-    is_field = len(word) > len(_OPEN + _CLOSE) and word.startswith(_OPEN) and word.endswith(_CLOSE)
+    is_field = (
+        len(word) > len(_OPENING_BRACE + _CLOSING_BRACE)
+        and word.startswith(_OPENING_BRACE)
+        and word.endswith(_CLOSING_BRACE)
+    )
     return word[1:-1] if is_field else None

@@ -20,7 +20,9 @@ class SizeKind(StrEnum):
     CLOSE = "close"
 
 
-SIDED = frozenset({SizeKind.QTY, SizeKind.NOTIONAL, SizeKind.PERCENT_OF_EQUITY})  # they need a side
+SIDED_SIZE_KINDS = frozenset(
+    {SizeKind.QTY, SizeKind.NOTIONAL, SizeKind.PERCENT_OF_EQUITY}
+)  # they need a side
 
 
 class SignalMode(StrEnum):
@@ -102,7 +104,7 @@ class Signal(NamedTuple):
     """A row of `signals`.
 
     `number` is given by the database, 0 before. `source` is the name of the key, `person` who is behind it.
-    `order_side`, `quantity` and `notional` are those of its order. `order_ids` are separated by spaces.
+    `order_side`, `quantity` and `notional` belong to its order. `order_ids` are separated by spaces.
     """
 
     number: int

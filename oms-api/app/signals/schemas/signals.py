@@ -154,7 +154,7 @@ class SignalIn(SizeIn):
     def build_request(
         self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
     ) -> SignalRequest:
-        """Return the signal with that id. By default its hash is that of its content."""
+        """Return the signal with that id. `request_hash` is by default the hash of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.to_size()
         hashed = request_hash or hash_request(

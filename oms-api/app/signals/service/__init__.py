@@ -1,1 +1,1 @@
-"""Accepts signals and turns them into orders."""
+"""Accept signals and turn them into orders."""

@@ -49,7 +49,7 @@ def create_hook(
     caller = request.caller
     if HOOKS.count(connection, tenant_id=caller.tenant_id) >= MAX_HOOKS:
         raise TooManyHooks(MAX_HOOKS)
-    token = _draw_token()
+    token = _generate_token()
     hook = Hook(
         id=f"sh_{secrets.token_hex(8)}",
         tenant_id=caller.tenant_id,
@@ -74,7 +74,7 @@ def create_hook(
 def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, now: datetime) -> ChangeResult:
     """Replace the token of a hook by a new one, shown once. The old one is unknown at once."""
     hook = _get_hook(connection, request, hook_id)
-    token = _draw_token()
+    token = _generate_token()
     changes: dict[str, Any] = {"token_hash": _hash_token(token), "rotated_at": now}
     HOOKS.update(connection, changes, tenant_id=hook.tenant_id, id=hook.id)
     entry = request.build_audit_entry(
@@ -118,7 +118,7 @@ def _get_hook(connection: Connection, request: ChangeRequest, hook_id: str) -> H
     return hook
 
 
-def _draw_token() -> str:
+def _generate_token() -> str:
     return _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
 
 

@@ -8,7 +8,7 @@ from app.orders.rules.contingency import EXIT_ROLES
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.orders.service.risk_checks.loss_limits import compute_equity
-from app.signals.errors import refuse_field
+from app.signals.errors import build_field_error
 from app.signals.rules.planning import NO_PRODUCT
 from app.signals.rules.sizing import SizedOrder, compute_notional, size_to_target
 from app.signals.rules.values import Signal, SizeKind
@@ -51,8 +51,8 @@ def _compute_equity_size(
     rate = Decimal(1) if currency == base else find_current_rate(context, portfolio_key, currency)
     if rate is None:
         message = f"There is no exchange rate from {currency} to {base}; send `qty`."
-        raise refuse_field("percent_of_equity", message, "no_rate")
+        raise build_field_error("percent_of_equity", message, "no_rate")
     notional = to_places(compute_notional(compute_equity(context, portfolio_key), percent, rate))
     if not notional:
-        raise refuse_field("percent_of_equity", "The portfolio has no equity; send `qty`.", "no_equity")
+        raise build_field_error("percent_of_equity", "The portfolio has no equity; send `qty`.", "no_equity")
     return SizedOrder(signal.side, notional=notional)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from app.errors import Invalid
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.service.commands import PlaceSignal
-from app.signals.errors import refuse_field
+from app.signals.errors import build_field_error
 from app.signals.queries.strategies import StrategyKey, load_strategy_rules
 from app.signals.rules.planning import PreparedSignal, SignalPlan, build_order_key, plan_signal
 from app.signals.rules.values import SignalRequest, StrategyRules
@@ -88,15 +88,17 @@ class SignalPlanner:
         return _add_plan(command, plan)
 
 
-def require_visible_portfolio(origin: Origin, plan: SignalPlan) -> None:
+def require_visible_portfolio(origin: CommandOrigin, plan: SignalPlan) -> None:
     """Raise Invalid if the caller may not see the portfolio of the plan."""
     if origin.portfolios is not None and name_key(plan.portfolio_name) not in origin.portfolios:
-        raise refuse_unknown_portfolio()
+        raise build_unknown_portfolio_error()
 
 
-def refuse_unknown_portfolio() -> Invalid:
+def build_unknown_portfolio_error() -> Invalid:
     """Return the error of a portfolio that does not exist, or that the caller may not see."""
-    return refuse_field("portfolio", "There is no such portfolio.", "unknown")
+    return build_field_error(
+        "portfolio", "Portfolio not found. Check the name, or your access to it.", "unknown"
+    )
 
 
 def _add_plan(command: PlaceSignal, plan: SignalPlan) -> PlaceSignal:

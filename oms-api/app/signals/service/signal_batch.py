@@ -12,9 +12,8 @@ from app.errors import Invalid, OmsError, Unavailable
 from app.group_commit import CommitCheck
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.metrics import SignalMetrics
-from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.changes.position_closes import close_position
@@ -37,23 +36,23 @@ from app.signals.rules.values import (
     SizeKind,
 )
 from app.signals.service.order_sizing import size_order
-from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
+from app.signals.service.planning import SignalPlanner, build_unknown_portfolio_error
 from app.timestamps import format_timestamp
 
 
 class SignalHandler:
-    """Begins the batches of signals; see `orders.service.signal_orders`. One instance serves a process."""
+    """Implements `SignalHandlerProtocol`. One instance serves a process."""
 
     def __init__(self, planner: SignalPlanner, metrics: SignalMetrics, now: Now) -> None:
         self._planner, self._metrics, self._now = planner, metrics, now
 
     def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> "SignalBatch":
-        """Return a batch, after reading where its signals trade."""
+        """Return the signals of a batch, after reading the rules by which they trade."""
         return SignalBatch(self._planner.plan_commands(connection, commands), self._metrics, self._now)
 
 
 class SignalBatch:
-    """The signals of one batch."""
+    """Implements `SignalBatchProtocol`: the signals of one batch."""
 
     def __init__(self, commands: list[PlaceSignal], metrics: SignalMetrics, now: Now) -> None:
         self._commands, self._metrics, self._now = commands, metrics, now
@@ -86,24 +85,23 @@ class SignalBatch:
         completed_signal = self._act_on_signal(context, command, stored_signal)
         self._stored_signals[key] = completed_signal
         (self._inserted_signals if stored_signal is None else self._updated_signals).append(completed_signal)
-        payload, at = (
-            completion.build_signal_payload(completed_signal),
-            completed_signal.completed_at or self._now(),
-        )
+        payload = completion.build_signal_payload(completed_signal)
+        at = completed_signal.completed_at or self._now()
         context.order_store.add_event(
             key.tenant_id, f"signal.{completed_signal.status}", payload, format_timestamp(at)
         )
         return SignalProcessed(completed_signal)
 
-    def list_writes(self) -> Sequence[BulkWrite]:
+    def build_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
-        writes = [queries.build_signal_insert(self._inserted_signals)] if self._inserted_signals else []
-        return [
-            *writes,
-            *([queries.build_outcome_update(self._updated_signals)] if self._updated_signals else []),
-        ]
+        writes = []
+        if self._inserted_signals:
+            writes.append(queries.build_signal_insert(self._inserted_signals))
+        if self._updated_signals:
+            writes.append(queries.build_outcome_update(self._updated_signals))
+        return writes
 
-    def find_commit_check(self) -> CommitCheck | None:
+    def build_commit_check(self) -> CommitCheck | None:
         """Return a function that checks whether the batch was committed, None if it stores no signal."""
         if not (changed_signals := [*self._inserted_signals, *self._updated_signals]):
             return None
@@ -127,12 +125,12 @@ class SignalBatch:
     def _act_on_signal(
         self, context: BatchContext, command: PlaceSignal, stored_signal: Signal | None
     ) -> Signal:
-        portfolio_key = _find_portfolio(context, command)
-        signal = stored_signal or _build_signal(command, portfolio_key)
+        portfolio_key = _get_portfolio_key(context, command)
+        signal = stored_signal or _prepare_signal(command, portfolio_key)
         outcome = None if stored_signal is None else _find_earlier_outcome(context, command)
-        outcome = outcome or completion.find_unordered_outcome(signal, command.origin.at)
+        outcome = outcome or completion.choose_outcome_without_order(signal, command.origin.at)
         if outcome is None:
-            signal, outcome = _place(
+            signal, outcome = _size_and_place(
                 context, command, signal, portfolio_key, is_stored=stored_signal is not None
             )
         return completion.complete_signal(signal, outcome, self._now())
@@ -152,14 +150,14 @@ def _require_same(stored_signal: Signal, signal: PreparedSignal) -> None:
         raise SignalIdReused(request.id)
 
 
-def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
+def _get_portfolio_key(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
     try:
         return context.get_portfolio_key(command)
     except NoSuchPortfolio:
-        raise refuse_unknown_portfolio() from None
+        raise build_unknown_portfolio_error() from None
 
 
-def _build_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:
+def _prepare_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:
     origin, prepared = command.origin, command.signal
     plan: SignalPlan = prepared.plan
     require_allowed_symbol(plan, command.symbol)
@@ -167,9 +165,9 @@ def _build_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:
 
 
 def build_signal(
-    request: SignalRequest, plan: SignalPlan, origin: Origin, portfolio_id: int, symbol: str
+    request: SignalRequest, plan: SignalPlan, origin: CommandOrigin, portfolio_id: int, symbol: str
 ) -> Signal:
-    """Return a signal that was received and not acted on."""
+    """Return a received signal that has no outcome yet."""
     return Signal(
         number=0,
         tenant_id=origin.tenant_id,
@@ -197,12 +195,12 @@ def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Signal
 
     The previous release placed the order of a signal before it stored the outcome.
     """
-    key = OrderColumnValue(command.origin.tenant_id, command.origin.idempotency_key or "")
+    key = (command.origin.tenant_id, command.origin.idempotency_key or "")
     orders = context.loaded.orders_by_request_key.get(key, [])
-    return _find_outcome(orders[:1]) if orders else None
+    return _build_outcome(orders[:1]) if orders else None
 
 
-def _place(
+def _size_and_place(
     context: BatchContext,
     command: PlaceSignal,
     signal: Signal,
@@ -232,18 +230,17 @@ def _place(
         if context.change_count != change_count:
             raise
         return signal, SignalOutcome(SignalStatus.REJECTED, error.detail)
-    return signal, _find_outcome([view.order for view in result.orders])
+    return signal, _build_outcome([view.order for view in result.orders])
 
 
 def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> OrderResult:
-    origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
         return close_position(
             context,
             ClosePosition(
-                origin=origin,
-                portfolio_name=name,
-                portfolio_name_key=key,
+                origin=command.origin,
+                portfolio_name=command.portfolio_name,
+                portfolio_name_key=command.portfolio_name_key,
                 symbol=signal.symbol,
                 product=NO_PRODUCT,
                 quantity=None,
@@ -253,9 +250,16 @@ def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) ->
     ticket = completion.build_ticket(signal)
     validate_ticket(ticket)
     needs_approval = signal.mode is SignalMode.APPROVE
-    return place_order(context, PlaceOrder(origin, ticket, name, key, requires_approval=needs_approval))
+    place_command = PlaceOrder(
+        command.origin,
+        ticket,
+        command.portfolio_name,
+        command.portfolio_name_key,
+        requires_approval=needs_approval,
+    )
+    return place_order(context, place_command)
 
 
-def _find_outcome(orders: Sequence[Order]) -> SignalOutcome:
+def _build_outcome(orders: Sequence[Order]) -> SignalOutcome:
     denial = orders[0].denial
-    return completion.find_outcome(orders, None if denial is None else orjson.loads(denial)["message"])
+    return completion.build_outcome(orders, None if denial is None else orjson.loads(denial)["message"])

@@ -12,7 +12,7 @@ from app.errors import Unavailable
 from app.group_commit import GroupCommit
 from app.identity.rules.access import Caller
 from app.ids import SortableIds
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.service.command_results import Outcome, SignalProcessed
 from app.orders.service.commands import PlaceSignal, WriterCommand
 from app.signals.queries.signals import ListedSignal
@@ -36,7 +36,7 @@ class SignalService:
         now = self._now()
         if not request.id:
             request = request._replace(id=self._ids.generate(caller.tenant_id, now))
-        origin = Origin(
+        origin = CommandOrigin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_label=None,
@@ -79,7 +79,7 @@ class SignalService:
     async def resume(self, listed_signal: ListedSignal) -> Signal:
         """Act on a signal that is stored but perhaps not acted on."""
         signal = listed_signal.signal
-        origin = Origin(
+        origin = CommandOrigin(
             tenant_id=signal.tenant_id,
             source=signal.source,
             user_label=None,

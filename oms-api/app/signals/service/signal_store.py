@@ -1,4 +1,4 @@
-"""Stores signals that the order writer cannot take now, to act on them later."""
+"""Store signals that the order writer cannot take now, to act on them later."""
 
 from sqlalchemy import Connection
 
@@ -6,13 +6,13 @@ from app.database import execute_writes, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import Invalid
 from app.instruments.queries import load_symbol
-from app.ledger.queries.reading import load_portfolios_by_name
+from app.ledger.queries.portfolios import load_portfolios_by_name
 from app.orders.service.commands import PlaceSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalKey
 from app.signals.rules.planning import require_allowed_symbol
 from app.signals.rules.values import Signal
-from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
+from app.signals.service.planning import SignalPlanner, build_unknown_portfolio_error
 from app.signals.service.signal_batch import build_signal
 
 
@@ -43,7 +43,7 @@ class SignalStore:
             raise plan
         books = load_portfolios_by_name(connection, tenant_id, [key])
         if key not in books:
-            raise refuse_unknown_portfolio()
+            raise build_unknown_portfolio_error()
         symbol = load_symbol(connection, tenant_id, prepared.symbol)
         require_allowed_symbol(plan, symbol)
         return build_signal(prepared.signal.request, plan, prepared.origin, books[key][0].id, symbol)

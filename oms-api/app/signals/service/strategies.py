@@ -9,7 +9,7 @@ from app.audit.rules.entries import AuditValues
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.signals.errors import NoSuchStrategyRules, refuse_field
+from app.signals.errors import NoSuchStrategyRules, build_field_error
 from app.signals.queries import strategies as queries
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import StrategyRules
@@ -21,7 +21,9 @@ from app.timestamps import format_timestamp
 def set_strategy_rules(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
     """Insert or replace the rules of a strategy. Raises Invalid if the caller sees no such portfolio."""
     if rules.name == MANUAL:
-        raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
+        raise build_field_error(
+            "strategy_name", "`manual` is the strategy of orders without one.", "reserved"
+        )
     caller, name = request.caller, rules.portfolio_name
     portfolio = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy_rules(connection, caller.tenant_id, rules.name)

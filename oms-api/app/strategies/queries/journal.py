@@ -14,14 +14,14 @@ from app.timestamps import format_timestamp
 
 _STATES = cast("Table", StrategyStateRow.__table__)
 _INPUTS = RecordTable(StrategyInputRow, JournalInput)
-_HEAD = (StrategyStateRow.sequence, StrategyStateRow.hash)
-_CHUNK = 500
+_HEAD_COLUMNS = (StrategyStateRow.sequence, StrategyStateRow.hash)
+_CHUNK_ROWS = 500
 
 
 class SavedState(NamedTuple):
     """The saved state of a strategy, from which it continues after a restart.
 
-    `state` is JSON, as after the input with the number `processed`. `sequence` and `hash` are those of the
+    `state` is JSON, as after the input with the number `processed`. `sequence` and `hash` belong to the
     last input of the journal."""
 
     tenant_id: int
@@ -83,7 +83,7 @@ def iterate_inputs(
         .where(StrategyInputRow.sequence > after)
         .order_by(StrategyInputRow.sequence)
     )
-    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK})
+    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK_ROWS})
     return map(_INPUTS.build, rows)
 
 
@@ -112,7 +112,7 @@ class JournalKey(NamedTuple):
 
 def list_heads(connection: Connection) -> dict[JournalKey, JournalHead]:
     """Return the heads of all journals that the connection sees, as the saved states record them."""
-    columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD)
+    columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD_COLUMNS)
     return {JournalKey(*row[:2]): JournalHead(*row[2:]) for row in connection.execute(select(*columns))}
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, cast
 import orjson
 from sqlalchemy import Connection, Table, or_, select
 
-from app.orders.models import IS_OPEN, Execution, OrderRecord
+from app.orders.models import IS_OPEN, ExecutionRecord, OrderRecord
 from app.orders.rules.rows import COLUMNS, parse_order_row
 from app.orders.rules.values import Order
 
 _ORDERS = cast("Table", OrderRecord.__table__)
-_EXECUTIONS = cast("Table", Execution.__table__)
+_EXECUTIONS = cast("Table", ExecutionRecord.__table__)
 
 
 class OwnExecution(NamedTuple):

@@ -13,7 +13,9 @@ from app.strategies.rules.values import Strategy, StrategyKind, StrategyStatus, 
 
 STRATEGIES = RecordTable(StrategyRow, Strategy)
 VERSIONS = RecordTable(StrategyVersionRow, StrategyVersion)
-_IS_HOME = (Portfolio.tenant_id == StrategyRow.tenant_id) & (Portfolio.id == StrategyRow.portfolio_id)
+_PORTFOLIO_CONDITION = (Portfolio.tenant_id == StrategyRow.tenant_id) & (
+    Portfolio.id == StrategyRow.portfolio_id
+)
 
 
 class ListedStrategy(NamedTuple):
@@ -48,20 +50,24 @@ def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrate
     return [
         listed_strategy
         for listed_strategy in strategies
-        if listed_strategy.portfolio_name_key is None or caller.sees(listed_strategy.portfolio_name_key)
+        if listed_strategy.portfolio_name_key is None or caller.can_see(listed_strategy.portfolio_name_key)
     ]
 
 
 def list_active_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the active strategies with code, of every tenant that the connection sees."""
-    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(
+        Portfolio, _PORTFOLIO_CONDITION
+    )
     is_active = (StrategyRow.status == StrategyStatus.ACTIVE, StrategyRow.kind == StrategyKind.CODE)
     return list(map(_build_strategy, connection.execute(statement.where(*is_active))))
 
 
 def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     """Return the strategies with code that have run, of every tenant that the connection sees."""
-    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).join(
+        Portfolio, _PORTFOLIO_CONDITION
+    )
     has_run = (StrategyRow.run > 0, StrategyRow.kind == StrategyKind.CODE)
     return list(map(_build_strategy, connection.execute(statement.where(*has_run))))
 
@@ -73,7 +79,9 @@ def load_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: in
 
 
 def _select_strategies(tenant_id: int) -> Select[Any]:
-    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).outerjoin(Portfolio, _IS_HOME)
+    statement = select(*STRATEGIES.columns, Portfolio.name, Portfolio.name_key).outerjoin(
+        Portfolio, _PORTFOLIO_CONDITION
+    )
     return statement.where(StrategyRow.tenant_id == tenant_id)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.strategies.errors import refuse_field
+from app.strategies.errors import build_field_error
 from slackoms_strategy import (
     BooleanParameter,
     DecimalParameter,
@@ -22,7 +22,7 @@ MAX_PARAMETERS = 100
 _KINDS: Mapping[str, type[Parameter[Any]]] = {
     kind.type_name: kind for kind in (IntegerParameter, DecimalParameter, BooleanParameter, TextParameter)
 }
-_WORDS = {"True": True, "False": False}
+_FLAG_BY_TEXT = {"True": True, "False": False}
 
 
 def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
@@ -48,7 +48,7 @@ def parse_parameters(
     try:
         return parse_values(build_parameters(descriptions), values)
     except InvalidParameter as error:
-        raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
+        raise build_field_error(f"parameters.{error.name}", str(error), "out_of_range") from None
 
 
 def serialize_parameters(values: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def _build_parameter(description: ParameterDescription) -> Parameter[Any]:
         return DecimalParameter(
             description.default, description.description, minimum=bounds[0], maximum=bounds[1]
         )
-    convert: Any = {IntegerParameter: int, BooleanParameter: _WORDS.__getitem__}.get(kind, str)
+    convert: Any = {IntegerParameter: int, BooleanParameter: _FLAG_BY_TEXT.__getitem__}.get(kind, str)
     low, high = (
         None if bound is None else convert(bound) for bound in (description.minimum, description.maximum)
     )

@@ -69,7 +69,7 @@ def _find_registered(connection: Connection, caller: Caller, name: str) -> Strat
     if (
         registered is None
         or registered.strategy.entry_point is None
-        or not caller.sees(registered.portfolio_name_key or "")
+        or not caller.can_see(registered.portfolio_name_key or "")
     ):
         return None
     return registered.strategy
@@ -80,7 +80,7 @@ def _get_entry_point(strategy: Strategy | None, name: str) -> str:
 
 
 def _require_manager(caller: Caller) -> None:
-    if not caller.may(Operation.MANAGE_STRATEGIES):
+    if not caller.is_allowed(Operation.MANAGE_STRATEGIES):
         message = "There is no such strategy or entry point; list strategies with `GET /strategies`."
         raise Invalid("1 field is not valid; see `errors`.", [FieldError("strategy", message, "unknown")])
 

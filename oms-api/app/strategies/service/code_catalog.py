@@ -9,7 +9,7 @@ from app.backtests.service.loading import locate_code
 from app.sandbox.errors import SandboxUnavailable
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.policy import SandboxPolicy
-from app.strategies.errors import refuse_field
+from app.strategies.errors import build_field_error
 
 GROUP = "slackoms.strategies"  # of entry points, in the metadata of packages
 EVERY_MODULE = "*"
@@ -63,14 +63,14 @@ class CodeCatalog:
             message = (
                 f"There is no such entry point. Known are: {known_names}. STRATEGY_MODULES allows others."
             )
-            raise refuse_field("entry_point", message, "unknown")
+            raise build_field_error("entry_point", message, "unknown")
         try:
             located = locate_code(class_path)
             return FoundCode(class_path, *located, self._policy.requires_sandbox(class_path))
         except InvalidBacktest as error:
-            raise refuse_field("entry_point", str(error), "unknown") from None
+            raise build_field_error("entry_point", str(error), "unknown") from None
         except SandboxUnavailable as error:
-            raise refuse_field("entry_point", str(error), "no_sandbox") from None
+            raise build_field_error("entry_point", str(error), "no_sandbox") from None
 
     def _is_allowed(self, name: str) -> bool:
         module, separator, _ = name.partition(":")

@@ -1,4 +1,4 @@
-"""Finds the parameters of strategies, once for each version of their code.
+"""Find the parameters of strategies, once for each version of their code.
 
 An inspection runs the strategy's module in a sandbox, which takes most of a second. It is therefore never
 done in a transaction: routes inspect first, and then open the transaction.
@@ -18,21 +18,21 @@ from app.clock import monotonic_seconds
 from app.errors import Invalid
 from app.identity.errors import ConcurrentChange
 from app.sandbox.rules.limits import SandboxLimits
-from app.strategies.errors import refuse_field
+from app.strategies.errors import build_field_error
 from app.strategies.rules.parameters import build_parameters
 from app.strategies.service.code_catalog import CodeCatalog, FoundCode
 from app.strategies.service.failures import describe_failure
 from slackoms_strategy import ParameterDescription, list_parameters
 
-MAX_KEPT = 500  # inspections; the least recently used are forgotten
-MAX_AT_ONCE = 2  # processes of inspections
+MAX_INSPECTIONS = 500  # inspections; the least recently used are forgotten
+MAX_PARALLEL_INSPECTIONS = 2  # processes of inspections
 DISPLAY_SECONDS = 2.0  # that a response waits for what it only shows
 FAILURE_SECONDS = 60.0  # until code that could not be inspected is inspected again
 LIMITS = SandboxLimits(
     callback_seconds=3,
     callback_wall_seconds=10,
-    answer_seconds=5,
-    answer_wall_seconds=15,
+    response_seconds=5,
+    response_wall_seconds=15,
     frame_bytes=500_000,
 )
 _MAX_MESSAGE_CHARACTERS = 500
@@ -78,7 +78,7 @@ class CodeInspector:
         self.catalog = catalog
         self._cache: OrderedDict[tuple[str, str], _CachedResult] = OrderedDict()
         self._lock = Lock()
-        self._executor = ThreadPoolExecutor(MAX_AT_ONCE, "inspection")
+        self._executor = ThreadPoolExecutor(MAX_PARALLEL_INSPECTIONS, "inspection")
 
     async def inspect_all(self, names: Iterable[str | None]) -> Inspected:
         """Inspect the code of entry points, in threads. None stands for a strategy without code."""
@@ -144,7 +144,7 @@ class CodeInspector:
             self._cache[code.entry_point, code.code_hash] = _CachedResult(
                 result, monotonic_seconds() + seconds
             )
-            while len(self._cache) > MAX_KEPT:
+            while len(self._cache) > MAX_INSPECTIONS:
                 self._cache.popitem(last=False)
         return result
 
@@ -169,4 +169,4 @@ def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
 
 
 def _build_refusal(message: str, reason: str) -> Invalid:
-    return refuse_field("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)
+    return build_field_error("entry_point", message[:_MAX_MESSAGE_CHARACTERS], reason)

@@ -17,5 +17,5 @@ async def cancel_entries(
     names = await readers.read(caller.tenant_id, list_portfolio_names_with_open_orders, None, strategy)
     request = AuthenticatedRequest(caller, request_id)
     for name in names:
-        if caller.sees(name_key(name)):
+        if caller.can_see(name_key(name)):
             await orders.cancel_all(request, name, strategy=strategy, reason=REASON, keeps_exits=True)

@@ -1,4 +1,4 @@
-"""Describes why a strategy cannot continue."""
+"""Describe why a strategy cannot continue."""
 
 import traceback
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Runs all active strategies in one process at a time, each in a separate thread, its code in a sandbox.
+"""Run all active strategies in one process at a time, each in a separate thread, its code in a sandbox.
 
 A lease in the database decides which process is the host. A session ends when its strategy is
 paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its
@@ -180,7 +180,7 @@ class _StrategyThread:
         self._host, self._listed_strategy, self._gateway = host, listed_strategy, gateway
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._run_session, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
+            target=self._run, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
         )
         self._thread.start()
 
@@ -197,7 +197,7 @@ class _StrategyThread:
         """Wait until the thread has ended."""
         self._thread.join()
 
-    def _run_session(self) -> None:
+    def _run(self) -> None:
         try:
             run_session(self._host, self._listed_strategy, self._gateway, self._stop.wait)
         except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:

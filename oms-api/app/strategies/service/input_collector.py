@@ -1,4 +1,4 @@
-"""Collects the inputs that a running strategy has not received yet: order updates, bars and quotes."""
+"""Collect the inputs that a running strategy has not received yet: order updates, bars and quotes."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -124,7 +124,7 @@ class InputCollector:
         return inputs
 
     def _collect_bars(self, connection: Connection, now: datetime) -> list[NewInput]:
-        """Return the bars that ended, those of one start together."""
+        """Return the bars that ended, grouped by their start."""
         end = get_bar_start(now - BAR_DELAY, self._interval)
         if self._next_start is None or end <= self._next_start:
             return []

@@ -17,15 +17,15 @@ from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 
 SOURCE = "strategy"  # the source of the orders that the host places
-WRITER_SECONDS = 30.0
+WRITER_TIMEOUT_SECONDS = 30.0
 MAX_MESSAGES_PER_MINUTE = 3_000  # of a strategy, even without the limit MESSAGES_PER_MINUTE
 _MINUTE_SECONDS = 60.0
-_LATCHED = "REPEATED_EXECUTION"  # the code of the denial
+_LATCH_CODE = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
 
 
 class OrderServiceUnavailable(Exception):
-    """Raised when the writer or the database does not answer. The session repeats the action later."""
+    """Raised when the writer or the database does not respond. The session repeats the action later."""
 
 
 class ActionResult(NamedTuple):
@@ -45,7 +45,7 @@ class OrderGateway:
     def execute(
         self, tenant_id: int, portfolio_name: str, action: Action, order_id: str | None
     ) -> ActionResult:
-        """Carry out an action. `order_id` is that of the order to cancel or replace.
+        """Carry out an action. `order_id` is the order to cancel or replace.
 
         Raises MessageLimitExceeded or OrderServiceUnavailable.
         """
@@ -101,12 +101,12 @@ class OrderGateway:
         return outcome
 
     def _wait_for_result(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITER_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITER_TIMEOUT_SECONDS)
 
 
 def _is_latched(order: Order) -> bool:
     """Return whether a latch denied the order."""
-    return order.denial is not None and orjson.loads(order.denial)["code"] == _LATCHED
+    return order.denial is not None and orjson.loads(order.denial)["code"] == _LATCH_CODE
 
 
 def build_caller(tenant_id: int) -> Caller:

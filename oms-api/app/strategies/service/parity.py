@@ -13,7 +13,7 @@ from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import load_instruments
-from app.ledger.queries.reading import load_portfolio_summary
+from app.ledger.queries.portfolios import load_portfolio_summary
 from app.market_data.service import Market
 from app.orders.rules.broker_requests import convert_order
 from app.orders.rules.values import Order
@@ -36,7 +36,7 @@ from app.strategies.service.runner_factory import RunnerFactory
 
 _PAPER = "paper"
 _SECOND = timedelta(seconds=1)
-_NOT_REPEATED = frozenset({InputKind.START, InputKind.STOP})
+_UNREPEATED_KINDS = frozenset({InputKind.START, InputKind.STOP})
 
 
 class NoJournal(Exception):
@@ -170,7 +170,7 @@ class _Replay:
         self._deliver_input(journal_input)
         first = payload["repeats_from"]
         for repeated_input in self._pending_inputs if first is not None else ():
-            if repeated_input.sequence >= first and repeated_input.kind not in _NOT_REPEATED:
+            if repeated_input.sequence >= first and repeated_input.kind not in _UNREPEATED_KINDS:
                 self._deliver_input(repeated_input)
 
     def _deliver_input(self, journal_input: JournalInput) -> None:
@@ -182,9 +182,9 @@ class _Replay:
             self.close()
             return
         for action in reaction.actions:
-            self._note_action(action, journal_input.at)
+            self._record_action(action, journal_input.at)
 
-    def _note_action(self, action: Action, at: datetime) -> None:
+    def _record_action(self, action: Action, at: datetime) -> None:
         match action:
             case PlaceAction():
                 ticket = action.ticket

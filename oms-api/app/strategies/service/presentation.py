@@ -11,7 +11,7 @@ from app.identity.rules.access import Caller
 from app.money import ZERO, format_money, format_plain_amount
 from app.risk.queries.limits import list_limits
 from app.risk.rules.limits import LimitScope
-from app.strategies.queries.fills import list_fills, load_capital
+from app.strategies.queries.fills import load_capital, load_fills_by_strategy
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
@@ -110,7 +110,7 @@ def describe_strategies(
 ) -> list[dict[str, Any]]:
     """Return strategies with their statistics, from the portfolios that the caller may see."""
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
-    fills_by_strategy = list_fills(connection, caller.tenant_id, names, caller.portfolios)
+    fills_by_strategy = load_fills_by_strategy(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
     serialized_strategies = []
     for strategy in strategies:
@@ -122,7 +122,7 @@ def describe_strategies(
 
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
     """Return the strategy of orders that name none, with its statistics."""
-    fills = list_fills(connection, caller.tenant_id, [MANUAL], caller.portfolios).get(MANUAL, [])
+    fills = load_fills_by_strategy(connection, caller.tenant_id, [MANUAL], caller.portfolios).get(MANUAL, [])
     portfolio_ids = {fill.position_key.portfolio_id for fill in fills}
     capital = sum(
         (load_capital(connection, caller.tenant_id, portfolio_id) for portfolio_id in portfolio_ids), ZERO
@@ -150,7 +150,7 @@ def _read_capital(
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
     """Return the limits that are set for the strategy by code."""
     return {
-        limit.code.value: limit.words or format_plain_amount(limit.value)
+        limit.code.value: limit.allowed_values or format_plain_amount(limit.value)
         for limit in list_limits(connection, tenant_id)
         if limit.scope is LimitScope.STRATEGY and limit.key == name and limit.until is None
     }

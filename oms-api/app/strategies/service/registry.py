@@ -14,14 +14,14 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import load_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
+from app.risk.service.limit_store import remove_limit, serialize_limit_values, set_limit
 from app.strategies.errors import (
     NoSuchStrategy,
     StrategyExists,
     StrategyHasNoCode,
     StrategyIsRunning,
     TooManyStrategies,
-    refuse_field,
+    build_field_error,
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import STRATEGIES, VERSIONS, ListedStrategy
@@ -40,7 +40,7 @@ from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
 _IDS = SortableIds("G")
-_VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
+_VERSIONED_FIELDS = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
 
@@ -69,7 +69,9 @@ class StrategyRegistry:
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
         if STRATEGIES.count(connection, tenant_id=caller.tenant_id) >= MAX_STRATEGIES:
-            raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
+            raise TooManyStrategies(
+                f"A tenant has at most {MAX_STRATEGIES} strategies; change an existing one."
+            )
         code = require_code(self._inspected, new.entry_point)
         values = parse_parameters(code.parameters, new.parameters)
         portfolio = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
@@ -141,7 +143,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": portfolio.id, "mode": mode}
             portfolio_name_after = portfolio.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED_FIELDS):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             VERSIONS.insert(connection, _build_version(updated))
@@ -161,7 +163,7 @@ def require_strategy(
     """Return a strategy that the caller may see. Raises NoSuchStrategy."""
     strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
     if strategy is None or not (
-        strategy.portfolio_name_key is None or caller.sees(strategy.portfolio_name_key)
+        strategy.portfolio_name_key is None or caller.can_see(strategy.portfolio_name_key)
     ):
         raise NoSuchStrategy(name)
     return strategy
@@ -170,7 +172,7 @@ def require_strategy(
 def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping[str, Any]) -> None:
     if strategy.kind is StrategyKind.SIGNALS:
         raise StrategyHasNoCode
-    if not changes.keys() <= _TRADER_FIELDS and not caller.may(Operation.MANAGE_STRATEGIES):
+    if not changes.keys() <= _TRADER_FIELDS and not caller.is_allowed(Operation.MANAGE_STRATEGIES):
         raise Forbidden("Only an administrator may change more than the parameters of a strategy.")
     locked = [name for name in _LOCKED_FIELDS if name in changes]
     if strategy.status is StrategyStatus.ACTIVE and locked:
@@ -186,7 +188,7 @@ def _require_matching_portfolio(
     kind = queries.load_portfolio_kind(connection, caller.tenant_id, portfolio.id)
     if kind != mode:
         message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
-        raise refuse_field("mode", message, "not_of_the_portfolio")
+        raise build_field_error("mode", message, "not_of_the_portfolio")
     return PortfolioOfMode(portfolio.id, portfolio.name)
 
 

@@ -1,4 +1,4 @@
-"""Runs the code of a strategy on the inputs of its journal, without access to anything else."""
+"""Run the code of a strategy on the inputs of its journal, without access to anything else."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +17,7 @@ from app.money import ZERO
 from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import InputKind, JournalInput
 from app.strategies.rules.journal_values import parse_bars, parse_fill, parse_order, parse_quote
-from app.strategies.service.live_books import LiveAccount, LiveOrders
+from app.strategies.service.live_orders import LiveAccount, LiveOrders
 from slackoms_strategy import BarColumns, Strategy
 
 _SECOND = timedelta(seconds=1)
@@ -65,7 +65,7 @@ class InProcessRunner:
     def deliver(self, journal_input: JournalInput) -> Reaction:
         """See `StrategyRunner`."""
         self._context.seconds = (journal_input.at - EPOCH) // _SECOND
-        self._orders.begin(f"{self._id}-{journal_input.run}-{journal_input.sequence}")
+        self._orders.start_input(f"{self._id}-{journal_input.run}-{journal_input.sequence}")
         payload = orjson.loads(journal_input.payload)
         match journal_input.kind:
             case InputKind.START:

@@ -1,9 +1,9 @@
-"""Creates the runner of a strategy: on paper, live, and in the replay of its journal."""
+"""Create the runner of a strategy: on paper, live, and in the replay of its journal."""
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.loading import create_strategy, load_strategy
 from app.sandbox.rules.limits import SandboxLimits
-from app.strategies.errors import CodeChanged, refuse_field
+from app.strategies.errors import CodeChanged, build_field_error
 from app.strategies.service.code_catalog import CodeCatalog, FoundCode
 from app.strategies.service.runner import InProcessRunner, RunnerSpec, StrategyRunner
 from app.strategies.service.sandboxed_runner import LIMITS, SandboxedRunner
@@ -22,7 +22,7 @@ class RunnerFactory:
         try:
             strategy = create_strategy(load_strategy(code.entry_point), spec.parameters)
         except InvalidBacktest as error:
-            raise refuse_field("entry_point", str(error), "unknown") from None
+            raise build_field_error("entry_point", str(error), "unknown") from None
         return InProcessRunner(strategy, spec.strategy_id, spec.name, spec.symbols)
 
     def _start_process(self, code: FoundCode, spec: RunnerSpec) -> SandboxedRunner:

@@ -1,4 +1,4 @@
-"""The program of a strategy on paper and live: it answers each input of the host by a reaction."""
+"""The program of a strategy on paper and live: it responds to each input of the host with a reaction."""
 
 from collections.abc import Mapping
 from typing import Any

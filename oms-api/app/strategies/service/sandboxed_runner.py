@@ -1,7 +1,7 @@
-"""Runs the code of a strategy in a sandbox: a separate process with restricted rights.
+"""Run the code of a strategy in a sandbox: a separate process with restricted rights.
 
-The process gets the inputs, and answers with the strategy's orders and state. It has no connection to the
-service or the database. Its answers are validated like requests from outside.
+The process gets the inputs, and responds with the strategy's orders and state. It has no connection to the
+service or the database. Its responses are validated like requests from outside.
 """
 
 import logging
@@ -22,7 +22,7 @@ from app.text import replace_unprintable
 PROGRAM = "app.strategies.service.sandbox_child:prepare"
 # The time of other strategies is not at stake: each has a separate thread and process.
 LIMITS = SandboxLimits(
-    callback_wall_seconds=10, answer_seconds=10, answer_wall_seconds=20, log_bytes=4_000,
+    callback_wall_seconds=10, response_seconds=10, response_wall_seconds=20, log_bytes=4_000,
     frame_bytes=4_000_000,
 )  # fmt: skip
 MAX_LOG_CHARACTERS = 64_000  # of one strategy in a minute

@@ -159,7 +159,7 @@ class StrategySession:
         result = self._gateway.execute(self._strategy.tenant_id, name, action, order_id)
         self._collector.track(result.orders)
         if result.refusal is not None:
-            self._note_refusal(action, result)
+            self._record_refusal(action, result)
 
     def _find_order_id(self, name: str) -> str | None:
         tracked = self._collector.tracked.get(name)
@@ -170,7 +170,7 @@ class StrategySession:
         with snapshot(self._engine, self._strategy.tenant_id) as connection:
             return load_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
 
-    def _note_refusal(self, action: Action, result: ActionResult) -> None:
+    def _record_refusal(self, action: Action, result: ActionResult) -> None:
         """Add an input about an order that was refused before it was stored, since it has no events."""
         if isinstance(action, CancelAction | ReplaceAction):
             return  # the order's own events report the outcome
@@ -185,8 +185,8 @@ class StrategySession:
         self._refused_inputs.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
 
     def _untrack_closed_order(self, payload: dict[str, Any]) -> None:
-        if payload["status"] in _FINAL:
+        if payload["status"] in _FINAL_STATUSES:
             self._collector.untrack_closed_order(payload["id"])
 
 
-_FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"})
+_FINAL_STATUSES = frozenset({"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"})

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SYSTEM = "system"
+_SYSTEM_CHANNEL = "system"
 
 
 def build_system_frame(content: Mapping[str, Any], position: str | None = None) -> str:
     """Return a frame about the connection itself."""
-    return json.dumps({"channel": _SYSTEM, "id": position, "data": content}, separators=(",", ":"))
+    return json.dumps({"channel": _SYSTEM_CHANNEL, "id": position, "data": content}, separators=(",", ":"))
 
 
 def build_event_frame(channel: str, event_id: str, type_: str, created_at: str, payload: str) -> str:

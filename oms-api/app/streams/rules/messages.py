@@ -12,7 +12,7 @@ from app.streams.errors import MessageRefused
 
 MAX_CHANNELS_IN_MESSAGE = 500
 MAX_NAME_LENGTH = 400
-_FIELDS = {
+_FIELDS_BY_ACTION = {
     "auth": {"key", "token", "on_behalf_of"},
     "subscribe": {"channels", "after"},
     "unsubscribe": {"channels"},
@@ -38,7 +38,7 @@ EVENT_TYPES: dict[ChannelKind, tuple[str, ...] | None] = {
     ChannelKind.TRADES: ("trade.*",),
     ChannelKind.EVENTS: None,
 }
-_NAMED = frozenset({ChannelKind.QUOTES, ChannelKind.PNL})
+_NAMED_KINDS = frozenset({ChannelKind.QUOTES, ChannelKind.PNL})
 
 
 class StreamChannel(NamedTuple):
@@ -89,9 +89,9 @@ def parse_message(text: str) -> ClientMessage:
     if not isinstance(value, dict):
         raise MessageRefused("malformed", "Send a JSON object.")
     action = value.pop("action", None)
-    fields = _FIELDS.get(action) if isinstance(action, str) else None
+    fields = _FIELDS_BY_ACTION.get(action) if isinstance(action, str) else None
     if fields is None:
-        raise MessageRefused("unknown_action", f"`action` must be one of {', '.join(_FIELDS)}.")
+        raise MessageRefused("unknown_action", f"`action` must be one of {', '.join(_FIELDS_BY_ACTION)}.")
     unknown = sorted(value.keys() - fields)
     if unknown:
         name = unknown[0][:40].encode("ascii", "backslashreplace").decode()  # it may not be valid Unicode
@@ -133,7 +133,7 @@ def parse_channel(text: str) -> StreamChannel:
     kind = ChannelKind(word)
     if kind is ChannelKind.QUOTES:
         return StreamChannel(kind, _require_symbol(name))
-    if colon and (kind not in _NAMED or not 0 < len(name.strip()) <= MAX_NAME_LENGTH):
+    if colon and (kind not in _NAMED_KINDS or not 0 < len(name.strip()) <= MAX_NAME_LENGTH):
         raise MessageRefused("unknown_channel", f"There is no channel {text[:60]!r}.")
     return StreamChannel(kind, name.strip())
 

@@ -10,7 +10,7 @@ from app.streams.rules.frames import build_item_frame
 MAX_FRAMES = 1_000
 MAX_CHARACTERS = 1_000_000
 SEND_SECONDS = 10.0  # in which a client must take a frame
-_SLOW = "The client reads too slowly. Subscribe again after the last id."
+_SLOW_CLIENT_REASON = "The client reads too slowly. Subscribe again after the last id."
 
 
 class Outbox:
@@ -38,7 +38,7 @@ class Outbox:
         self._frames.append(frame)
         self._characters += len(frame)
         if len(self._frames) > MAX_FRAMES or self._characters > MAX_CHARACTERS:
-            self.close(CloseCode.TOO_SLOW, _SLOW)
+            self.close(CloseCode.TOO_SLOW, _SLOW_CLIENT_REASON)
             return
         if self._is_half_full:
             self._is_drained.clear()
@@ -81,7 +81,7 @@ class Outbox:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._send(frame)
         except TimeoutError:
-            self.close(CloseCode.TOO_SLOW, _SLOW)
+            self.close(CloseCode.TOO_SLOW, _SLOW_CLIENT_REASON)
         finally:
             self._is_sending = False
 

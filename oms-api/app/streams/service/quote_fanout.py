@@ -20,7 +20,7 @@ from app.streams.rules.messages import ChannelKind
 from app.streams.service.outbox import Outbox
 
 FLUSH_SECONDS = 0.1
-_QUOTES = ChannelKind.QUOTES
+_QUOTES_KIND = ChannelKind.QUOTES
 
 
 class QuoteFanout:
@@ -65,7 +65,7 @@ class QuoteFanout:
         self._set_symbols(outbox, self.get_symbols(outbox) | frozenset(quotes))
         items = self._serialize_all({key: quote for key, quote in quotes.items() if quote is not None})
         if items:
-            outbox.put_items(_QUOTES, {key.symbol: text for key, text in items.items()})
+            outbox.put_items(_QUOTES_KIND, {key.symbol: text for key, text in items.items()})
 
     async def remove(self, tenant_id: int, outbox: Outbox, names: Iterable[str]) -> None:
         """Stop sending the quotes of these symbols. Raises Unavailable."""
@@ -97,9 +97,9 @@ class QuoteFanout:
         for keys, outboxes in self._groups.items():
             items = {key.symbol: texts[key] for key in texts.keys() & keys}
             if items:
-                frame = build_item_frame(_QUOTES, list(items.items()))
+                frame = build_item_frame(_QUOTES_KIND, list(items.items()))
                 for outbox in outboxes:
-                    outbox.put_items(_QUOTES, items, frame)
+                    outbox.put_items(_QUOTES_KIND, items, frame)
 
     def _serialize_all(self, quotes: dict[InstrumentKey, Quote]) -> dict[InstrumentKey, str]:
         now = self._now()

@@ -166,7 +166,7 @@ class StreamSession:
 
     def _require_right(self, channel: StreamChannel) -> None:
         operation = Operation.READ_EVENTS if channel.kind in EVENT_TYPES else Operation.READ_BOOKS
-        if not self._caller.may(operation):
+        if not self._caller.is_allowed(operation):
             raise MessageRefused("forbidden", f"You may not read the channel {channel.kind}.")
 
     def _decode_event_id(self, text: str | None) -> int | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.ledger.queries.reading import list_portfolio_summaries, load_portfolios_by_name
+from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
@@ -22,7 +22,7 @@ from app.text import name_key
 
 VALUE_SECONDS = 1.0
 MAX_PORTFOLIOS = 200  # of a connection that wants all
-_ALL = ""
+_ALL_PORTFOLIOS = ""
 _LOG = logging.getLogger(__name__)
 
 
@@ -67,7 +67,7 @@ class ValueFanout:
         )
         visible = {key for key in existing_keys if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
-        client.wanted_keys |= visible | ({_ALL} & keys.keys())
+        client.wanted_keys |= visible | ({_ALL_PORTFOLIOS} & keys.keys())
         return [name for key, name in keys.items() if key and key not in visible]
 
     def remove(self, outbox: Outbox, names: Iterable[str]) -> None:
@@ -98,12 +98,12 @@ class ValueFanout:
     def _read_values(
         self, connection: Connection, tenant_id: int, channel_keys: set[str]
     ) -> dict[str, PortfolioText]:
-        keys = channel_keys - {_ALL}
-        if _ALL in channel_keys:
+        keys = channel_keys - {_ALL_PORTFOLIOS}
+        if _ALL_PORTFOLIOS in channel_keys:
             books = list_portfolio_summaries(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
-        books_with_holdings = load_portfolios_by_name(connection, tenant_id, sorted(keys))
-        statements = {key: PortfolioStatement(*book) for key, book in books_with_holdings.items()}
+        portfolios = load_portfolios_by_name(connection, tenant_id, sorted(keys))
+        statements = {key: PortfolioStatement(*book) for key, book in portfolios.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
         return {key: _serialize_value(statements[key], value) for key, value in values.items()}
 
@@ -111,7 +111,7 @@ class ValueFanout:
 def _send_changes(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
     changed_texts = {}
     for key, (name, text) in texts.items():
-        is_wanted = key in client.wanted_keys or _ALL in client.wanted_keys
+        is_wanted = key in client.wanted_keys or _ALL_PORTFOLIOS in client.wanted_keys
         is_visible = client.portfolios is None or key in client.portfolios
         if is_wanted and is_visible and client.sent_texts.get(key) != text:
             client.sent_texts[key] = changed_texts[name] = text

@@ -18,11 +18,11 @@ from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
 
 _DELIVERIES = cast("Table", WebhookDeliveryRow.__table__)
 _WEBHOOKS = cast("Table", WebhookRow.__table__)
-_ENDPOINT = (
+_ENDPOINT_COLUMNS = (
     WebhookRow.id, WebhookRow.tenant_id, WebhookRow.url, WebhookRow.event_types, WebhookRow.version,
     WebhookRow.cursor, WebhookRow.secret, WebhookRow.previous_secret, WebhookRow.previous_until,
 )  # fmt: skip
-_RESULT = (
+_RESULT_COLUMNS = (
     "status", "attempt", "response_status", "latency_ms", "error",
     "attempts", "next_attempt_at", "completed_at",
 )  # fmt: skip
@@ -61,7 +61,7 @@ def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
         or_(ApiKey.revoked_at.is_not(None), ApiKey.expires_at <= now),
     )
     statement = (
-        select(*_ENDPOINT)
+        select(*_ENDPOINT_COLUMNS)
         .join(Tenant, Tenant.id == WebhookRow.tenant_id)
         .where(WebhookRow.status == "enabled", Tenant.status == "active", ~ended_key.exists())
     )
@@ -108,24 +108,26 @@ def load_pending_deliveries(
     connection: Connection, webhook_ids: Sequence[str], limit: int
 ) -> dict[str, list[Delivery]]:
     """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
-    row_of = WebhookDeliveryRow
-    place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))
+    row_class = WebhookDeliveryRow
+    rank = func.row_number().over(
+        partition_by=row_class.webhook_id, order_by=(row_class.event_number, row_class.id)
+    )
     ranked_deliveries = (
         select(
-            row_of.id,
-            row_of.webhook_id,
-            row_of.tenant_id,
-            row_of.event_number,
-            row_of.subject,
-            row_of.attempt,
-            row_of.next_attempt_at,
-            row_of.attempts,
-            place.label("place"),
+            row_class.id,
+            row_class.webhook_id,
+            row_class.tenant_id,
+            row_class.event_number,
+            row_class.subject,
+            row_class.attempt,
+            row_class.next_attempt_at,
+            row_class.attempts,
+            rank.label("place"),
         )
-        .where(row_of.webhook_id.in_(webhook_ids), row_of.status == DeliveryStatus.PENDING.value)
+        .where(row_class.webhook_id.in_(webhook_ids), row_class.status == DeliveryStatus.PENDING.value)
         .subquery()
     )
-    statement = select(ranked_deliveries).where(ranked_deliveries.c.place <= limit)
+    statement = select(ranked_deliveries).where(ranked_deliveries.c.rank <= limit)
     deliveries_by_webhook: dict[str, list[Delivery]] = {}
     for row in connection.execute(
         statement.order_by(ranked_deliveries.c.event_number, ranked_deliveries.c.id)
@@ -146,7 +148,7 @@ def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> BulkWrite:
 
 def build_delivery_updates(updates: Sequence[DeliveryUpdate]) -> BulkWrite:
     """Store the results of attempts."""
-    return build_update(_DELIVERIES, _RESULT, ("id",), updates)
+    return build_update(_DELIVERIES, _RESULT_COLUMNS, ("id",), updates)
 
 
 def disable_webhook(connection: Connection, disabling: Disabling, now: datetime) -> None:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_LENGTH = 2000
-_PRINTABLE = re.compile(r"[\x21-\x7e]+")
-_FORBIDDEN_IPV4 = [
+_PRINTABLE_PATTERN = re.compile(r"[\x21-\x7e]+")
+_FORBIDDEN_IPV4_NETWORKS = [
     ipaddress.IPv4Network(network)
     for network in (
         "0.0.0.0/8",  # this network
@@ -33,8 +33,10 @@ _FORBIDDEN_IPV4 = [
         "224.0.0.0/3",  # multicast, reserved, broadcast
     )
 ]
-_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # excludes NAT64, mapped, local and multicast addresses
-_FORBIDDEN_IPV6 = [
+_GLOBAL_IPV6_NETWORK = ipaddress.IPv6Network(
+    "2000::/3"
+)  # excludes NAT64, mapped, local and multicast addresses
+_FORBIDDEN_IPV6_NETWORKS = [
     ipaddress.IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
@@ -73,7 +75,7 @@ class AddressPolicy(NamedTuple):
 
 def parse_url(url: str) -> DeliveryTarget | None:
     """Return the parts of an http or https URL, or None if it is malformed or contains credentials."""
-    if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):
+    if len(url) > MAX_URL_LENGTH or not _PRINTABLE_PATTERN.fullmatch(url):
         return None
     try:
         parts = urlsplit(url)
@@ -118,8 +120,10 @@ def is_permitted(address: IpAddress, url: str, policy: AddressPolicy) -> bool:
 def is_public(address: IpAddress) -> bool:
     """Return whether the address is on the public Internet."""
     if isinstance(address, ipaddress.IPv4Address):
-        return not any(address in network for network in _FORBIDDEN_IPV4)
-    return address in _GLOBAL_IPV6 and not any(address in network for network in _FORBIDDEN_IPV6)
+        return not any(address in network for network in _FORBIDDEN_IPV4_NETWORKS)
+    return address in _GLOBAL_IPV6_NETWORK and not any(
+        address in network for network in _FORBIDDEN_IPV6_NETWORKS
+    )
 
 
 def is_loopback_host(host: str) -> bool:

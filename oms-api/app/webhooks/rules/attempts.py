@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from app.timestamps import format_timestamp
 
 MAX_ATTEMPTS = 10
-GONE = 410
+GONE_STATUS = 410
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 # The waits between ten attempts: 71 hours in total, so that an endpoint may be down for a weekend.
-_WAITS = (
+_RETRY_DELAYS = (
     5 * _SECOND, 30 * _SECOND, 2 * _MINUTE, 10 * _MINUTE,
     _HOUR, 4 * _HOUR, 10 * _HOUR, 24 * _HOUR, 32 * _HOUR,
 )  # fmt: skip
-_JITTER = 0.1
+_JITTER_SHARE = 0.1
 _MAX_RETRY_AFTER = timedelta(hours=24)
 _MAX_PAUSE_SECONDS = 60.0
 
@@ -57,11 +57,11 @@ def decide_next_attempt(attempt: int, result: AttemptResult, now: datetime, rand
     """Return the decision after attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
     if result.is_success:
         return Decision(DeliveryStatus.DELIVERED)
-    if result.status == GONE:
+    if result.status == GONE_STATUS:
         return Decision(DeliveryStatus.FAILED, disable_reason="The endpoint answered 410 Gone.")
     if attempt >= MAX_ATTEMPTS:
         return Decision(DeliveryStatus.FAILED, disable_reason=f"{MAX_ATTEMPTS} attempts failed.")
-    wait = _WAITS[attempt - 1] * (1 + _JITTER * (2 * random_share - 1))
+    wait = _RETRY_DELAYS[attempt - 1] * (1 + _JITTER_SHARE * (2 * random_share - 1))
     if result.retry_after is not None:
         wait = max(wait, min(result.retry_after, _MAX_RETRY_AFTER))
     return Decision(DeliveryStatus.PENDING, now + wait)

@@ -12,8 +12,8 @@ from app.webhooks.queries.deliveries import delete_completed_deliveries
 from app.webhooks.queries.webhooks import list_secrets, update_secrets
 from app.webhooks.service.webhooks import get_secret_context
 
-RETENTION = timedelta(days=7)
-CHUNK = 5_000
+RETENTION_PERIOD = timedelta(days=7)
+ROWS_PER_DELETION = 5_000
 
 
 class WebhookMaintenance:
@@ -24,11 +24,11 @@ class WebhookMaintenance:
 
     def prune(self, lease: Lease) -> None:
         """Delete deliveries that were completed before the retention, in chunks."""
-        before = self._now() - RETENTION
+        before = self._now() - RETENTION_PERIOD
         while True:
             with unit_of_work(self._engine, ALL_TENANTS) as connection:
-                count = delete_completed_deliveries(connection, before, CHUNK)
-            if count < CHUNK:
+                count = delete_completed_deliveries(connection, before, ROWS_PER_DELETION)
+            if count < ROWS_PER_DELETION:
                 return
             lease.renew()
 

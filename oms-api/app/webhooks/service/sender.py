@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024
 _DRAIN_SECONDS = 1.0  # to read the rest of the response, so that the endpoint is not cut off
 _MAX_INFORMATIONAL_RESPONSES = 5
-_HEAD_END = b"\r\n\r\n"
+_HEAD_TERMINATOR = b"\r\n\r\n"
 
 
 class DeliveryFailed(Exception):
@@ -113,7 +113,7 @@ def _format_request(target: DeliveryTarget, headers: Mapping[str, str], body: by
 async def _read_head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
     for _ in range(_MAX_INFORMATIONAL_RESPONSES):
         try:
-            head = await reader.readuntil(_HEAD_END)
+            head = await reader.readuntil(_HEAD_TERMINATOR)
         except asyncio.LimitOverrunError:
             raise DeliveryFailed("The headers of the response are too large.") from None
         status, fields = _parse_head(head)

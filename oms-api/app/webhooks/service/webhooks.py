@@ -21,7 +21,7 @@ from app.webhooks.rules.signatures import SECRET_BYTES, format_secret
 from app.webhooks.rules.values import NewWebhook
 
 MAX_WEBHOOKS = 100  # per tenant
-_FIELDS = ("url", "event_types", "description")
+_AUDITED_FIELDS = ("url", "event_types", "description")
 
 
 def get_owner(caller: Caller) -> str | None:
@@ -92,7 +92,7 @@ class WebhookService:
         changes: dict[str, Any] = {
             field: value
             for field, value in zip(
-                _FIELDS, (new.url, " ".join(new.event_types), new.description), strict=True
+                _AUDITED_FIELDS, (new.url, " ".join(new.event_types), new.description), strict=True
             )
             if getattr(webhook, field) != value
         }
@@ -208,7 +208,7 @@ def _apply_changes(
 
 
 def _build_audit_values(webhook: StoredWebhook) -> AuditValues:
-    return {name: getattr(webhook, name) for name in ("name", "status", *_FIELDS)}
+    return {name: getattr(webhook, name) for name in ("name", "status", *_AUDITED_FIELDS)}
 
 
 def _build_target(webhook: StoredWebhook) -> str:

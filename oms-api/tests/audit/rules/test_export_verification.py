@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, compute_hash
-from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import AUDIT_LOG, ExportChain, ExportVerifier, serialize_line
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from tests.audit.entries import build_chain, serialize_rows
@@ -25,7 +25,7 @@ places = st.integers(0, len(LINES) - 1)
 
 def find_first_problem(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    verifier = ExportVerifier((AUDIT_LOG, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
         finding = verifier.verify_line(line)
         if finding:
@@ -34,7 +34,7 @@ def find_first_problem(export, heads=None):
 
 
 def verify_export(export, heads=None):
-    verifier = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    verifier = ExportVerifier((AUDIT_LOG, LEDGER, EARLIER_LEDGER), heads or {})
     assert [verifier.verify_line(line) for line in export] == [None] * len(export)
     assert verifier.verify_end() is None
     return verifier
@@ -42,7 +42,7 @@ def verify_export(export, heads=None):
 
 def test_intact_export_passes_with_and_without_its_head():
     assert (verify_export(LINES).lines, verify_export(LINES).chains) == (12, 1)
-    assert verify_export(LINES, HEAD).unproven == 0
+    assert verify_export(LINES, HEAD).uncovered_lines == 0
 
 
 def test_empty_export_passes_and_proves_nothing():
@@ -51,7 +51,7 @@ def test_empty_export_passes_and_proves_nothing():
 
 def test_earlier_head_verifies_the_lines_before_it():
     earlier = {ExportChain(1): Head(5, ROWS[4].hash)}
-    assert verify_export(LINES, earlier).unproven == 7
+    assert verify_export(LINES, earlier).uncovered_lines == 7
     assert find_first_problem(LINES[:5], earlier) is None
 
 
@@ -140,8 +140,8 @@ def recompute_hash(row):
         (b"[]\n", "not a JSON object"),
         (b'{"a":1}\n', "writes a line"),
         (b"\xff\n", "not a JSON"),
-        (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
-        (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
+        (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit log"),
+        (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit log"),
         (recompute_hash(ROWS[0]._replace(sequence=True)), "must be a whole number"),
         (recompute_hash(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
         (recompute_hash(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
@@ -190,8 +190,8 @@ def build_head(line):
 
 def test_ledgers_are_verified_portfolio_by_portfolio():
     verifier = verify_export(BOOKS, build_head(BOOKS[2]) | build_head(BOOKS[4]))
-    assert (verifier.lines, verifier.chains, verifier.unproven) == (5, 2, 0)
-    assert verify_export(BOOKS, build_head(BOOKS[2])).unproven == 2
+    assert (verifier.lines, verifier.chains, verifier.uncovered_lines) == (5, 2, 0)
+    assert verify_export(BOOKS, build_head(BOOKS[2])).uncovered_lines == 2
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
@@ -223,7 +223,7 @@ def to_previous_format(line):
 
 def test_export_of_the_previous_release_is_verified():
     lines = [to_previous_format(line) for line in parse_ledgers((7, 3), version=3)]
-    assert verify_export(lines, build_head(lines[2])).unproven == 0
+    assert verify_export(lines, build_head(lines[2])).uncovered_lines == 0
     forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
     finding = find_first_problem([lines[0], forged])
     assert finding is not None

@@ -36,13 +36,13 @@ def test_requested_order_is_never_omitted():
         create_reader(**paths).find("O1")
 
 
-@pytest.mark.parametrize("answer", [{}, "orders", 7])
-def test_response_that_is_not_a_list_marks_alpaca_unavailable(answer):
+@pytest.mark.parametrize("response", [{}, "orders", 7])
+def test_response_that_is_not_a_list_marks_alpaca_unavailable(response):
     broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
-    broker._client = create_client(positions=answer)
+    broker._client = create_client(positions=response)
     with pytest.raises(BrokerUnavailable, match="the positions"):
         broker.list_positions()
-    reader = create_reader(orders=answer, FILL=answer)
+    reader = create_reader(orders=response, FILL=response)
     with pytest.raises(MalformedResponse):
         reader.list_open()
     with pytest.raises(MalformedResponse):

@@ -82,10 +82,10 @@ class _Late:
         self._app, self._fault, self._build = app, fault, build
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answers: list[Any] = []
+        responses: list[Any] = []
 
         async def keep(message: Any) -> None:  # the interface of ASGI
-            answers.append(message)
+            responses.append(message)
 
         await self._app(scope, receive, keep)
         if self._fault.kind == "cut_after":
@@ -96,7 +96,7 @@ class _Late:
             return
         if self._fault.kind == "hang":
             await asyncio.sleep(self._fault.seconds)
-        for message in answers:
+        for message in responses:
             await send(message)
 
 

@@ -99,7 +99,7 @@ def test_every_order_type_is_accepted(client):
     trail = TrailingStopOrderRequest(trail_percent=5.0, **common)
     assert client.submit_order(stop).stop_price == "250"
     assert client.submit_order(trail).trail_percent == "5"
-    assert {answer.status for answer in client.cancel_orders()} == {200}
+    assert {response.status for response in client.cancel_orders()} == {200}
 
 
 def test_refusals_have_code_and_message(client):

@@ -10,13 +10,13 @@ from app.brokers.zerodha.order_reader import ZerodhaOrderReader
 from tests.brokers.remote.rest_servers import create_client
 
 
-@pytest.mark.parametrize("answer", [{}, "orders", 7])
-def test_response_that_is_not_a_list_is_malformed(answer):
-    reader = ZerodhaOrderReader(create_client(orders=answer, trades=answer))
+@pytest.mark.parametrize("response", [{}, "orders", 7])
+def test_response_that_is_not_a_list_is_malformed(response):
+    reader = ZerodhaOrderReader(create_client(orders=response, trades=response))
     with pytest.raises(MalformedResponse):
         reader.list_open()
     broker = ZerodhaBroker("http://127.0.0.1:9", KiteCredentials("a", "b", "c"))
-    for positions in (answer, {"net": answer}):
+    for positions in (response, {"net": response}):
         broker._client = create_client(holdings=[], positions=positions)
         with pytest.raises(BrokerUnavailable):
             broker.list_positions()

@@ -12,10 +12,10 @@ from app.carry.rules.accrual import (
     CarryBasis,
     CarryPeriod,
     CarryRate,
+    choose_percent,
     compute_carry,
     describe_borrow,
     describe_interest,
-    find_percent,
     parse_rates,
 )
 from app.ledger.rules.settings import CarryRateKind
@@ -58,7 +58,7 @@ def test_borrow_fee_uses_the_rate_of_the_currency_else_of_all():
 def test_latest_rate_of_a_day_applies_and_the_last_listed_of_a_date():
     rates = [build_rate(MARGIN, "3", FEBRUARY), build_rate(MARGIN, "1"), build_rate(MARGIN, "4", FEBRUARY)]
     days = (date(2025, 12, 31), JANUARY, FEBRUARY, MARCH)
-    assert [find_percent(rates, MARGIN, day, "USD") for day in days] == [0, 1, 4, 4]
+    assert [choose_percent(rates, MARGIN, day, "USD") for day in days] == [0, 1, 4, 4]
 
 
 def test_rate_change_in_a_period_applies_from_its_day():

@@ -11,10 +11,10 @@ from app.ledger.rules.accounting import (
     Position,
     Side,
     apply_fill,
+    choose_fill_currency,
     compute_average_cost,
     compute_closed_quantity,
     compute_position_times,
-    find_fill_currency,
     replay_fills,
 )
 from app.timestamps import Timestamp
@@ -177,7 +177,7 @@ def test_position_with_fills_in_two_currencies_has_no_currency():
 def test_fill_currency_is_the_position_currency_or_else_the_instrument_currency(
     position_currency, listed, currency
 ):
-    assert find_fill_currency(position_currency, listed, "INR") == currency
+    assert choose_fill_currency(position_currency, listed, "INR") == currency
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from app.ledger.rules.cash import (
     CashRow,
     build_cash_row,
     compute_moved_amount,
-    has_the_sign_of_its_kind,
+    has_valid_sign,
     sign_amount,
 )
 from app.ledger.rules.cash_verification import check_cash_row
@@ -69,8 +69,8 @@ def test_changed_row_has_another_hash():
 
 @pytest.mark.parametrize("kind", CashKind)
 def test_requested_amount_gets_the_sign_of_its_kind(kind):
-    assert has_the_sign_of_its_kind(kind, sign_amount(kind, Decimal(5)))
-    assert not has_the_sign_of_its_kind(kind, Decimal(0))
+    assert has_valid_sign(kind, sign_amount(kind, Decimal(5)))
+    assert not has_valid_sign(kind, Decimal(0))
 
 
 def test_charges_are_not_cash_movements():

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.equity import OpenPosition, value_exposures
+from app.ledger.rules.equity import PositionToValue, value_exposures
 from app.ledger.rules.keys import PortfolioKey
 
 BOOK = PortfolioKey(1, 7)
@@ -14,7 +14,7 @@ BOOK = PortfolioKey(1, 7)
 def build_position(local_cost):
     """Return 10 units bought at 200 USD for 167,000 INR."""
     cost = Decimal(167_000)
-    return OpenPosition(BOOK, "AAPL", "", Decimal(10), cost, "USD", local_cost, 3, "INR")
+    return PositionToValue(BOOK, "AAPL", "", Decimal(10), cost, "USD", local_cost, 3, "INR")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from app.ledger.rules.position_extremes import (
     Extremes,
     LedgerRow,
+    PositionAfterRow,
     PositionRecord,
-    PositionState,
     PriceHistory,
     PricePoint,
     extend_record,
@@ -23,7 +23,7 @@ from app.money import ZERO
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-NEW = PositionRecord(0, NOON, PositionState(), ZERO, None)
+NEW = PositionRecord(0, NOON, PositionAfterRow(), ZERO, None)
 
 
 def to_instant(seconds):
@@ -36,7 +36,7 @@ def to_decimals(*numbers):
 
 def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_trade=True):
     """Return a ledger row that sets the position to `quantity` by a trade at `price`."""
-    state = before or PositionState()
+    state = before or PositionAfterRow()
     cost, realized = state.cost + (quantity - state.quantity) * price, state.realized_pnl
     if state.quantity * quantity < 0 or abs(quantity) < abs(state.quantity):  # closes: at average cost
         kept_quantity = quantity if state.quantity * quantity > 0 else 0
@@ -45,7 +45,7 @@ def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_tra
         cost = quantity * price if state.quantity * quantity < 0 else state.cost - released
     return LedgerRow(
         *(sequence, to_instant(seconds), is_trade, Decimal(price), Decimal(charges)),
-        PositionState(*to_decimals(quantity, cost, realized)),
+        PositionAfterRow(*to_decimals(quantity, cost, realized)),
     )
 
 
@@ -107,21 +107,21 @@ def test_close_counts_where_no_ticks_of_the_minute_are_kept():
 
 def test_extremes_begin_again_through_zero_and_end_when_flat():
     first = build_row(1, 10, 100, 100)
-    second = build_row(2, 130, -50, 120, first.holding)
-    third = build_row(3, 250, 0, 110, second.holding)
+    second = build_row(2, 130, -50, 120, first.position)
+    third = build_row(3, 250, 0, 110, second.position)
     prices = build_bars((100, 140, 90, 120), (120, 120, 120, 120), (120, 130, 115, 118))
     through = extend_record(NEW, [first, second], prices, to_instant(240))
     assert through.extremes == Extremes(*to_decimals(130, 115, 2250, 750))
-    assert through.holding.realized_pnl == 2000
+    assert through.position.realized_pnl == 2000
     flat = extend_record(through, [third], prices, to_instant(260))
     assert flat.extremes is None
     assert flat.charges == 3
-    assert flat.holding.realized_pnl == 2500
+    assert flat.position.realized_pnl == 2500
 
 
 def test_reversal_changes_the_position_without_a_new_extreme():
     first = build_row(1, 10, 100, 100)
-    undone = build_row(2, 20, 50, 7, first.holding, charges=-1, is_trade=False)
+    undone = build_row(2, 20, 50, 7, first.position, charges=-1, is_trade=False)
     opened = build_row(1, 10, 100, 7, is_trade=False)
     reduced = extend_record(NEW, [first, undone], build_bars(), to_instant(30))
     assert compute_extremes(reduced).lowest_price == 100
@@ -131,7 +131,7 @@ def test_reversal_changes_the_position_without_a_new_extreme():
 
 def test_drawdown_is_in_the_currency_of_the_portfolio():
     opened = LedgerRow(
-        1, to_instant(10), True, Decimal(200), ZERO, PositionState(*to_decimals(10, 167000, 0))
+        1, to_instant(10), True, Decimal(200), ZERO, PositionAfterRow(*to_decimals(10, 167000, 0))
     )
     record = extend_record(
         NEW, [opened], build_history((20, 210), (30, 190), rate=Decimal("83.5")), to_instant(50)
@@ -158,11 +158,11 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
 @example([50, 100], [(60, 15)], [1], True)  # a price at the instant of the last extension
 def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
-    rows, holding = [], PositionState()
+    rows, position = [], PositionAfterRow()
     for number, quantity in enumerate(targets):
-        if quantity != holding.quantity:
-            rows.append(build_row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, holding))
-            holding = rows[-1].holding
+        if quantity != position.quantity:
+            rows.append(build_row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, position))
+            position = rows[-1].position
     instants = sorted({stop * 60 if on_minutes else stop * 53 + 0.7 for stop in stops} | {660})
     record = NEW
     for instant in instants:
@@ -171,9 +171,9 @@ def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_min
         new = [row for row in rows if row.sequence > record.sequence and row.at < to_instant(instant)]
         record = extend_record(record, new, history._replace(bars=bars), to_instant(instant))
     whole = extend_record(NEW, rows, build_history(*ticks), to_instant(660))
-    assert record.holding == whole.holding == holding
+    assert record.position == whole.position == position
     assert record.charges == len(rows)
-    if not holding.quantity:
+    if not position.quantity:
         assert record.extremes is whole.extremes is None
         return
     opening = next(row for row in reversed(rows) if is_opening(rows, row))
@@ -193,4 +193,4 @@ def test_extremes_equal_a_computation_tick_by_tick(targets, ticks, stops, on_min
 
 def is_opening(rows, row):
     place = rows.index(row)
-    return place == 0 or rows[place - 1].holding.quantity * row.holding.quantity <= 0
+    return place == 0 or rows[place - 1].position.quantity * row.position.quantity <= 0

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import pytest
 
-from app.performance.rules.drawdowns import find_max_drawdown
+from app.performance.rules.drawdowns import compute_max_drawdown
 from app.performance.rules.returns import compute_growth_index
 from app.performance.rules.statistics import compute_sharpe, compute_sortino, compute_volatility
 from app.timestamps import Timestamp
@@ -27,7 +27,7 @@ def test_statistics_equal_the_recorded_ones():
     returns = list_returns()
     assert returns[:2] == pytest.approx([0.00532, -0.00313])
     index = require_value(compute_growth_index(1 + value for value in returns))
-    drawdown = require_value(find_max_drawdown([Timestamp(f"{day:04}") for day in range(DAYS + 1)], index))
+    drawdown = require_value(compute_max_drawdown([Timestamp(f"{day:04}") for day in range(DAYS + 1)], index))
     statistics = (
         compute_volatility(returns, 252),
         compute_sharpe(returns, 252),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.performance.rules.drawdowns import compute_drawdowns, find_max_drawdown
+from app.performance.rules.drawdowns import compute_drawdowns, compute_max_drawdown
 from app.performance.rules.returns import compute_daily_returns, compute_growth_index, list_growth
 from app.performance.rules.statistics import (
     YEAR,
@@ -66,7 +66,7 @@ def test_deposit_is_not_a_return():
 def test_withdrawal_is_not_a_drawdown():
     days = build_points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
     index = compute_index(days)
-    max_drawdown = require_value(find_max_drawdown(days.instants, require_value(index)))
+    max_drawdown = require_value(compute_max_drawdown(days.instants, require_value(index)))
     assert (
         round(max_drawdown.share, 12),
         max_drawdown.peak_at,
@@ -94,17 +94,17 @@ def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
 
 
 def test_index_that_never_falls_has_no_drawdown():
-    assert find_max_drawdown([format_timestamp(START)], [1.0]) is None
-    assert find_max_drawdown([], []) is None
+    assert compute_max_drawdown([format_timestamp(START)], [1.0]) is None
+    assert compute_max_drawdown([], []) is None
 
 
 def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
     instants = [format_timestamp(START + timedelta(days=day)) for day in range(5)]
-    drawdown = require_value(find_max_drawdown(instants, levels))
+    drawdown = require_value(compute_max_drawdown(instants, levels))
     assert (drawdown.peak_at, drawdown.trough_at, drawdown.recovered_at) == (instants[2], instants[3], None)
     levels = [*levels[:2], 0.7, 0.95, 1.0]
-    deep = require_value(find_max_drawdown(instants, levels))
+    deep = require_value(compute_max_drawdown(instants, levels))
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
 
 
@@ -172,7 +172,7 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
     assert [float(value) for value in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - index_level / max(levels[: place + 1]) for place, index_level in enumerate(levels)]
     assert [float(require_value(value)) for value in list_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
-    drawdown = find_max_drawdown(drawn.instants, index)
+    drawdown = compute_max_drawdown(drawn.instants, index)
     assert float(drawdown.share if drawdown else 0) == pytest.approx(max(worst), abs=1e-6)
     chained = math.prod(1 + require_value(day) for day in list_daily_returns(drawn))
     last = max(place for place, row in enumerate(rows) if row[2])

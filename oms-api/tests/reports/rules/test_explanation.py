@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
+from app.ledger.rules.equity import CurrencyValue, Marks, PositionToValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.money import ZERO, multiply
 from app.performance.rules.currencies import format_currencies, parse_currencies
@@ -17,8 +17,8 @@ from app.reports.rules.explanation import (
     DayEdge,
     ExplainedTrade,
     Explanation,
+    choose_end_rate,
     explain_day,
-    find_end_rate,
     list_currencies,
 )
 from tests.reports.fills import to_decimals
@@ -85,11 +85,11 @@ def test_end_rate_comes_from_positions_then_quotes_then_trades():
         build_trade(1, currency="USD", rate="81"),
         build_trade(1),
     ]
-    assert find_end_rate("USD", build_day_edge(0, 0, USD), Decimal(82), trades) == Decimal("83.5")
-    assert find_end_rate("USD", NOTHING, Decimal(82), trades) == 82
+    assert choose_end_rate("USD", build_day_edge(0, 0, USD), Decimal(82), trades) == Decimal("83.5")
+    assert choose_end_rate("USD", NOTHING, Decimal(82), trades) == 82
     without_quote = {"USD": CurrencyValue(Decimal(1), Decimal(80), None)}
-    assert find_end_rate("USD", build_day_edge(0, 0, without_quote), None, trades) == 81
-    assert find_end_rate("EUR", NOTHING, None, trades) is None
+    assert choose_end_rate("USD", build_day_edge(0, 0, without_quote), None, trades) == 81
+    assert choose_end_rate("EUR", NOTHING, None, trades) is None
     assert list_currencies(
         build_day_edge(0, 0, USD), NOTHING, [build_trade(1, currency="EUR"), build_trade(1)]
     ) == ["EUR", "USD"]
@@ -115,7 +115,7 @@ def test_positions_are_summed_by_portfolio_and_currency():
 
     def held(portfolio, symbol, quantity, currency, sequence=1):
         local = None if currency is None else Decimal(1)
-        return OpenPosition(
+        return PositionToValue(
             portfolio, symbol, "", Decimal(quantity), Decimal(80), currency, local, sequence, "INR"
         )
 

@@ -12,7 +12,7 @@ SUBJECT = LimitSubject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
 def build_list_entry(scope, key, symbols, code=LimitCode.ALLOWED_SYMBOLS):
-    return RiskLimit(scope, key, key, code, Decimal(0), words=symbols)
+    return RiskLimit(scope, key, key, code, Decimal(0), allowed_values=symbols)
 
 
 def test_amount_limits_are_not_permission_lists():

@@ -5,7 +5,12 @@ from decimal import Decimal
 
 from app.orders.rules.order_factory import Placement, build_order_from_ticket
 from app.orders.rules.values import OrderType, Status, Ticket
-from app.signals.rules.completion import build_ticket, complete_signal, find_outcome, find_unordered_outcome
+from app.signals.rules.completion import (
+    build_outcome,
+    build_ticket,
+    choose_outcome_without_order,
+    complete_signal,
+)
 from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalOutcome, SignalStatus, SizeKind
 from app.timestamps import Timestamp
 from tests.factories import NOON
@@ -18,17 +23,17 @@ SIGNAL = Signal(1, 1, "s1", SignalChannel.REST, *FACTS, SignalMode.TRADE, None, 
 def test_signal_whose_order_the_broker_rejected_is_rejected():
     ticket = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(1))
     order = build_order_from_ticket("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(1))
-    assert find_outcome([order], "why") == (SignalStatus.ORDERED, "why", ("O1",))
-    outcome = find_outcome([order._replace(status=Status.REJECTED)], None)
+    assert build_outcome([order], "why") == (SignalStatus.ORDERED, "why", ("O1",))
+    outcome = build_outcome([order._replace(status=Status.REJECTED)], None)
     assert outcome == (SignalStatus.REJECTED, "The broker rejected the order.", ("O1",))
 
 
 def test_signal_that_is_late_or_only_recorded_has_no_order():
-    assert find_unordered_outcome(SIGNAL, NOON) is None
-    recorded = find_unordered_outcome(SIGNAL._replace(mode=SignalMode.RECORD), NOON)
+    assert choose_outcome_without_order(SIGNAL, NOON) is None
+    recorded = choose_outcome_without_order(SIGNAL._replace(mode=SignalMode.RECORD), NOON)
     assert recorded is not None
     assert recorded.status is SignalStatus.RECORDED
-    late = find_unordered_outcome(SIGNAL._replace(expires_at=NOON), NOON)
+    late = choose_outcome_without_order(SIGNAL._replace(expires_at=NOON), NOON)
     assert late is not None
     assert late.status is SignalStatus.EXPIRED
 

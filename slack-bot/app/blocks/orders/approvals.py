@@ -12,8 +12,10 @@ from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.approvals import DECISION_FORM, DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Approval, Order
 
-APPROVE, REJECT = "approval_approve", "approval_reject"
-REASON, REASON_ACTION = "decision_reason", "decision_reason_entry"
+APPROVE = "approval_approve"
+REJECT = "approval_reject"
+REASON = "decision_reason"
+REASON_ACTION = "decision_reason_entry"
 AMOUNTS = {
     "price": "Expected price",
     "value": "Value",

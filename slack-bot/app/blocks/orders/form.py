@@ -117,7 +117,8 @@ def _round_like_typed(largest: Decimal, typed: str) -> Decimal:
 def get_shown_order_lines(view: Json) -> tuple[str, str]:
     """Return the lines that an open view shows, in mrkdwn. `view` has the form of Slack's payloads."""
     blocks = {block.get("block_id"): block for block in view["blocks"]}
-    symbol_line, preview = blocks.get(fields.SYMBOL_LINE), blocks.get(fields.PREVIEW)
+    symbol_line = blocks.get(fields.SYMBOL_LINE)
+    preview = blocks.get(fields.PREVIEW)
     return (
         symbol_line["elements"][0]["text"] if symbol_line else SYMBOL_PROMPT,
         preview["text"]["text"] if preview else PREVIEW_PROMPT,

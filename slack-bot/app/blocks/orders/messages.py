@@ -15,7 +15,10 @@ from app.forms.numbers import format_grouped, format_money
 from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Denial, Fill, Order, OrderEvent
 from app.forms.orders.ticket import TYPE_NAMES, OrderType
 
-CANCEL, CHANGE, CLOSE, AGAIN = "order_cancel", "order_change", "order_close", "order_again"
+CANCEL = "order_cancel"
+CHANGE = "order_change"
+CLOSE = "order_close"
+AGAIN = "order_again"
 ORDER_HELP = """\
 *Orders from Slack*
 `/order` opens the order form, `/order MSFT` opens it for a symbol.
@@ -148,11 +151,12 @@ def _format_state(order: Order) -> str:
         filled = f"{format_grouped(order.filled_quantity)} of {format_grouped(order.quantity)}"
         state += f" · filled {filled} at {format_money(order.average_price)}"
     if order.denial:
-        state += f" · {_format_denial(order.denial)}"
+        state += f" · {format_denial_reason(order.denial)}"
     return state
 
 
-def _format_denial(denial: Denial) -> str:
+def format_denial_reason(denial: Denial) -> str:
+    """Return why an order was denied, in mrkdwn. A rejected approval mentions the approver."""
     actor, _, reason = denial.message.partition(REJECTION)
     if reason and denial.code == "APPROVAL_REJECTED":
         return f"{format_mention(actor)} rejected it: {format_literal(reason)}"
@@ -175,7 +179,8 @@ def _format_role(leg: Order) -> str:
 def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
     if event.execution_id and (fill := fills.get(event.execution_id)):
         return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
-    actor, reason = format_mention(event.actor), format_reason(event)
+    actor = format_mention(event.actor)
+    reason = format_reason(event)
     if event.previous == AWAITING_APPROVAL:
         return _format_decision(order, event, actor, reason)
     return {

@@ -85,7 +85,8 @@ class _Reader:
         if word in DATES:
             self._read_date(token)
         elif word in REASONS:
-            reason, self.tokens = " ".join(self.tokens), []
+            reason = " ".join(self.tokens)
+            self.tokens = []
             self._parse_entry(fields.REASON, parse_note, reason, token)
         else:
             self._parse_entry(fields.PORTFOLIO, parse_portfolio, self._read_name(), token)

@@ -152,7 +152,8 @@ def build_order_draft(order: Order) -> OrderDraft:
     """Return the entries of the form for an order like this one. GTD orders keep their end."""
     is_dated = order.time_in_force == TimeInForce.GTD and order.expires_at
     by_role = {leg.role: leg for leg in order.legs}
-    stop_loss, take_profit = by_role.get("stop_loss"), by_role.get("take_profit")
+    stop_loss = by_role.get("stop_loss")
+    take_profit = by_role.get("take_profit")
     trail = ""
     if order.trail_percent is not None:
         trail = f"{format_plain(order.trail_percent)}%"

@@ -16,7 +16,8 @@ TERMS = ("type", "symbol", "side", "quantity", "limit_price", "stop_price", "tra
 
 def is_repeated(ticket: OrderTicket, order: Order) -> bool:
     """Return whether an earlier order that can trade has the terms of the ticket."""
-    typed, placed = ticket.draft(), build_order_draft(order)
+    typed = ticket.draft()
+    placed = build_order_draft(order)
     is_same_size = ticket.value == order.notional if ticket.value else ticket.quantity == order.quantity
     terms = TERMS if ticket.quantity else tuple(term for term in TERMS if term != "quantity")
     return (

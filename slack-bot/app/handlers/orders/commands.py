@@ -7,7 +7,7 @@ from app.blocks.text import escape
 from app.errors import InvalidCommand, QueueFull
 from app.forms.command import HelpRequest
 from app.forms.orders.command import parse_order_command
-from app.handlers.boundary import Body, build_private_answer, get_origin, guard_handler
+from app.handlers.boundary import Body, build_private_response, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -23,10 +23,10 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         try:
             order_command = parse_order_command(str(body.get("text", "")))
         except InvalidCommand as error:
-            ack(**build_private_answer(f"{escape(str(error))} {HELP_HINT}"))
+            ack(**build_private_response(f"{escape(str(error))} {HELP_HINT}"))
             return
         if isinstance(order_command, HelpRequest):
-            ack(**build_private_answer(ORDER_HELP))
+            ack(**build_private_response(ORDER_HELP))
             return
         origin = get_origin(body, context)
         ack()
@@ -42,11 +42,13 @@ def register(registry: HandlerRegistry, services: Services) -> None:
                 failure_messages.ORDER_AGAIN,
             )
         except QueueFull:
-            ack(**build_private_answer(failure_messages.BUSY))
+            ack(**build_private_response(failure_messages.BUSY))
 
-    def build_apology(request_id: str) -> Body:
-        return build_private_answer(
+    def build_error_response(request_id: str) -> Body:
+        return build_private_response(
             failure_messages.describe_bot_error(request_id, failure_messages.ORDER_AGAIN)
         )
 
-    registry.command("/order")(guard_handler(handle_order_command, build_apology, build_private_answer))
+    registry.command("/order")(
+        guard_handler(handle_order_command, build_error_response, build_private_response)
+    )

@@ -11,10 +11,10 @@ from app.handlers.options import build_no_options
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
+from app.services.orders.portfolio_search import suggest_existing_portfolios
 from app.services.orders.submission import submit_order
-from app.services.orders.suggestions import suggest_order_portfolios
 from app.services.orders.symbol_search import suggest_symbols
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.state.open_forms import OpenForms, postpone_redraw, record_keystroke, release_waiter
 from app.services.trades.live_price import update_lines_when_idle
 
@@ -28,7 +28,8 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     @guard_handler
     def handle_input(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        origin = get_origin(body, context)
+        view_id = str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
             return
         try:
@@ -40,7 +41,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
 
     def handle_portfolio_options(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
-        ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
+        ack(suggest_existing_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
     def handle_symbol_options(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
@@ -61,14 +62,17 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
 
 
 def _build_view_handler(
-    services: Services, forms: OpenForms, action: Callable[[Services, OpenForms, Origin, Body, str], None]
+    services: Services,
+    forms: OpenForms,
+    action: Callable[[Services, OpenForms, RequestOrigin, Body, str], None],
 ) -> Callable[[Ack, Body, BoltContext], None]:
     """Return a handler that acknowledges an action in the form and redraws the form once."""
 
     @guard_handler
     def handle_action(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        origin, value = get_origin(body, context), str(body["actions"][0].get("value", ""))
+        origin = get_origin(body, context)
+        value = str(body["actions"][0].get("value", ""))
         if services.recent_deliveries.add(origin.trigger_id):
             services.form_workers.submit(
                 origin.request_id, action, services, forms, origin, body["view"], value

@@ -15,10 +15,10 @@ from app.services.clicked_message import ClickedMessage, read_clicked_message
 from app.services.dependencies import Services
 from app.services.orders.actions import cancel_order, close_order_position
 from app.services.orders.form import open_form_for_order
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.state.workers import Workers
 
-ButtonAction = Callable[[Services, Origin, str, ClickedMessage], None]
+ButtonAction = Callable[[Services, RequestOrigin, str, ClickedMessage], None]
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -55,9 +55,9 @@ def build_button_handler(
     return handle_click
 
 
-def _open_change(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
+def _open_change(services: Services, origin: RequestOrigin, order_id: str, _clicked: ClickedMessage) -> None:
     open_form_for_order(services, origin, order_id, is_change=True)
 
 
-def _open_again(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
+def _open_again(services: Services, origin: RequestOrigin, order_id: str, _clicked: ClickedMessage) -> None:
     open_form_for_order(services, origin, order_id, is_change=False)

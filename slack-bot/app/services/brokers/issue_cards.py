@@ -33,7 +33,8 @@ def show_issue(services: Services, payload: Mapping[str, Any], event_id: str) ->
     channel = issue_message.channel if issue_message else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
-    claim, card = _store_card(services, issue_id, channel, payload, event_id), build_issue_card(payload)
+    claim = _store_card(services, issue_id, channel, payload, event_id)
+    card = build_issue_card(payload)
 
     def send() -> None:
         try:

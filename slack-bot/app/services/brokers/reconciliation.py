@@ -13,17 +13,17 @@ from app.services.clients import create_client
 from app.services.dependencies import Services
 from app.services.forms.submission import FormAction, FormSubmission
 from app.services.forms.views import open_view
-from app.services.origin import Origin
 from app.services.request_failures import describe_failure
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 PERMISSION = "the reconciliation with brokers"
 TAKEN = "Taken in Slack"
-SAY_WHY = "Say why. The audit log keeps it."
+REASON_REQUIRED = "Enter a reason. It is recorded in the audit log."
 
 
-def take_issue(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
+def assign_issue(services: Services, origin: RequestOrigin, value: str, _clicked: ClickedMessage) -> None:
     """Make the person the owner of an issue. The event of the OMS redraws the card."""
     issue_id, _ = read_issue_value(value)
     try:
@@ -36,7 +36,7 @@ def take_issue(services: Services, origin: Origin, value: str, _clicked: Clicked
         services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
-def open_issue_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
+def open_issue_form(services: Services, origin: RequestOrigin, value: str, clicked: ClickedMessage) -> None:
     """Open the form that resolves an issue."""
     issue_id, proposed = read_issue_value(value)
     context = RequestContext(clicked.channel, issue_id)
@@ -47,7 +47,7 @@ def resolve_issue(services: Services, submission: FormSubmission) -> tuple[str, 
     """Resolve the issue of a submitted form. Raises `InvalidEntries` or `OmsError`."""
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise InvalidEntries({action_ids.REASON: SAY_WHY})
+        raise InvalidEntries({action_ids.REASON: REASON_REQUIRED})
     create_client(services, submission.origin).resolve_issue(
         submission.context.subject,
         submission.entries.get(ACTION, ""),

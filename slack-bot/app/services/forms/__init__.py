@@ -1,1 +1,1 @@
-"""Open, fill in and answer forms of any kind."""
+"""Open, fill in and submit forms of any kind."""

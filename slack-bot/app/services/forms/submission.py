@@ -1,4 +1,4 @@
-"""Answer the submission of a form, other than the forms of trades and orders."""
+"""Respond to the submission of a form, other than the forms of trades and orders."""
 
 import logging
 import threading
@@ -26,13 +26,13 @@ from app.forms.request_context import RequestContext, read_entries
 from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import Origin
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
 from app.services.request_failures import describe_failure, describe_submission_error
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_TITLE = "Outcome not known"
+UNKNOWN_TITLE = "Outcome unknown"
 WAITING = "The trading system has not responded yet. The result will be shown here."
 BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quantity": "close_quantity"}
 
@@ -41,7 +41,7 @@ BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quan
 class FormSubmission:
     """A submitted form: its entries by block id, and the idempotency key of the change."""
 
-    origin: Origin
+    origin: RequestOrigin
     view: Mapping[str, Any]
     entries: Mapping[str, str]
     context: RequestContext
@@ -65,7 +65,7 @@ class FormResult:
 
     @property
     def response(self) -> Json:
-        """The answer to Slack's request."""
+        """The response to Slack's request."""
         if self.errors:
             return {"response_action": "errors", "errors": dict(self.errors)}
         return {"response_action": "update", "view": self.view}
@@ -79,8 +79,10 @@ class FormAction:
     permission: str
 
 
-def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], action: FormAction) -> Json:
-    """Return the answer to a submission. A slow result replaces the view later."""
+def submit_form(
+    services: Services, origin: RequestOrigin, view: Mapping[str, Any], action: FormAction
+) -> Json:
+    """Return the response to a submission. A slow result replaces the view later."""
     context = RequestContext.load(str(view.get("private_metadata", "")))
     submission = FormSubmission(origin, view, read_entries(view), context)
     try:
@@ -155,14 +157,15 @@ def _find_block(field: str, submission: FormSubmission) -> str:
 
 def _redraw_later(services: Services, submission: FormSubmission, future: "Future[FormResult]") -> None:
     """Show a late result in the form. If the form is closed, send it to the person."""
-    origin, began = submission.origin, time.monotonic()
+    origin = submission.origin
+    began = time.monotonic()
     try:
         result = future.result()
     except Exception:  # the person waits for a result
         log.exception("Form failed", extra={"request_id": origin.request_id})
         sentence = describe_submission_error(origin.request_id, is_form_open=False)
         result = FormResult(build_text_view(UNKNOWN_TITLE, sentence), {}, sentence)
-    to = store_note(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
+    to = store_notice(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
     services.stopping.wait(max(0.0, began + services.waits.redraw_after - time.monotonic()))
     try:
         services.slack.update_view(str(submission.view["id"]), result.view)

@@ -13,23 +13,25 @@ from app.blocks.options import (
 from app.blocks.text import MAX_OPTIONS, Json
 from app.errors import BotError, OmsError, OmsForbidden, QueueFull, TooManyRequests, format_log_name
 from app.services.dependencies import Services
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
-NO_ANSWER = "The trading system does not respond. Please try again."
+NO_RESPONSE = "The trading system does not respond. Please try again."
 NOT_ALLOWED = "You are not allowed to see portfolios here."
 BUSY = "Too many requests at the moment. Please try again."
 
 
-def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
+def suggest_portfolios(services: Services, origin: RequestOrigin, typed: str) -> Json:
     """Return at most 100 options for the typed text, or why there are none."""
     error = find_name_error(typed) if typed.strip() else ""
-    return find_within_time(services, origin, lambda: _load_portfolio_options(services, origin, typed), error)
+    return suggest_within_time(
+        services, origin, lambda: _load_portfolio_options(services, origin, typed), error
+    )
 
 
-def find_within_time(
-    services: Services, origin: Origin, find: Callable[[], Json], typing_error: str = ""
+def suggest_within_time(
+    services: Services, origin: RequestOrigin, find: Callable[[], Json], typing_error: str = ""
 ) -> Json:
     """Return the options that `find` returns within Slack's time limit, or why there are none.
 
@@ -51,11 +53,13 @@ def _build_reason(error: Exception) -> str:
         case TooManyRequests() | QueueFull():
             return BUSY
         case _:
-            return NO_ANSWER
+            return NO_RESPONSE
 
 
-def _load_portfolio_options(services: Services, origin: Origin, typed: str) -> Json:
-    query, person, request_id = typed.strip(), origin.person, origin.request_id
+def _load_portfolio_options(services: Services, origin: RequestOrigin, typed: str) -> Json:
+    query = typed.strip()
+    person = origin.person
+    request_id = origin.request_id
     portfolio_cashes = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
     cut = len(portfolio_cashes) > MAX_OPTIONS  # the typed name may exist without being in the list
     exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None

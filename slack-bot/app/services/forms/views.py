@@ -9,12 +9,12 @@ from app.delivery.slack_api import OpenedView
 from app.errors import BotError, ForeignPerson, SlackError, SlackRefused, format_log_name
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 
-def open_view(services: Services, origin: Origin, view: Json, again: str) -> OpenedView | None:
+def open_view(services: Services, origin: RequestOrigin, view: Json, again: str) -> OpenedView | None:
     """Open a form. Return None if it is not open; `again` is the advice to the person in this case.
 
     Nothing else is called first, because the trigger is valid for only 3 seconds.
@@ -35,7 +35,9 @@ def open_view(services: Services, origin: Origin, view: Json, again: str) -> Ope
     return opened
 
 
-def update_opened_view(services: Services, origin: Origin, view_id: str, view: Json, view_hash: str) -> None:
+def update_opened_view(
+    services: Services, origin: RequestOrigin, view_id: str, view: Json, view_hash: str
+) -> None:
     """Fill in a form that was just drawn, unless it was submitted or redrawn since then."""
     try:
         services.slack.update_view(view_id, view, view_hash or None)
@@ -43,7 +45,9 @@ def update_opened_view(services: Services, origin: Origin, view_id: str, view: J
         log.info("Form not filled in", extra={"request_id": origin.request_id, "fault": str(error)})
 
 
-def refuse_form(services: Services, origin: Origin, view_id: str, error: BotError, sentence: str) -> None:
+def refuse_form(
+    services: Services, origin: RequestOrigin, view_id: str, error: BotError, sentence: str
+) -> None:
     """Replace an open form with a sentence."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Form refused", extra=extra | {"fault": format_log_name(error)})

@@ -60,7 +60,7 @@ def _is_change_made(services: Services, pending: PendingBanner) -> bool:
         _is_of(switch, pending.portfolio)
         and switch.is_active == pending.is_end
         and switch.set_by == person.actor
-        and _was_set_since(switch, pending.created_at - CLOCK_SECONDS)
+        and _is_set_since(switch, pending.created_at - CLOCK_SECONDS)
         for switch in switches
     )
 
@@ -71,7 +71,7 @@ def _is_of(switch: KillSwitch, portfolio: str) -> bool:
     return switch.scope == "portfolio" and name_key(switch.name or "") == name_key(portfolio)
 
 
-def _was_set_since(switch: KillSwitch, instant: float) -> bool:
+def _is_set_since(switch: KillSwitch, instant: float) -> bool:
     try:
         return datetime.fromisoformat(switch.set_at or "").timestamp() >= instant
     except ValueError:

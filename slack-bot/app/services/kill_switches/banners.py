@@ -15,8 +15,8 @@ from app.delivery.send_queue import SendJob
 from app.errors import OmsError, OutcomeUnknown, QueueFull, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import Origin, is_channel
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
+from app.services.request_origin import RequestOrigin, is_channel
 from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def replace_banner(services: Services, portfolio: str, message: Message) -> None
 
 @contextmanager
 def announce_switch(
-    services: Services, origin: Origin, channel: str, portfolio: str, message: Message, *, is_end: bool
+    services: Services, origin: RequestOrigin, channel: str, portfolio: str, message: Message, *, is_end: bool
 ) -> Iterator[None]:
     """Store the banner of a change that the block sends to the OMS, and post it after the block.
 
@@ -68,7 +68,13 @@ def _has_recipient(pending: PendingBanner) -> bool:
 
 
 def _build_banner(
-    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message, *, is_end: bool
+    services: Services,
+    origin: RequestOrigin | None,
+    channel: str,
+    portfolio: str,
+    message: Message,
+    *,
+    is_end: bool,
 ) -> PendingBanner:
     return PendingBanner(
         key=secrets.token_hex(8),
@@ -171,7 +177,7 @@ def _edit_banner(services: Services, pending: PendingBanner, banner: Banner) -> 
 def _send_privately(services: Services, pending: PendingBanner, message: Message) -> None:
     """Send the message to the person who made the change. It is stored first, so that a crash loses none."""
     if pending.user:
-        to = store_note(
+        to = store_notice(
             services, Recipient(pending.user, "", "", pending.request_id), message.text, pending.key
         )
         services.message_sender.send_privately(to, message)

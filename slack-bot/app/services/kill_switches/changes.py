@@ -23,7 +23,8 @@ CONFIRM_FLATTEN = "Tick this to close every position, or choose another way to s
 def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, str]:
     """Set a kill switch to REDUCING or HALTED. Raises `InvalidEntries` or `OmsError`."""
     entries = submission.entries
-    scope, mode = entries.get(action_ids.SCOPE, ""), entries.get(action_ids.MODE, "")
+    scope = entries.get(action_ids.SCOPE, "")
+    mode = entries.get(action_ids.MODE, "")
     if mode not in STATES or not scope:
         raise InvalidEntries({action_ids.MODE: "Choose how trading is stopped."})
     if mode == FLATTEN and entries.get(action_ids.FLATTEN_OK) != "yes":
@@ -31,7 +32,8 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
     reason = _read_reason(submission)
     portfolio = "" if scope == EVERYTHING else scope
     state, exits = STATES[mode]
-    client, actor = create_client(services, submission.origin), submission.origin.person.actor
+    client = create_client(services, submission.origin)
+    actor = submission.origin.person.actor
     banner = build_halt_banner(portfolio, state, actor, reason)
     with announce_switch(
         services, submission.origin, submission.context.channel, portfolio, banner, is_end=False
@@ -46,7 +48,8 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
     Raises `InvalidEntries` or `OmsError`.
     """
     chosen = submission.entries.get(action_ids.SWITCH, "")
-    client, actor = create_client(services, submission.origin), submission.origin.person.actor
+    client = create_client(services, submission.origin)
+    actor = submission.origin.person.actor
     stopped = [
         kill_switch
         for kill_switch in list_restricting(client.list_switches())
@@ -69,7 +72,7 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
 def _read_reason(submission: FormSubmission) -> str:
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise InvalidEntries({action_ids.REASON: "Say why. The audit log keeps it."})
+        raise InvalidEntries({action_ids.REASON: "Enter a reason. It is recorded in the audit log."})
     return reason
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 REPORT = "report.ready"
 CLAIM_SECONDS = 300.0  # longer than an upload; what failed is tried again after it
 GIVE_UP_SECONDS = 24 * 3600.0
-ANNOUNCED_BEFORE = "The OMS made this report again, so you may have an earlier copy."
+ANNOUNCED_BEFORE = "The OMS generated this report again, so you may have an earlier copy."
 TOO_LARGE = (
     "{title} is larger than {megabytes} MB, which is the most that I send here. "
     "Download it from the OMS with `GET {path}`."
@@ -34,7 +34,8 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
 
     A report that was announced before, as by a repeated run of the OMS, is uploaded with a note.
     """
-    now, key = time.time(), f"{event_id}:{channel}"
+    now = time.time()
+    key = f"{event_id}:{channel}"
     is_new = ClaimedIds(services.storage).claim(f"report:{services.team}:{report.report}:{report.date}")
     text = json.dumps({"report": asdict(report), "is_new": is_new})
     services.notifications.add(

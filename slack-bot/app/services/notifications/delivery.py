@@ -66,7 +66,8 @@ def notify_channel(
     services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
 ) -> None:
     """Notify a channel about an event. If it cannot be posted there, `owner` is notified. Return at once."""
-    team, user = services.team, owner.user if owner else ""
+    team = services.team
+    user = owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()
     _store_and_deliver(
@@ -150,7 +151,7 @@ def _set_due_times(services: Services, new: Iterable[Notification]) -> None:
 
 
 def _can_receive(services: Services, person: Person, notification: Notification) -> bool:
-    """Return whether the person may see the portfolio. If the OMS does not answer, it is asked again."""
+    """Return whether the person may see the portfolio. If the OMS does not respond, the check is repeated."""
     if not notification.portfolio:
         return True
     try:
@@ -184,7 +185,7 @@ def _send_all(services: Services, recipient: str, notifications: list[Notificati
         channel = rows[0].channel or services.slack.open_direct_channel(rows[0].user)
         services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))
     except SlackError as error:
-        _keep_or_give_up(services, rows, error)
+        _retry_or_give_up(services, rows, error)
         return
     services.notification_pace.record(recipient)
     for notification in rows:
@@ -198,7 +199,7 @@ def _find_thread(services: Services, notification: Notification) -> str | None:
     return first.ts if first is not None and first.channel == notification.channel else None
 
 
-def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
+def _retry_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
     """Keep messages to send later. A message that its channel refuses goes to its owner, or is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
         for notification in rows:
@@ -234,7 +235,7 @@ def _send_alone(services: Services, notification: Notification, send: SendNotifi
     try:
         send(services, notification)
     except SlackError as error:
-        _keep_or_give_up(services, [notification], error)
+        _retry_or_give_up(services, [notification], error)
     except OmsError as error:
         extra = {"request_id": notification.key, "fault": format_log_name(error)}
         log.info("Notification delayed", extra=extra)

@@ -12,7 +12,7 @@ from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
 from app.services.orders.closes import close_at_market
 from app.services.orders.messages import refresh_order
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ REPEATED_CLOSE = "This position is being closed already."
 CLOSE_REPEAT_SECONDS = 10  # a second click on Close within this time has no effect
 
 
-def cancel_order(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
+def cancel_order(services: Services, origin: RequestOrigin, order_id: str, clicked: ClickedMessage) -> None:
     """Cancel an order for the person who clicked. The message shows the result."""
     strip_buttons(services, origin, clicked, CANCELING)
     key = f"{origin.person.team}:{origin.trigger_id}:cancel"
@@ -34,12 +34,14 @@ def cancel_order(services: Services, origin: Origin, order_id: str, clicked: Cli
     refresh_order(services, order_id, origin.request_id)
 
 
-def close_order_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
+def close_order_position(
+    services: Services, origin: RequestOrigin, order_id: str, clicked: ClickedMessage
+) -> None:
     """Close the position of an order's symbol at market. The closing order gets a separate message.
 
     If the OMS refuses, the same person or another may click again at once.
     """
-    mark = _mark_close(services, order_id)
+    mark = _claim_close(services, order_id)
     if not mark:
         services.message_sender.respond(
             origin.get_recipient(), origin.response_url, build_notice(REPEATED_CLOSE)
@@ -64,7 +66,7 @@ def close_order_position(services: Services, origin: Origin, order_id: str, clic
     refresh_order(services, order_id, origin.request_id)
 
 
-def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
+def strip_buttons(services: Services, origin: RequestOrigin, clicked: ClickedMessage, sentence: str) -> None:
     """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
     blocks = [block for block in clicked.blocks if block.get("type") != "actions"]
     message = Message(clicked.text, (*blocks, build_section(sentence)))
@@ -74,7 +76,7 @@ def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, s
         log.info("Buttons not replaced", extra={"request_id": origin.request_id, "fault": str(error)})
 
 
-def report_failure(services: Services, origin: Origin, error: BotError) -> None:
+def report_failure(services: Services, origin: RequestOrigin, error: BotError) -> None:
     """Notify the person who clicked why nothing was done."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Order action failed", extra=extra | {"fault": format_log_name(error)})
@@ -86,7 +88,7 @@ def report_failure(services: Services, origin: Origin, error: BotError) -> None:
     services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
-def _mark_close(services: Services, order_id: str) -> str:
+def _claim_close(services: Services, order_id: str) -> str:
     """Return the mark of this click. Empty if the position was closed from this message seconds ago."""
     slot = int(time.time() / CLOSE_REPEAT_SECONDS)
     if f"close:{order_id}:{slot - 1}" in services.recent_deliveries:

@@ -15,27 +15,28 @@ from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.orders.approvals import build_request_key, queue_request, save_request
+from app.services.orders.approvals import build_approval_key, queue_approval_message, save_approval_message
 from app.services.orders.message_queue import queue_work
-from app.services.orders.messages import is_requested
+from app.services.orders.messages import has_approval_message
 from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
-FORM_SECONDS = 5.0  # between the event of a request and its message, if a form posts it
+FORM_POST_TIMEOUT_SECONDS = 5.0  # between the event of a request and its message, if a form posts it
 
 
-def request_approval(
+def announce_approval_request(
     services: Services, payload: Mapping[str, Any], requester: Person | None, request_id: str
 ) -> None:
     """Store a pending request for approval, and post it soon. `payload` is the payload of the event."""
     order_id = str(payload.get("order_id") or "")
     channel = services.approvals_channel or find_report_channel(services)
-    is_foreign = requester is not None and requester.team != services.team
-    if not order_id or not channel or is_foreign or is_requested(services, order_id):
+    is_other_workspace = requester is not None and requester.team != services.team
+    if not order_id or not channel or is_other_workspace or has_approval_message(services, order_id):
         return
     user = requester.user if requester else ""
-    key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
+    key = build_approval_key(services.team, order_id)
+    state = PendingState.ANNOUNCED
     pending = PendingOrder(
         key=key,
         submitted_at=time.time(),
@@ -50,15 +51,18 @@ def request_approval(
 
     def post() -> None:
         try:
-            recover_request(services, pending, time.time())
+            recover_approval_request(services, pending, time.time())
         except OmsError as error:  # the recovery tries again
             log.info("Request not posted yet", extra={"request_id": request_id, "fault": str(error)})
 
     queue_work(services, f"order:{order_id}", post, request_id, is_paced=False)
 
 
-def recover_request(services: Services, pending: PendingOrder, now: float) -> None:
-    """Post a pending request for approval. Raises `OmsError`."""
+def recover_approval_request(services: Services, pending: PendingOrder, now: float) -> None:
+    """Post a pending request for approval, or remove it if it is not needed any more. Raises `OmsError`.
+
+    It stays pending while the form that placed the order may still post it, and while another bot posts it.
+    """
     order_id = pending.key.rpartition(":")[2]
     person = Person.find(pending.team, pending.user)
     order = services.orders.find_by_id(person, order_id, request_id=pending.request_id)
@@ -66,22 +70,26 @@ def recover_request(services: Services, pending: PendingOrder, now: float) -> No
         return
     if not services.pending_orders.claim(pending):
         return
-    if order is None or order.status != AWAITING_APPROVAL or is_requested(services, order_id):
+    if order is None or order.status != AWAITING_APPROVAL or has_approval_message(services, order_id):
         services.pending_orders.remove(pending.key)
         return
     is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_approval_request(order)
     ts = services.slack.find_posted(pending.channel, message, pending.submitted_at) if is_repeat else ""
     if ts:
-        save_request(services, pending, order_id, pending.channel, ts)
+        save_approval_message(services, pending, order_id, pending.channel, ts)
         services.pending_orders.remove(pending.key)
     else:
-        queue_request(services, pending, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else "")
+        queue_approval_message(
+            services, pending, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else ""
+        )
 
 
 def _is_being_posted(pending: PendingOrder, order: Order, now: float) -> bool:
     """Return whether the form that placed the order may still post the request, in its own channel."""
-    is_of_form = order.client_order_id.startswith(f"{pending.team}:")
+    was_placed_by_form = order.client_order_id.startswith(f"{pending.team}:")
     return (
-        pending.state is PendingState.ANNOUNCED and is_of_form and now - pending.submitted_at < FORM_SECONDS
+        pending.state is PendingState.ANNOUNCED
+        and was_placed_by_form
+        and now - pending.submitted_at < FORM_POST_TIMEOUT_SECONDS
     )

@@ -26,13 +26,13 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
-from app.services.orders.messages import is_requested, publish_order, refresh_order
+from app.services.orders.messages import has_approval_message, publish_order, refresh_order
 from app.services.orders.pending_messages import post_pending_message
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
-REQUEST_PREFIX = "approval:"  # of the keys of pending requests
+APPROVAL_PREFIX = "approval:"  # of the keys of pending requests
 PRICE_MOVED = "price-moved"
 LOADING = "Loading the order…"
 NOT_LISTED = (
@@ -42,7 +42,7 @@ NOT_LISTED = (
 
 
 def publish_with_approval(
-    services: Services, origin: Origin, order: Order, channel: str, *, key: str, hint: str = ""
+    services: Services, origin: RequestOrigin, order: Order, channel: str, *, key: str, hint: str = ""
 ) -> None:
     """Post the message of a new order, and the request for approval if it waits for one."""
     _store_request(services, origin, order, channel)  # before the row of the order's message is removed
@@ -51,31 +51,35 @@ def publish_with_approval(
 
 
 def publish_approval(
-    services: Services, origin: Origin, order: Order, channel: str, *, hint: str = ""
+    services: Services, origin: RequestOrigin, order: Order, channel: str, *, hint: str = ""
 ) -> None:
     """Post the request for approval of an order that waits, in the approvers' channel."""
     pending = _store_request(services, origin, order, channel)
     if pending is not None:
-        queue_request(services, pending, order, hint=hint)
+        queue_approval_message(services, pending, order, hint=hint)
 
 
-def queue_request(services: Services, pending: PendingOrder, order: Order, *, hint: str = "") -> None:
+def queue_approval_message(
+    services: Services, pending: PendingOrder, order: Order, *, hint: str = ""
+) -> None:
     """Queue a pending request for approval."""
 
     def post() -> None:
         message = build_approval_request(order)
         posted_in, ts = _post_request(services, pending, add_hint(message, hint) if hint else message)
-        save_request(services, pending, order.id, posted_in, ts)
+        save_approval_message(services, pending, order.id, posted_in, ts)
 
     def work() -> None:
         post_pending_message(
-            services, pending.key, is_posted=lambda: is_requested(services, order.id), post=post
+            services, pending.key, is_posted=lambda: has_approval_message(services, order.id), post=post
         )
 
     queue_in_channel(services, pending.channel or pending.user, work, pending.request_id)
 
 
-def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
+def save_approval_message(
+    services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str
+) -> None:
     """Store which message asks for the approval of an order."""
     services.posted_messages.save(
         PostedMessage(
@@ -89,24 +93,27 @@ def save_request(services: Services, pending: PendingOrder, order_id: str, chann
     )
 
 
-def build_request_key(team: str, order_id: str) -> str:
+def build_approval_key(team: str, order_id: str) -> str:
     """Return the key of a pending request. Each workspace of a tenant asks its own approvers."""
-    return f"{REQUEST_PREFIX}{team}:{order_id}"
+    return f"{APPROVAL_PREFIX}{team}:{order_id}"
 
 
 def _post_request(services: Services, pending: PendingOrder, message: Message) -> tuple[str, str]:
     """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
     if person := Person.find(pending.team, pending.user):
-        return post_message(services, Origin(pending.request_id, person, ""), pending.channel, message)
+        return post_message(services, RequestOrigin(pending.request_id, person, ""), pending.channel, message)
     return pending.channel, services.slack.post(pending.channel, message)
 
 
-def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> PendingOrder | None:
+def _store_request(
+    services: Services, origin: RequestOrigin, order: Order, channel: str
+) -> PendingOrder | None:
     """Store the pending approval request of an order. Return None if none is needed."""
-    if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
+    if order.status != AWAITING_APPROVAL or has_approval_message(services, order.id):
         return None
-    person, target = origin.person, services.approvals_channel or channel
-    key = build_request_key(person.team, order.id)
+    person = origin.person
+    target = services.approvals_channel or channel
+    key = build_approval_key(person.team, order.id)
     pending = PendingOrder(
         key=key,
         submitted_at=time.time(),
@@ -120,7 +127,9 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
     return pending
 
 
-def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:
+def open_decision_form(
+    services: Services, origin: RequestOrigin, order_id: str, *, is_approval: bool
+) -> None:
     """Open the form in which an approver decides, and fill in the estimates then and now."""
     context = DecisionContext(order_id, is_approval, origin.channel)
     loading = build_decision_form(context, LOADING)
@@ -130,8 +139,8 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
-def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
-    """Send the decision of a submitted form. Return the answer to Slack."""
+def submit_decision(services: Services, origin: RequestOrigin, view: dict[str, Any]) -> Json:
+    """Send the decision of a submitted form. Return the response to Slack."""
     context = DecisionContext.load(str(view.get("private_metadata", "")))
     reason = get_entry(view["state"]["values"], REASON).strip()
     key = f"{origin.person.team}:{view['id']}:{context.price_seen or 'decision'}"
@@ -146,7 +155,7 @@ def submit_decision(services: Services, origin: Origin, view: dict[str, Any]) ->
 
 
 def _send_decision(
-    services: Services, origin: Origin, context: DecisionContext, reason: str, key: str
+    services: Services, origin: RequestOrigin, context: DecisionContext, reason: str, key: str
 ) -> None:
     person, request_id = origin.person, origin.request_id
     if context.is_approval:
@@ -161,7 +170,8 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
         fields = error.members
-        price_seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
+        price_seen = str(fields.get("price_seen") or "unknown")
+        price = str(fields.get("price") or "")
         body = (
             f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
@@ -177,7 +187,7 @@ def _build_update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 
-def _load_review(services: Services, origin: Origin, order_id: str) -> str:
+def _load_review(services: Services, origin: RequestOrigin, order_id: str) -> str:
     try:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:

@@ -25,7 +25,7 @@ from app.services.trades.submitted_trade import TradeSubmission
 def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[Question]:
     """Compare an order with the OMS. Return the questions that the person has not confirmed yet.
 
-    Raises `OmsError` if the OMS does not answer. No order is sent then.
+    Raises `OmsError` if the OMS does not respond. No order is sent then.
     """
     questions = [*_check_price(services, submitted), *_check_stop(services, submitted)]
     if not submitted.context.replaces:

@@ -12,7 +12,7 @@ from app.oms_client import Person
 from app.services.dependencies import Services
 from app.services.orders.approvals import publish_with_approval
 from app.services.orders.messages import is_published
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 CLOSE_PREFIX = "close:"
 CLOSE_REASON = "Closed in Slack"
@@ -21,7 +21,7 @@ CLOCK_SECONDS = 2.0  # by which the clocks of the bot and the OMS may differ
 
 def close_at_market(
     services: Services,
-    origin: Origin,
+    origin: RequestOrigin,
     position: PositionKey,
     channel: str,
     *,

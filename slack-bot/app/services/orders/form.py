@@ -29,7 +29,7 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.symbol_search import find_day_change
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.settings.preferences import fill_order_draft, load_preferences
 from app.services.settings.slack_settings import get_channel_portfolio
 from app.services.state.open_forms import OpenForms
@@ -54,7 +54,7 @@ class OrderFormData(NamedTuple):
     problem: str = ""
 
 
-def open_order_form(services: Services, origin: Origin, draft: OrderDraft, again: str) -> None:
+def open_order_form(services: Services, origin: RequestOrigin, draft: OrderDraft, again: str) -> None:
     """Open the order form. `again` is the advice if it does not open.
 
     The order's message goes to the channel, or to the person of a private order.
@@ -74,7 +74,7 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft, again
         _show_lines(services, origin, opened.view_id, opened.hash, filled, context)
 
 
-def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
+def open_form_for_order(services: Services, origin: RequestOrigin, order_id: str, *, is_change: bool) -> None:
     """Open the form that changes an open order, or one for a new order like it.
 
     The form opens before the order is read, because the trigger is valid for only 3 seconds.
@@ -94,7 +94,7 @@ def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is
     update_opened_view(services, origin, opened.view_id, view, opened.hash)
 
 
-def _build_form_for_order(origin: Origin, order: Order, is_change: bool) -> Json:
+def _build_form_for_order(origin: RequestOrigin, order: Order, is_change: bool) -> Json:
     if is_change and order.is_final:
         return build_loading_view(NOT_OPEN)
     context = OrderContext(origin.channel, replaces=order.id if is_change else "")
@@ -102,7 +102,7 @@ def _build_form_for_order(origin: Origin, order: Order, is_change: bool) -> Json
 
 
 def redraw_choice(
-    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], _value: str
+    services: Services, forms: OpenForms, origin: RequestOrigin, view: dict[str, Any], _value: str
 ) -> None:
     """Show the fields that the chosen type and time in force need. Typed entries are kept."""
     context = OrderContext.load(str(view.get("private_metadata", "")))
@@ -114,7 +114,7 @@ def redraw_choice(
 
 
 def apply_proposal(
-    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], proposal: str
+    services: Services, forms: OpenForms, origin: RequestOrigin, view: dict[str, Any], proposal: str
 ) -> None:
     """Fill in the nearest order that passes. The person still places it."""
     context = OrderContext.load(str(view.get("private_metadata", "")))
@@ -123,7 +123,8 @@ def apply_proposal(
     if entry not in fields.LABELS:
         return
     changes: dict[str, Any] = {entry: text} | ({fields.VALUE: ""} if entry == fields.QUANTITY else {})
-    filled, context = replace(draft, **changes), context.with_next_revision()
+    filled = replace(draft, **changes)
+    context = context.with_next_revision()
     banner = f"{fields.LABELS[entry]} {escape(format_figure(text))} is filled in. Nothing was sent yet."
     form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
     view_hash = _redraw_form(services, forms, origin, view, form)
@@ -132,10 +133,11 @@ def apply_proposal(
 
 
 def _redraw_form(
-    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
+    services: Services, forms: OpenForms, origin: RequestOrigin, view: dict[str, Any], updated: Json
 ) -> str | None:
     """Replace the form, and remove the view of the latest keystroke. Return the hash, None if it failed."""
-    form, view_id = forms.get(str(view["id"])), str(view["id"])
+    form = forms.get(str(view["id"]))
+    view_id = str(view["id"])
     with form.lock:
         form.view = None
         current_hash = form.latest(str(view.get("hash", "")))
@@ -151,7 +153,7 @@ def _redraw_form(
 
 def _show_lines(
     services: Services,
-    origin: Origin,
+    origin: RequestOrigin,
     view_id: str,
     view_hash: str,
     draft: OrderDraft,
@@ -164,7 +166,7 @@ def _show_lines(
     update_opened_view(services, origin, view_id, form, view_hash)
 
 
-def _load_form_data(services: Services, origin: Origin, view: dict[str, Any] | None) -> OrderFormData:
+def _load_form_data(services: Services, origin: RequestOrigin, view: dict[str, Any] | None) -> OrderFormData:
     """Return the instrument, the quote, the cash and the preview of the current entries."""
     if view is None:
         return OrderFormData()
@@ -172,7 +174,7 @@ def _load_form_data(services: Services, origin: Origin, view: dict[str, Any] | N
     return _load_draft_data(services, origin, read_order_draft(view["state"]["values"], context))
 
 
-def _load_draft_data(services: Services, origin: Origin, draft: OrderDraft) -> OrderFormData:
+def _load_draft_data(services: Services, origin: RequestOrigin, draft: OrderDraft) -> OrderFormData:
     form_data = OrderFormData()
     try:
         form_data = _load_symbol(services, origin, draft.symbol.strip())
@@ -187,7 +189,7 @@ def _load_draft_data(services: Services, origin: Origin, draft: OrderDraft) -> O
     return form_data._replace(cash=cash, preview=preview)
 
 
-def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFormData:
+def _load_symbol(services: Services, origin: RequestOrigin, typed: str) -> OrderFormData:
     if not typed:
         return OrderFormData()
     person, request_id = origin.person, origin.request_id

@@ -8,12 +8,14 @@ from app.delivery.message_sender import INVITE_HINT, MAYBE_HINT
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited, SlackUnreachable
 from app.services.dependencies import Services
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
 
-def post_message(services: Services, origin: Origin, channel: str, message: Message) -> tuple[str, str]:
+def post_message(
+    services: Services, origin: RequestOrigin, channel: str, message: Message
+) -> tuple[str, str]:
     """Post in the channel, else as a direct message. Return the channel and the timestamp."""
     hint = ""
     if channel:

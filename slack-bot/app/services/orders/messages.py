@@ -22,7 +22,7 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.message_queue import post_message, queue_in_channel, queue_work
 from app.services.orders.pending_messages import post_pending_message
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ def is_published(services: Services, order_id: str) -> bool:
     return services.posted_messages.find(order_id, MessageKind.ORDER) is not None
 
 
-def is_requested(services: Services, order_id: str) -> bool:
+def has_approval_message(services: Services, order_id: str) -> bool:
     """Return whether the request for approval of an order was posted."""
     return services.posted_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
 def publish_order(
-    services: Services, origin: Origin, order: Order, channel: str, *, key: str = "", hint: str = ""
+    services: Services, origin: RequestOrigin, order: Order, channel: str, *, key: str = "", hint: str = ""
 ) -> None:
     """Post the message of a new order in its channel, or to the person if there is none or Slack refuses.
 
@@ -60,7 +60,9 @@ def publish_order(
     queue_in_channel(services, channel or origin.user, work, origin.request_id)
 
 
-def save_order_message(services: Services, origin: Origin, order: Order, channel: str, ts: str) -> None:
+def save_order_message(
+    services: Services, origin: RequestOrigin, order: Order, channel: str, ts: str
+) -> None:
     """Store which message shows an order."""
     services.posted_messages.save(
         PostedMessage(
@@ -93,7 +95,7 @@ def update_order_message(services: Services, event: OrderChange) -> None:
     """Update the messages of the order of an event, or of the order whose exit or successor it is."""
     for name in ("order_id", "parent_id", "replaces"):
         order_id = str(event.payload.get(name) or "")
-        if order_id and (is_published(services, order_id) or is_requested(services, order_id)):
+        if order_id and (is_published(services, order_id) or has_approval_message(services, order_id)):
             refresh_order(services, order_id, event.id, always=False)
 
 
@@ -202,7 +204,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     if order is None:
         return
     lines = _list_changes(order, order_message)
-    current = _follow_changes(services, order_message, order, request_id)
+    current = _find_current_order(services, order_message, order, request_id)
     updated = replace(
         order_message,
         subject_id=current.id,
@@ -238,7 +240,9 @@ def _list_changes(order: Order, order_message: PostedMessage) -> list[str]:
     return format_changes(order, order_message.sequence) + legs
 
 
-def _follow_changes(services: Services, order_message: PostedMessage, order: Order, request_id: str) -> Order:
+def _find_current_order(
+    services: Services, order_message: PostedMessage, order: Order, request_id: str
+) -> Order:
     """Return the order that replaced this one, the order itself if none did."""
     person = Person(order_message.team, order_message.user)
     for _ in range(MAX_SUCCESSORS):

@@ -12,7 +12,7 @@ from app.forms.orders.context import OrderContext
 from app.forms.orders.submission import parse_order_draft, read_order_draft
 from app.forms.orders.ticket import OrderDraft, OrderTicket
 from app.forms.submission import list_confirmed
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.trades.submitted_trade import build_key
 
 
@@ -20,7 +20,7 @@ from app.services.trades.submitted_trade import build_key
 class SubmittedOrder:
     """An order and the form in which it was entered."""
 
-    origin: Origin
+    origin: RequestOrigin
     ticket: OrderTicket
     draft: OrderDraft
     context: OrderContext
@@ -34,7 +34,7 @@ class SubmittedOrder:
         return build_key(self)
 
 
-def read_submitted_order(origin: Origin, view: Mapping[str, Any]) -> SubmittedOrder:
+def read_submitted_order(origin: RequestOrigin, view: Mapping[str, Any]) -> SubmittedOrder:
     """Return the order of a submitted view. Raises `InvalidEntries` with the block ids of the form."""
     state = view["state"]["values"]
     context = OrderContext.load(str(view.get("private_metadata", "")))

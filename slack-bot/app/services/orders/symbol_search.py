@@ -12,8 +12,8 @@ from app.forms.numbers import format_money
 from app.forms.price import Quote, format_duration
 from app.forms.text import InvalidName, parse_symbol
 from app.services.dependencies import Services
-from app.services.forms.suggestions import find_within_time
-from app.services.origin import Origin
+from app.services.forms.suggestions import suggest_within_time
+from app.services.request_origin import RequestOrigin
 
 MAX_FOUND = 50
 MAX_QUOTED = 10  # each takes two calls, unless a list had it a moment ago
@@ -23,12 +23,16 @@ NO_INSTRUMENTS = "No instruments are listed. Type a symbol, such as AAPL."
 NO_MATCH = "No instrument matches."
 
 
-def suggest_symbols(services: Services, origin: Origin, typed: str) -> Json:
+def suggest_symbols(services: Services, origin: RequestOrigin, typed: str) -> Json:
     """Return instruments for the typed text, or why there are none. The typed symbol is offered too."""
-    return find_within_time(services, origin, lambda: _load_symbol_options(services, origin, typed.strip()))
+    return suggest_within_time(
+        services, origin, lambda: _load_symbol_options(services, origin, typed.strip())
+    )
 
 
-def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quote | None) -> DayChange | None:
+def find_day_change(
+    services: Services, origin: RequestOrigin, symbol: str, quote: Quote | None
+) -> DayChange | None:
     """Return how the quote changed today. None if it is not known."""
     if quote is None:
         return None
@@ -42,7 +46,7 @@ def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quot
     return compute_day_change(quote.price, bars, services.now().date().isoformat())
 
 
-def _load_symbol_options(services: Services, origin: Origin, typed: str) -> Json:
+def _load_symbol_options(services: Services, origin: RequestOrigin, typed: str) -> Json:
     instruments = services.oms.list_instruments(
         origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id
     )
@@ -59,7 +63,9 @@ def _load_symbol_options(services: Services, origin: Origin, typed: str) -> Json
     return {"options": options[:MAX_OPTIONS]}
 
 
-def _build_options(services: Services, origin: Origin, instruments: Iterable[Instrument]) -> Iterable[Json]:
+def _build_options(
+    services: Services, origin: RequestOrigin, instruments: Iterable[Instrument]
+) -> Iterable[Json]:
     began = time.monotonic()
     for number, instrument in enumerate(instruments):
         is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
@@ -68,7 +74,7 @@ def _build_options(services: Services, origin: Origin, instruments: Iterable[Ins
         yield build_option(" · ".join(text for text in texts if text), instrument.symbol)
 
 
-def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
+def _describe_quote(services: Services, origin: RequestOrigin, symbol: str) -> str:
     try:
         quote = services.quotes.get_or_load(
             symbol, lambda: services.oms.find_quote(origin.person, symbol, request_id=origin.request_id)

@@ -1,1 +1,1 @@
-"""Answer requests that read: commands in words, the overview, tables and charts."""
+"""Load the replies to requests that change no orders: commands in words, the overview, tables and charts."""

@@ -75,7 +75,8 @@ def draw_chart(block: Json) -> bytes:
 
 
 def _draw_line(axes: Any, points: list[Json]) -> None:
-    labels, values = [point["label"] for point in points], [point["value"] for point in points]
+    labels = [point["label"] for point in points]
+    values = [point["value"] for point in points]
     places = range(len(points))
     axes.plot(places, values, color=LINE_COLOR, linewidth=2)
     axes.fill_between(places, values, min(values), color=LINE_COLOR, alpha=0.12)

@@ -33,7 +33,7 @@ NO_SCOPE = (
     "I may not send files in this workspace. Please ask an administrator to install this app again: "
     "it needs the permission `files:write`."
 )
-NOT_SENT = "Slack did not take the file. Please try again."
+NOT_SENT = "Slack did not accept the file. Please try again."
 
 
 def send_export(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> None:

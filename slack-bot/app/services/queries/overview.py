@@ -16,7 +16,7 @@ from app.forms.text_commands import TextCommand, Verb
 from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services.dependencies import Services
-from app.services.queries.answers import (
+from app.services.queries.command_replies import (
     MAX_APPROVALS,
     MAX_NAMES,
     MAX_ORDERS,

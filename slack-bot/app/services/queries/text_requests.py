@@ -1,4 +1,4 @@
-"""Carry out a command in words: answer it, or open its form."""
+"""Carry out a command in words: reply to it, or open its form."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.origin import is_channel
-from app.services.queries.answers import ANSWERS, load_reply
 from app.services.queries.chart_images import add_chart_images
+from app.services.queries.command_replies import REPLY_LOADERS, load_reply
 from app.services.queries.exports import send_export
 from app.services.request_failures import describe_read_failure
+from app.services.request_origin import is_channel
 from app.services.settings.preferences import read_preferences
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ BUTTON_TEXTS = {
 class TextRequest:
     """A command in words, the person who typed it, and the address of its reply.
 
-    `delivery_id` is the same in each delivery of the command: Slack repeats an event that is not answered.
+    `delivery_id` is the same in each delivery of the command: Slack repeats unacknowledged events.
     """
 
     person: Person
@@ -45,15 +45,16 @@ class TextRequest:
     delivery_id: str
 
 
-def answer_request(services: Services, request: TextRequest) -> None:
+def handle_text_request(services: Services, request: TextRequest) -> None:
     """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
-    command, request_id = _complete_alert(request), request.to.request_id
+    command = _complete_alert(request)
+    request_id = request.to.request_id
     if command.verb is Verb.EXPORT:
         _start_export(services, request)
         return
     extra = {"request_id": request_id, "person": request.person.actor, "verb": command.verb.value}
     is_shared = command.is_shared and command.verb not in FORM_VERBS  # forms are for the person who asks
-    if command.verb not in ANSWERS:
+    if command.verb not in REPLY_LOADERS:
         reply = _build_form_button(command)
     else:
         preferences = read_preferences(services, request.person, request_id)
@@ -61,13 +62,13 @@ def answer_request(services: Services, request: TextRequest) -> None:
             with use_decimal_comma(preferences.has_decimal_comma and not is_shared):
                 reply = load_reply(PortfolioClient(services.oms, request.person, request_id), command)
         except OmsError as error:
-            log.info("Command not answered", extra=extra | {"fault": format_log_name(error)})
+            log.info("Reply not loaded", extra=extra | {"fault": format_log_name(error)})
             services.reply_sender.send(
                 request.to, build_sentence_reply(describe_read_failure(error, request_id))
             )
             return
         reply = add_chart_images(services, reply, request_id)
-    log.info("Command answered", extra=extra)
+    log.info("Reply sent", extra=extra)
     services.reply_sender.send(request.to, reply, is_shared=is_shared)
 
 

@@ -24,7 +24,7 @@ NO_ZONE = "No time zone matches."
 
 
 def load_preferences(services: Services, person: Person, request_id: str) -> Preferences:
-    """Return the current preferences. If the OMS does not answer, return the last known ones."""
+    """Return the current preferences. If the OMS does not respond, return the last known ones."""
     try:
         preferences = PortfolioClient(services.oms, person, request_id).get_preferences()
     except OmsError as error:

@@ -60,7 +60,8 @@ def sync_group_roles(services: Services) -> None:
 
 def run_group_sync(services: Services) -> None:
     """Load the settings and report the user groups repeatedly, and when an event or the settings change."""
-    next_at, reported_roles = 0.0, None
+    next_at = 0.0
+    reported_roles = None
     while not services.stopping.is_set():
         roles = services.slack_settings.get().group_roles
         if services.groups_changed.is_set() or roles != reported_roles or time.monotonic() >= next_at:

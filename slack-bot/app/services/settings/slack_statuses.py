@@ -38,7 +38,8 @@ def report_changes(services: Services) -> None:
     Raises `OmsError` or `SlackError`.
     """
     services.slack.installation.get()
-    locked_out, cursor = services.reported_statuses.list_members(DEACTIVATED), ""
+    locked_out = services.reported_statuses.list_members(DEACTIVATED)
+    cursor = ""
     while True:
         members, cursor = services.slack.list_members(cursor)
         for member in members:
@@ -50,8 +51,9 @@ def report_changes(services: Services) -> None:
 
 
 def report_status(services: Services, profile: Mapping[str, Any], request_id: str) -> None:
-    """Report the status of a person of the workspace. Retry until the OMS answers or the bot stops."""
-    user, status = str(profile.get("id", "")), DEACTIVATED if profile.get("deleted") is True else "active"
+    """Report the status of a person of the workspace. Retry until the OMS responds or the bot stops."""
+    user = str(profile.get("id", ""))
+    status = DEACTIVATED if profile.get("deleted") is True else "active"
     if profile.get("team_id") != services.team or services.reported_statuses.is_reported(user, status):
         return
     try:

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 def run_workspace_claim(services: Services) -> None:
-    """Claim the workspace. Retry until Slack and the OMS answer or the bot stops."""
+    """Claim the workspace. Retry until Slack and the OMS respond or the bot stops."""
     while not services.stopping.is_set():
         try:
             team_id = services.slack.installation.get().team_id

@@ -60,8 +60,10 @@ def record_keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> b
         timestamp = Decimal(typed_at)
         if timestamp < form.newest:
             return False
-        form.newest, form.view = timestamp, view
-        must_wait, form.has_waiter = not form.has_waiter, True
+        form.newest = timestamp
+        form.view = view
+        must_wait = not form.has_waiter
+        form.has_waiter = True
         return must_wait
 
 

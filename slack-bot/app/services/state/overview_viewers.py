@@ -41,7 +41,8 @@ class OverviewViewers:
             active_at = self._clock() if at is None else at
             if active_at < viewer.active_at:
                 return
-            viewer.tab, viewer.active_at = tab or viewer.tab, active_at
+            viewer.tab = tab or viewer.tab
+            viewer.active_at = active_at
             self._viewers.move_to_end(person)
             while len(self._viewers) > MAX_VIEWERS:
                 self._viewers.popitem(last=False)

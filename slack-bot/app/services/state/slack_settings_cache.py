@@ -14,7 +14,7 @@ MAX_AGE_SECONDS = 15.0
 
 
 class SlackSettingsCache:
-    """The settings, at most 15 seconds old as long as the OMS answers."""
+    """The settings, at most 15 seconds old as long as the OMS responds."""
 
     def __init__(self, client: SlackSettingsClient, clock: Callable[[], float] = time.monotonic):
         self._client = client
@@ -24,7 +24,7 @@ class SlackSettingsCache:
         self.current = SlackSettings()
 
     def get(self) -> SlackSettings:
-        """Return the settings. If the OMS does not answer, return the last known settings."""
+        """Return the settings. If the OMS does not respond, return the last known settings."""
         with self._lock:
             if self._loaded_at is None or self._clock() >= self._loaded_at + MAX_AGE_SECONDS:
                 try:

@@ -1,4 +1,4 @@
-"""Match repeated deliveries of a submission. The first one executes it; the others share its answer."""
+"""Match repeated deliveries of a submission. The first one executes it; the others share its response."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ MAX_ENTRIES = 10_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a submission: the answer to Slack, and the view for a later redraw."""
+    """The outcome of a submission: the response to Slack, and the view for a later redraw."""
 
-    response: Json  # answer to Slack's request, if the outcome is in time
+    response: Json  # response to Slack's request, if the outcome is in time
     view: Json  # view that replaces the form, if the outcome is late
     is_recorded: bool = False  # a trade or an order is recorded under the key
     is_unknown: bool = False  # it is unknown whether one is recorded under the key
@@ -40,8 +40,8 @@ class Submission:
                 self._late_since = time.monotonic()
             return self._outcome
 
-    def late_since(self) -> float | None:
-        """Return when a delivery was answered without an outcome (monotonic seconds), None if none was."""
+    def get_late_since(self) -> float | None:
+        """Return when a delivery got a response without an outcome (monotonic seconds), None if none did."""
         with self._lock:
             return self._late_since
 

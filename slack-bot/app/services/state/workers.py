@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Workers:
     """Run work on up to `threads` threads, with up to `waiting` items queued.
 
-    With `is_background`, no request waits for the work: it pauses while requests are being answered.
+    With `is_background`, no request waits for the work: it pauses while requests are being handled.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, is_background: bool = False):

@@ -10,8 +10,8 @@ from app.forms.strategy_values import StrategySummary
 from app.oms_client.strategy_client import StrategyClient
 from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.origin import Origin
 from app.services.request_failures import describe_failure
+from app.services.request_origin import RequestOrigin
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ PERMISSION = "starting and stopping strategies"
 ChangeStrategy = Callable[[StrategyClient, str], StrategySummary]  # with an idempotency key
 
 
-def start_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def start_strategy(services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage) -> None:
     """Start a strategy, and send the person its status."""
     _change_status(
         services,
@@ -28,7 +28,7 @@ def start_strategy(services: Services, origin: Origin, name: str, _clicked: Clic
     )
 
 
-def restart_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def restart_strategy(services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage) -> None:
     """Start a strategy that failed, and send the person its status."""
     _change_status(
         services,
@@ -37,17 +37,17 @@ def restart_strategy(services: Services, origin: Origin, name: str, _clicked: Cl
     )
 
 
-def pause_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def pause_strategy(services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage) -> None:
     """Pause a strategy, and send the person its status."""
     _change_status(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
 
 
-def stop_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+def stop_strategy(services: Services, origin: RequestOrigin, name: str, _clicked: ClickedMessage) -> None:
     """Stop a strategy, and send the person its status."""
     _change_status(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 
-def _change_status(services: Services, origin: Origin, change: ChangeStrategy) -> None:
+def _change_status(services: Services, origin: RequestOrigin, change: ChangeStrategy) -> None:
     client = StrategyClient(services.oms, origin.person, origin.request_id)
     try:
         sentence = describe_changed(change(client, f"{origin.person.team}:{origin.trigger_id}:strategy"))

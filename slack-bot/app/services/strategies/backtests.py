@@ -20,7 +20,7 @@ from app.oms_client import Person
 from app.oms_client.strategy_client import StrategyClient
 from app.services.dependencies import Services
 from app.services.forms.submission import FormAction, FormSubmission
-from app.services.pending_notes import send_note, store_note
+from app.services.pending_notices import send_notice, store_notice
 from app.services.queries.chart_images import add_chart_images
 
 log = logging.getLogger(__name__)
@@ -56,12 +56,13 @@ def send_backtest_result(
 
     A sentence is stored first. If the bot is killed before it has sent the numbers, the person gets it.
     """
-    text, key = describe_backtest_event(payload), f"{event_id}:{person.user}"
+    text = describe_backtest_event(payload)
+    key = f"{event_id}:{person.user}"
     to = Recipient(person.user, "", "", event_id)
     if payload.get("status") == FAILED:
-        send_note(services, to, text, key)
+        send_notice(services, to, text, key)
         return
-    to = store_note(services, to, text, key)
+    to = store_notice(services, to, text, key)
     try:
         backtest_id = str(payload.get("backtest_id") or "")
         services.query_workers.submit(event_id, _send_result, services, person, backtest_id, to)

@@ -18,7 +18,7 @@ PERMISSION = "changing strategies"
 NO_CHANGES = "Your role at this desk does not include changing strategies. Please ask an administrator."
 NO_PARAMETERS = "*{name}* has no parameters that you can change."
 NOTHING_CHANGED = "Every parameter has that value already."
-TAKEN_OVER = "If the strategy is running, it takes them over at its next input."
+TAKEN_OVER = "If the strategy is running, it uses them from its next input."
 
 
 def load_parameters_form(client: PortfolioClient, name: str, context: RequestContext) -> Json:

@@ -11,7 +11,7 @@ from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.pending_notes import store_thread_line
+from app.services.pending_notices import store_thread_line
 from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ def show_strategy_event(
 
     The line is stored first. If the bot is killed before it is posted, it is posted later.
     """
-    name, portfolio = str(payload.get("name") or ""), str(payload.get("portfolio_name") or "")
+    name = str(payload.get("name") or "")
+    portfolio = str(payload.get("portfolio_name") or "")
     message = _find_message(services, name)
     channel = message.channel if message else find_report_channel(services, portfolio)
     if not name or not channel:
@@ -54,7 +55,8 @@ def show_strategy_event(
 
 def _show_status(services: Services, name: str, channel: str, payload: Mapping[str, Any]) -> str:
     """Edit the first message of the thread, or post it. Return its timestamp. Raises `SlackError`."""
-    message, order_message = build_strategy_message(payload), _find_message(services, name)
+    message = build_strategy_message(payload)
+    order_message = _find_message(services, name)
     if order_message is not None and not payload.get("status"):
         return order_message.ts
     if order_message and services.slack.edit_message(order_message.channel, order_message.ts, message):

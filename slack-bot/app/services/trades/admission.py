@@ -11,16 +11,16 @@ from app.errors import (
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.forms.views import refuse_form
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.settings.slack_settings import find_channel_refusal
 
 log = logging.getLogger(__name__)
 
 
-def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
+def check_admission(services: Services, origin: RequestOrigin, view_id: str) -> bool:
     """Replace a form that was just opened with a refusal if the person may not trade.
 
-    Return whether the form stays open. If the OMS does not answer, it does: the OMS decides when the form is
+    Return whether the form stays open. It stays open if the OMS does not respond: the OMS decides when it is
     submitted, and no entry is lost.
     """
     try:
@@ -38,7 +38,7 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     return False
 
 
-def _check_channel(services: Services, origin: Origin, view_id: str) -> bool:
+def _check_channel(services: Services, origin: RequestOrigin, view_id: str) -> bool:
     """Replace a form of a channel in which the tenant does not allow trading."""
     sentence = find_channel_refusal(services, origin.channel)
     if sentence:

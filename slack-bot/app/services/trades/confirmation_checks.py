@@ -36,7 +36,7 @@ MAX_CANDIDATES = 1000  # results of one call
 def list_questions(services: Services, submitted: TradeSubmission) -> list[Question]:
     """Compare a ticket with the OMS. Return the questions that the person has not confirmed yet.
 
-    Raises `OmsError` if the OMS does not answer. No trade is sent then.
+    Raises `OmsError` if the OMS does not respond. No trade is sent then.
     """
     questions = (
         *check_symbol_and_price(services, submitted, submitted.ticket.price),

@@ -24,7 +24,9 @@ MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 def build_pending_confirmation(services: Services, submitted: TradeSubmission) -> PendingConfirmation:
     """Return the confirmation to store before the trade is sent."""
-    ticket, origin, now = submitted.ticket, submitted.origin, time.time()
+    ticket = submitted.ticket
+    origin = submitted.origin
+    now = time.time()
     response_url, seconds_left = services.urls.get(submitted.root_view_id)
     quantity = format_grouped(ticket.quantity)
     return PendingConfirmation(
@@ -61,7 +63,7 @@ def recover_confirmations(services: Services, now: float) -> None:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
-            return  # the OMS would not answer the other lookups either
+            return  # the OMS would not respond to the other lookups either
         except Exception:  # one failure must not end the thread
             log.exception("Confirmation not recovered", extra=extra)
 

@@ -11,7 +11,7 @@ from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from app.services.dependencies import Services
 from app.services.forms.views import open_view, update_opened_view
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.settings.preferences import fill_trade_draft, read_preferences
 from app.services.settings.slack_settings import get_channel_portfolio
 from app.services.trades.admission import check_admission
@@ -20,7 +20,7 @@ from app.services.trades.live_price import load_symbol_lookup
 log = logging.getLogger(__name__)
 
 
-def open_form(services: Services, origin: Origin, draft: Draft, again: str) -> None:
+def open_form(services: Services, origin: RequestOrigin, draft: Draft, again: str) -> None:
     """Open the trade form, and check whether the person may trade. `again` is the advice if it does not open.
 
     It starts with the portfolio of the channel, else with the default portfolio of the preferences if they
@@ -40,7 +40,9 @@ def open_form(services: Services, origin: Origin, draft: Draft, again: str) -> N
         return  # the OMS checks the submission as well
 
 
-def _check_and_load(services: Services, origin: Origin, opened: OpenedView, draft: Draft, view: Json) -> None:
+def _check_and_load(
+    services: Services, origin: RequestOrigin, opened: OpenedView, draft: Draft, view: Json
+) -> None:
     """Check whether the person may trade, show the quote, and read the preferences for the next form."""
     if not check_admission(services, origin, opened.view_id):
         return

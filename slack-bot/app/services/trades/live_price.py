@@ -11,7 +11,7 @@ from app.forms.submission import read_draft
 from app.forms.text import InvalidName, parse_symbol
 from app.request_priority import run_outside
 from app.services.dependencies import Services
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.state.open_forms import OpenForm, OpenForms
 
 log = logging.getLogger(__name__)
@@ -26,23 +26,24 @@ class LineUpdate(NamedTuple):
     None if its lines are current. With `always`, the lines of the view are not compared.
     """
 
-    load: Callable[[Services, Origin, dict[str, Any] | None], Any]
+    load: Callable[[Services, RequestOrigin, dict[str, Any] | None], Any]
     build: Callable[[dict[str, Any], Any, bool], dict[str, Any] | None]
 
 
-def update_price_lines(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
+def update_price_lines(services: Services, forms: OpenForms, origin: RequestOrigin, view_id: str) -> None:
     """Wait for a pause in typing, then update the lines of the trade form."""
     update_lines_when_idle(services, forms, origin, view_id, PRICE_LINES)
 
 
 def update_lines_when_idle(
-    services: Services, forms: OpenForms, origin: Origin, view_id: str, update: LineUpdate
+    services: Services, forms: OpenForms, origin: RequestOrigin, view_id: str, update: LineUpdate
 ) -> None:
     """Wait for a pause in typing, then update the lines of the form."""
     form = forms.get(view_id)
     while not services.stopping.is_set():
         with form.lock:
-            pause_seconds, view = _pause_left(services, form), form.view
+            pause_seconds = _pause_left(services, form)
+            view = form.view
         if pause_seconds > 0:
             with run_outside():
                 services.stopping.wait(pause_seconds)
@@ -61,12 +62,14 @@ def _pause_left(services: Services, form: OpenForm) -> float:
     return form.active_at + services.waits.typing_pause - time.monotonic()
 
 
-def _load_typed_symbol(services: Services, origin: Origin, view: dict[str, Any] | None) -> SymbolLookup:
+def _load_typed_symbol(
+    services: Services, origin: RequestOrigin, view: dict[str, Any] | None
+) -> SymbolLookup:
     typed = read_draft(view["state"]["values"]).symbol if view else ""
     return load_symbol_lookup(services, origin, typed.strip())
 
 
-def load_symbol_lookup(services: Services, origin: Origin, typed: str) -> SymbolLookup:
+def load_symbol_lookup(services: Services, origin: RequestOrigin, typed: str) -> SymbolLookup:
     """Return the quote of a typed symbol and the instruments that match it."""
     if not typed:
         return SymbolLookup()
@@ -95,9 +98,10 @@ PRICE_LINES = LineUpdate(_load_typed_symbol, _build_price_lines)
 
 
 def _draw_lines(
-    services: Services, form: OpenForm, origin: Origin, line_values: Any, update: LineUpdate
+    services: Services, form: OpenForm, origin: RequestOrigin, line_values: Any, update: LineUpdate
 ) -> None:
-    view, form.view = form.view, None
+    view = form.view
+    form.view = None
     if view is None:
         return
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.

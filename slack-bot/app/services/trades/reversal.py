@@ -21,7 +21,7 @@ from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
 from app.services.failure_messages import MAYBE_REPEATED
 from app.services.forms.views import open_view
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from app.services.trades.form import open_form
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,9 @@ TOO_LATE = (
 )
 
 
-def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
+def open_reversal_form(
+    services: Services, origin: RequestOrigin, value: str, clicked: ClickedMessage
+) -> None:
     """Open the form that asks for the reason, or notify the person why they cannot reverse the trade here."""
     button = ReversalContext.load(value)
     refusal = find_reversal_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
@@ -53,20 +55,20 @@ def open_reversal_form(services: Services, origin: Origin, value: str, clicked: 
     open_view(services, origin, build_reversal_form(context), failure_messages.CLICK_AGAIN)
 
 
-def open_form_again(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
+def open_form_again(services: Services, origin: RequestOrigin, value: str, _clicked: ClickedMessage) -> None:
     """Open the trade form for a trade like the clicked one."""
     open_form(services, origin, read_again_value(value), failure_messages.CLICK_AGAIN)
 
 
-def find_reversal_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
+def find_reversal_refusal(context: ReversalContext, origin: RequestOrigin, now: datetime) -> str:
     """Return why the person cannot reverse the trade. Empty if they can."""
     if origin.user != context.user:
         return NOT_AUTHOR.format(user=context.user) if context.user else TOO_LATE
     return "" if context.is_recent(now) else TOO_LATE
 
 
-def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
-    """Reverse the trade of a submitted form once. Return the answer to Slack.
+def reverse_trade(services: Services, origin: RequestOrigin, view: dict[str, Any]) -> Json:
+    """Reverse the trade of a submitted form once. Return the response to Slack.
 
     The person and the minute are checked again, because the form may have been open for long.
     """
@@ -116,7 +118,7 @@ def _build_key(team: str, trade_id: str) -> str:
 
 
 def _store_reversal(
-    services: Services, origin: Origin, context: ReversalContext, reason: str
+    services: Services, origin: RequestOrigin, context: ReversalContext, reason: str
 ) -> DeliveryClaim | None:
     """Store that a reversal must be shown if the OMS makes it. Return the right to show it."""
     now = time.time()
@@ -141,7 +143,11 @@ def _build_message(context: ReversalContext, user: str, reason: str) -> Message:
 
 
 def _show_reversal(
-    services: Services, origin: Origin, context: ReversalContext, reason: str, claim: DeliveryClaim | None
+    services: Services,
+    origin: RequestOrigin,
+    context: ReversalContext,
+    reason: str,
+    claim: DeliveryClaim | None,
 ) -> None:
     """Show the reversal in the confirmation of the trade, which keeps no buttons."""
     message = _build_message(context, origin.user, reason)

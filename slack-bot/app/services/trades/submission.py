@@ -20,7 +20,7 @@ from app.errors import (
 from app.forms.ticket import Trade
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.pending_notes import store_note
+from app.services.pending_notices import store_notice
 from app.services.settings.slack_settings import require_trading_channel
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades import submission_results
@@ -73,7 +73,7 @@ def _place_trade(services: Services, submitted: TradeSubmission, submission: Sub
             submitted.origin.person, submitted.ticket, key=submitted.key, request_id=request_id
         )
     except OutcomeUnknown as error:
-        log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
+        log.warning("Outcome unknown", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except OmsError as error:
         log.warning("Not placed", extra={"request_id": request_id, "fault": format_log_name(error)})
@@ -109,7 +109,7 @@ def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsErr
 def _find_outcome(services: Services, submitted: TradeSubmission, submission: Submission) -> Outcome:
     """Look up the trade by its key until it is found or the time has expired. Do not send it again."""
     submission.waiting_view = views.build_checking_view(submitted.context)
-    if submission.late_since() is not None:
+    if submission.get_late_since() is not None:
         redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
     while (trade := _find_trade(services, submitted)) is None:
@@ -190,13 +190,15 @@ def report_outcome(
     *,
     release: Callable[[], None],
 ) -> None:
-    """Finish a submission. If its answer was late, redraw the form, or notify the person.
+    """Finish a submission. If its response was late, redraw the form, or notify the person.
 
     `release` removes what is stored about the submission, after the note to the person is stored.
     """
     to = form.origin.get_recipient(form.context.channel, form.root_view_id)
-    if outcome.notice and submission.late_since() is not None:  # a recorded trade has a confirmation instead
-        to = store_note(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
+    if (
+        outcome.notice and submission.get_late_since() is not None
+    ):  # a recorded trade has a confirmation instead
+        to = store_notice(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
     release()
     is_late = services.submissions.finish(submission, outcome)
     if is_late and not redraw_form(services, form, submission, outcome.view):
@@ -208,7 +210,7 @@ def report_outcome(
 
 def redraw_form(services: Services, form: SubmittedForm, submission: Submission, view: Json) -> bool:
     """Replace the view that a late delivery showed. Return whether the form was still open."""
-    late_since = submission.late_since() or 0.0
+    late_since = submission.get_late_since() or 0.0
     services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))
     try:
         _update_with_retry(services, form.view_id, view)

@@ -1,4 +1,4 @@
-"""Build the outcomes of a submission: each has the answer to Slack, and the view for a later redraw."""
+"""Build the outcomes of a submission: each has the response to Slack, and the view for a later redraw."""
 
 from collections.abc import Sequence
 
@@ -68,7 +68,7 @@ def build_busy_outcome(ticket: Ticket, context: FormContext) -> Outcome:
 
 
 def build_update(view: Json) -> Json:
-    """Return the answer that replaces the submitted view."""
+    """Return the response that replaces the submitted view."""
     return {"response_action": "update", "view": view}
 
 

@@ -8,14 +8,14 @@ from app.forms.context import FormContext
 from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 
 
 class SubmittedForm(Protocol):
     """A submitted form: where it came from, and the views to redraw."""
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> RequestOrigin:
         """The origin of the submission."""
 
     @property
@@ -40,7 +40,7 @@ def build_key(form: SubmittedForm) -> str:
 class TradeSubmission:
     """A ticket and the form in which it was entered, with the idempotency key of the submission."""
 
-    origin: Origin
+    origin: RequestOrigin
     ticket: Ticket
     context: FormContext
     view_id: str
@@ -65,7 +65,7 @@ class TradeSubmission:
         )
 
 
-def read_submitted_trade(origin: Origin, view: Mapping[str, Any]) -> TradeSubmission:
+def read_submitted_trade(origin: RequestOrigin, view: Mapping[str, Any]) -> TradeSubmission:
     """Return the trade of a submitted view. Raises `InvalidEntries`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))

@@ -159,7 +159,7 @@ def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, 
     assert text == "The form could not be opened in time. Please click again."
 
 
-def test_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
+def test_slow_decision_gets_a_response_in_time_and_shown_later(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id)
     object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
     price_moved = build_problem(409, "The price has moved.", kind="price-moved")

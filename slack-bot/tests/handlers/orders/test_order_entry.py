@@ -67,7 +67,7 @@ def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
     assert "“limitt”: symbol is already MSFT" in banner
 
 
-def test_help_and_junk_are_answered_privately(workspace: Workspace):
+def test_help_and_junk_get_private_replies(workspace: Workspace):
     for text, expected in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
         response = workspace.type(text, "/order").get_json()
         assert response["response_type"] == "ephemeral"
@@ -265,7 +265,7 @@ def test_all_confirmations_are_requested_in_one_step(workspace: Workspace):
     workspace.oms.quotes["MSFT"] = {"mid": "300.00", "last": None, "age_seconds": 1.0, "source": "manual"}
     del workspace.oms.quotes["MSFT"]
     submit_form(
-        workspace, LIMIT | factories.build_answered_state("symbol_ok:MSFT"), id="V0", root_view_id="V0"
+        workspace, LIMIT | factories.build_confirmed_state("symbol_ok:MSFT"), id="V0", root_view_id="V0"
     )
     values = build_order_state(type="LIMIT", limit_price="410", side="SELL", time_in_force="GTC")
     body = submit_form(workspace, values)
@@ -280,7 +280,7 @@ def test_repeated_order_within_a_minute_needs_a_confirmation(workspace: Workspac
     repeat = list_question_ids(body["view"])
     assert [each.partition(":")[0] for each in repeat] == ["repeat_ok"]
     again = submit_form(
-        workspace, LIMIT | factories.build_answered_state(*repeat), id="V2", root_view_id="V2"
+        workspace, LIMIT | factories.build_confirmed_state(*repeat), id="V2", root_view_id="V2"
     )
     assert again == {"response_action": "clear"}
     assert workspace.oms.list_requests("place_order")[-1].body["confirm_repeat"] is True
@@ -322,7 +322,7 @@ def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     assert not workspace.oms.list_requests("place_order")
     again = submit_form(
         workspace,
-        values | factories.build_answered_state(*list_question_ids(view)),
+        values | factories.build_confirmed_state(*list_question_ids(view)),
         id="V2",
         root_view_id="V2",
     )

@@ -213,7 +213,7 @@ def test_close_with_an_unknown_outcome_is_not_reported_as_not_done(workspace: Wo
     workspace.oms.queue_responses("close_position", build_problem(503, "?", kind="outcome-unknown"))
     click_button(workspace, "order_close", order_id)
     text = workspace.slack.wait_for("respond")[0].body["text"]
-    assert "*Not known yet.*" in text
+    assert "*Outcome unknown.*" in text
     assert "check the order before you try again" in text
 
 

@@ -12,7 +12,7 @@ from app.oms_client import Person
 from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.kill_switches.banners import announce_switch, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
-from app.services.origin import Origin
+from app.services.request_origin import RequestOrigin
 from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
@@ -110,8 +110,8 @@ class Killed(BaseException):
 def change_switch(
     workspace: Workspace, error: BaseException | None = None, *, is_end: bool = False, channel: str = "C1"
 ) -> None:
-    """Send a change to the OMS, which answers with an error or not at all."""
-    origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
+    """Send a change to the OMS, which responds with an error or not at all."""
+    origin, message = RequestOrigin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
     with announce_switch(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
         if error:
             raise error
@@ -164,10 +164,10 @@ def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, st
     assert list_posts(workspace) == []
 
 
-def test_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace: Workspace):
+def test_change_whose_outcome_is_unknown_is_shown_once_the_oms_responds(workspace: Workspace):
     services = workspace.bot.services
     with pytest.raises(OutcomeUnknown):
-        change_switch(workspace, OutcomeUnknown("No answer."))
+        change_switch(workspace, OutcomeUnknown("No response."))
     workspace.oms.default_responses["/kill-switch"] = Response(503)
     recover_banners(services, time.time() + 30)
     assert list_rows(workspace)

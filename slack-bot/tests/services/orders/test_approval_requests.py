@@ -29,7 +29,7 @@ def place_order(workspace: Workspace, actor="", client_order_id="s-1"):
     return str(order["id"])
 
 
-def request_approval(workspace: Workspace, order_id, by="key:strategy-1", event_id="E1"):
+def announce_approval_request(workspace: Workspace, order_id, by="key:strategy-1", event_id="E1"):
     payload = {"order_id": order_id, "requested_by": by, "approvers": ["role:risk"], "expires_at": ""}
     send_event(workspace, event_id, "approval.requested", payload)
 
@@ -48,9 +48,9 @@ def list_posts(workspace: Workspace):
 
 def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: Workspace):
     order_id = place_order(approval_workspace)
-    request_approval(approval_workspace, order_id)
+    announce_approval_request(approval_workspace, order_id)
     wait_until(lambda: find_message(approval_workspace, order_id))
-    request_approval(approval_workspace, order_id, event_id="E2")
+    announce_approval_request(approval_workspace, order_id, event_id="E2")
     recover_orders(approval_workspace.bot.services, time.time() + 60)
     approval_workspace.bot.services.send_queue.close(60.0)
     (message,) = list_posts(approval_workspace)
@@ -76,7 +76,7 @@ def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: 
 )
 def test_request_shows_how_it_ended(approval_workspace: Workspace, status, actor, outcome):
     order_id = place_order(approval_workspace)
-    request_approval(approval_workspace, order_id)
+    announce_approval_request(approval_workspace, order_id)
     wait_until(lambda: find_message(approval_workspace, order_id))
     approval_workspace.oms.orders.move(order_id, status, actor)
     send_event(approval_workspace, "E2", f"order.{status.lower()}", {"order_id": order_id})
@@ -89,7 +89,7 @@ def test_request_shows_how_it_ended(approval_workspace: Workspace, status, actor
 
 def test_decision_whose_event_is_lost_is_shown_by_the_refresh(approval_workspace: Workspace):
     order_id = place_order(approval_workspace)
-    request_approval(approval_workspace, order_id)
+    announce_approval_request(approval_workspace, order_id)
     wait_until(lambda: find_message(approval_workspace, order_id))
     approval_workspace.oms.orders.move(order_id, "ACCEPTED", "slack:T1:U2")
     refresh_open_orders(approval_workspace.bot.services)
@@ -106,7 +106,7 @@ def test_decision_whose_event_is_lost_is_shown_by_the_refresh(approval_workspace
 )
 def test_requester_in_slack_is_notified(approval_workspace: Workspace, kind, text):
     order_id = place_order(approval_workspace, actor="slack:T1:U1")
-    request_approval(approval_workspace, order_id, by="slack:T1:U1")
+    announce_approval_request(approval_workspace, order_id, by="slack:T1:U1")
     wait_until(lambda: find_message(approval_workspace, order_id))
     payload = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
     send_event(approval_workspace, "E2", f"approval.{kind}", payload)
@@ -117,7 +117,7 @@ def test_requester_in_slack_is_notified(approval_workspace: Workspace, kind, tex
 
 def test_request_of_a_form_is_left_to_the_form(approval_workspace: Workspace):
     order_id = place_order(approval_workspace, actor="slack:T1:U1", client_order_id="T1:V1:0")
-    request_approval(approval_workspace, order_id, by="slack:T1:U1")
+    announce_approval_request(approval_workspace, order_id, by="slack:T1:U1")
     services = approval_workspace.bot.services
     approval_workspace.oms.wait_for("get_order")
     recover_orders(services, time.time())
@@ -132,7 +132,7 @@ def test_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(
 ):
     services, order_id = approval_workspace.bot.services, place_order(approval_workspace)
     approval_workspace.oms.queue_responses("get_order", Response(500))
-    request_approval(approval_workspace, order_id)
+    announce_approval_request(approval_workspace, order_id)
     approval_workspace.oms.wait_for("get_order")
     with monkeypatch.context() as killed:
         killed.setattr(services.send_queue, "put", lambda *_, **__: None)
@@ -145,7 +145,7 @@ def test_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(
 
 def test_request_that_slack_has_is_not_posted_again_after_a_crash(approval_workspace: Workspace):
     services, order_id = approval_workspace.bot.services, place_order(approval_workspace)
-    request_approval(approval_workspace, order_id)
+    announce_approval_request(approval_workspace, order_id)
     wait_until(lambda: find_message(approval_workspace, order_id))
     row = services.storage.database.execute("SELECT ts FROM order_messages")[0]
     services.storage.database.execute("DELETE FROM order_messages")
@@ -165,11 +165,11 @@ def test_request_that_slack_has_is_not_posted_again_after_a_crash(approval_works
 
 def test_nothing_is_posted_without_a_channel_or_for_another_workspace(workspace: Workspace):
     order_id = place_order(workspace)
-    request_approval(workspace, order_id)
+    announce_approval_request(workspace, order_id)
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
-    request_approval(workspace, order_id, by="slack:T2:U1", event_id="E2")
+    announce_approval_request(workspace, order_id, by="slack:T2:U1", event_id="E2")
     assert workspace.oms.list_requests("get_order") == []
-    request_approval(workspace, order_id, event_id="E3")
+    announce_approval_request(workspace, order_id, event_id="E3")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C9"
 
 

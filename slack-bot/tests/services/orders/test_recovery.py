@@ -15,6 +15,7 @@ from app.storage.connection import open_database
 from app.storage.storage import create_storage
 from support.conditions import wait_until
 from tests.conftest import Workspace
+from tests.fake_orders import denial_json
 from tests.fakes import Response
 from tests.order_factories import build_order_state
 from tests.services.orders.pending_orders import ORDER_BODY, ORDER_KEY, PENDING_ORDER
@@ -47,19 +48,31 @@ def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
     assert "you may see it twice" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-@pytest.mark.parametrize("status", ["", "DENIED"])
-def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace, status):
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("", "no record of BUY 50 MSFT in Growth"),
+        (
+            "DENIED",
+            "*Denied.* BUY 50 MSFT in Growth: An order may have at most 40 units. Nothing was traded.",
+        ),
+    ],
+)
+def test_order_that_was_not_placed_is_reported_to_its_user_with_the_reason(
+    workspace: Workspace, status, text
+):
     if status:
-        add_pending_order(workspace, status)
+        order_id = add_pending_order(workspace, status)
+        workspace.oms.orders.orders[order_id]["denial"] = denial_json()
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
     recover_orders(workspace.bot.services, 1030.0)
     body = workspace.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "D-U1"
-    assert "no record of BUY 50 MSFT in Growth" in body["text"]
+    assert text in body["text"]
     assert workspace.bot.services.pending_orders.list_unresolved() == []
 
 
-def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
+def test_notice_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
     monkeypatch.setattr(services.send_queue, "put", lambda *_, **__: None)  # the bot is killed first
     services.pending_orders.add(PENDING_ORDER)

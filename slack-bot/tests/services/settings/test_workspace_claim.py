@@ -49,7 +49,7 @@ def test_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_per
     assert call.body["statement"] == expected
 
 
-def test_claim_is_retried_with_a_new_statement_until_both_services_answer(services, slack, oms):
+def test_claim_is_retried_with_a_new_statement_until_both_services_respond(services, slack, oms):
     slack.queue_responses("auth.test", Response(500))
     services.slack.installation._clock = iter(range(0, 1000, 10)).__next__
     oms.queue_responses(CLAIM, Response(503), Response(drop=True), CLAIMED)

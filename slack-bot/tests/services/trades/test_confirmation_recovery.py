@@ -123,14 +123,14 @@ def test_repeated_press_and_the_recovery_confirm_once(workspace_after_crash: Wor
     )
 
 
-def test_repeated_submission_after_a_recovery_is_answered_privately(workspace_after_crash: Workspace):
+def test_repeated_submission_after_a_recovery_gets_a_private_reply(workspace_after_crash: Workspace):
     workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
     run_due_recovery(workspace_after_crash)
     assert workspace_after_crash.submit() == {"response_action": "clear"}
     assert [channel for channel, _ in list_posts(workspace_after_crash, 2)] == ["C1", "D-U1"]
 
 
-def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
+def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_responds(workspace: Workspace):
     workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.errors import NotAwaitingApproval, NotOverridable, PriceMoved
 from app.orders.queries import approvals as queries
@@ -53,7 +53,7 @@ from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, format_timestamp
 
-_DECISIONS = {
+_DECISION_BY_STATUS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
     Status.CANCELED: "canceled", Status.REPLACED: "replaced",
 }  # fmt: skip
@@ -231,7 +231,7 @@ def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
     }
 
 
-def _build_actor(origin: Origin) -> Actor:
+def _build_actor(origin: CommandOrigin) -> Actor:
     name = get_actor(origin)
     return Actor(name, name, origin.source)
 
@@ -245,7 +245,7 @@ def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | N
     """Return how, by whom and when the wait of an order ended, None if it never did."""
     for event in list_history(context, order):
         if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
-            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            decision = _DECISION_BY_STATUS.get(Status(event.to_status), "decided")
             if decision == "denied" and event.actor != "risk":
                 decision = "rejected"
             return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}
@@ -256,14 +256,18 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     """Return the code of the limit that denied the order. Raises NotOverridable."""
     code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
     if denied.status is not Status.DENIED or code is None:
-        raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
+        raise NotOverridable(
+            f"Order {denied.id} is {denied.status}; only a denial can be overridden, so read the order again."
+        )
     if code not in rules.OVERRIDABLE_LIMITS:
         limit_names = ", ".join(sorted(rules.OVERRIDABLE_LIMITS))
-        raise NotOverridable(f"{code} cannot be overridden, only these limits: {limit_names}.")
+        raise NotOverridable(
+            f"{code} cannot be overridden; change the order. Limits that can be: {limit_names}."
+        )
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
     if load_override(context, denied):
-        raise NotOverridable(f"Order {denied.id} has an override already.")
+        raise NotOverridable(f"Order {denied.id} has an override already; read the order again.")
     return code
 
 
@@ -275,7 +279,7 @@ def load_override(context: BatchContext, denied: Order) -> bool:
     return loaded[denied.key]
 
 
-def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
+def _copy_order(context: BatchContext, denied: Order, origin: CommandOrigin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = format_timestamp(origin.at)
     order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, denied.id)

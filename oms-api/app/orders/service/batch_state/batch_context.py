@@ -18,7 +18,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -34,9 +34,9 @@ from app.orders.service.batch_state.loaded_state import (
 )
 from app.orders.service.batch_state.loss_baselines import read_loss_baselines
 from app.orders.service.batch_state.order_store import OrderStore
-from app.orders.service.batch_state.portfolio_cache import PortfolioCache, PortfolioExposure, RecentValues
+from app.orders.service.batch_state.portfolio_cache import PortfolioCache, PortfolioRisk, RecentValues
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier, CommittedOrder
-from app.orders.service.commands import PortfolioRequest
+from app.orders.service.commands import CommandNamingPortfolio
 from app.orders.service.signal_orders import SignalBatchProtocol, SignalHandlerProtocol
 from app.risk.queries.losses import LossBaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
@@ -94,21 +94,22 @@ class BatchContext:
         self.services = services
         self.connection: Connection = ledger.connection
         # The changes by the commands, besides the ledger and the orders.
-        self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
-        self.writes: list[BulkWrite] = []  # further statements of the batch
+        self.released_orders: list[Order] = []  # child orders that are not matched yet
+        self.extra_writes: list[BulkWrite] = []  # further statements of the batch
         self.audit_entries: list[AuditEntry] = []  # written last
-        self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # see `execution_latch`
-        self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
+        self.new_latches: dict[tuple[int, LatchSubject], Latch] = {}  # see `execution_latch`
+        self.has_broker_requests = False  # whether the batch stores requests to brokers
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process
         self.signals: SignalBatchProtocol[BatchContext] | None = None
         # Values that are computed from the loaded state.
-        self.exposures: dict[PortfolioKey, PortfolioExposure] = {}  # see `exposure`
+        self.exposures: dict[PortfolioKey, PortfolioRisk] = {}  # see `exposure`
         self.limits: dict[tuple[int, str], OrderLimits] = {}  # of orders of the batch
         self.marks_version = str(services.market.overrides.version)
         self._symbol_states: dict[SymbolKey, SymbolState] = {}
         # The current command: the id of its request, None for a quote, and its messages in this attempt.
         self.request_id: str | None = None
-        self._command, self._messages = 0, 0
+        self._command_id = 0
+        self._messages = 0
         self._message_counts = (
             {} if message_counts is None else message_counts
         )  # by command, over all attempts
@@ -127,17 +128,18 @@ class BatchContext:
                 self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)
 
-    def begin(self, command: int, request_id: str | None) -> None:
-        """Begin a command. `command` is its identity, `request_id` the id of its request."""
+    def begin_command(self, command_id: int, request_id: str | None) -> None:
+        """Begin a command. `command_id` stays the same if the batch is retried."""
         self.request_id = request_id
-        self._command, self._messages = command, 0
+        self._command_id = command_id
+        self._messages = 0
 
     def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
-        if self._messages > self._message_counts.get(self._command, 0):
+        if self._messages > self._message_counts.get(self._command_id, 0):
             self.services.message_rate.take(sender, per_minute)
-            self._message_counts[self._command] = self._messages
+            self._message_counts[self._command_id] = self._messages
 
     def find_quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
@@ -156,8 +158,10 @@ class BatchContext:
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
-                    self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+                    symbol_product_keys = exposure.by_symbol.get(quote.symbol, ())
+                    self.order_store.positions_to_revalue.setdefault(portfolio_key, set()).update(
+                        symbol_product_keys
+                    )
 
     def find_symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
         """Return the symbol's instrument and quote with its prices and mark."""
@@ -175,7 +179,7 @@ class BatchContext:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
         return self.loaded.instruments[tenant_id, symbol]
 
-    def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
+    def get_portfolio_key(self, command: CommandNamingPortfolio) -> PortfolioKey:
         """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
         names = (command.portfolio_name, command.portfolio_name_key)
         return self.ledger.get_existing_portfolio(command.origin.tenant_id, *names).key
@@ -193,17 +197,17 @@ class BatchContext:
         """Return the position in the order's symbol and product."""
         return self.ledger.get_position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
-    def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+    def can_see(self, origin: CommandOrigin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
         return (
             origin.portfolios is None
             or self.ledger.get_portfolio(portfolio_key).name_key in origin.portfolios
         )
 
-    def get_visible_order(self, origin: Origin, order_id: str) -> Order:
+    def get_visible_order(self, origin: CommandOrigin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
-        if not self.sees(origin, order.portfolio_key):
+        if not self.can_see(origin, order.portfolio_key):
             raise NoSuchOrder(order_id)
         return order
 
@@ -228,8 +232,8 @@ class BatchContext:
 
     def flush(self) -> None:
         """Write all changes of the batch."""
-        self.order_store.renew_stamps()
-        self.ledger.flush(*self.order_store.list_writes(), *self.writes)
-        self.order_store.note_row_version(get_row_version(self.connection))
+        self.order_store.renew_open_orders_versions()
+        self.ledger.flush(*self.order_store.list_writes(), *self.extra_writes)
+        self.order_store.set_row_version(get_row_version(self.connection))
         if self.audit_entries:
             record_entries(self.connection, self.audit_entries)

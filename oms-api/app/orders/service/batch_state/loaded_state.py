@@ -19,7 +19,7 @@ from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.rows import ExecutionKey, ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch_state.open_orders import RecentOrders
-from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
+from app.orders.service.commands import CommandNamingOrder, ReviewApprovals, get_order_key
 from app.orders.service.internal_commands import ExpireOrders
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import LatchSubject
@@ -46,7 +46,7 @@ class SymbolState(NamedTuple):
 def build_symbol_state(
     instrument: Instrument, quote: Quote | None, override: MarkOverride | None
 ) -> SymbolState:
-    """Return the state of a symbol. `override` is the mark that a person set."""
+    """Return the state of a symbol. `override` is the price of the mark override."""
     tradable = TradedInstrument(
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
@@ -102,7 +102,7 @@ class LoadedState:
     last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
     last_rates: dict[PositionKey, Decimal | None] = field(default_factory=dict)  # see `currency_conversion`
     stored_quotes: dict[InstrumentKey, Quote | None] = field(default_factory=dict)  # see `restate_prices`
-    stored_marks: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
+    stored_mark_overrides: dict[InstrumentKey, MarkOverride | None] = field(default_factory=dict)
     closing_quotes: dict[OrderKey, Quote | None] = field(default_factory=dict)  # see `match_at_close`
     # Executions of earlier batches by (tenant id, symbol, time of the quote).
     consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -157,11 +157,11 @@ class LoadedState:
         )
         return sorted({portfolio_key for keys in keys_by_symbol for portfolio_key in keys})
 
-    def has_order(self, command: CommandOnOrder) -> bool:
+    def has_order(self, command: CommandNamingOrder) -> bool:
         """Return whether the command's order was found."""
         return get_order_key(command) in self.portfolios_by_order
 
-    def require_order(self, command: CommandOnOrder) -> None:
+    def require_order(self, command: CommandNamingOrder) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         if not self.has_order(command):
             raise NoSuchOrder(command.order_id)

@@ -1,14 +1,14 @@
-"""The histories and executions of orders, and the results of commands with those of earlier requests."""
+"""The histories and executions of orders, and the results of commands and of earlier requests."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.queries.broker_requests import list_requests_of_order
 from app.orders.queries.executions import list_executions as list_stored_executions
 from app.orders.queries.executions import load_order_ids_by_execution
-from app.orders.queries.orders import list_histories
+from app.orders.queries.orders import load_histories_by_order
 from app.orders.rules.broker_requests import BrokerRequest
 from app.orders.rules.contingency import PARENT_ROLES
 from app.orders.rules.order_views import OrderView
@@ -23,7 +23,7 @@ def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the histories of orders."""
     missing = _list_unread(context, orders, context.loaded.order_events)
     if missing:
-        context.loaded.order_events.update(list_histories(context.connection, missing))
+        context.loaded.order_events.update(load_histories_by_order(context.connection, missing))
 
 
 def _list_unread(
@@ -113,7 +113,7 @@ def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGr
 
 
 def find_repeated_request(
-    context: BatchContext, origin: Origin, *client_order_ids: str | None
+    context: BatchContext, origin: CommandOrigin, *client_order_ids: str | None
 ) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new.
 
@@ -135,7 +135,7 @@ def find_repeated_request(
     )
 
 
-def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
+def find_repeated_change(context: BatchContext, origin: CommandOrigin, order: Order) -> OrderResult | None:
     """Return the order if it was changed under the request's idempotency key, else None."""
     key = origin.idempotency_key
     if not key or all(event.request_key != key for event in list_history(context, order)):
@@ -143,12 +143,12 @@ def find_repeated_change(context: BatchContext, origin: Origin, order: Order) ->
     return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
 
 
-def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    """Return the oldest order with a key or client order id, that of the same request if there is one."""
+def _find_visible_order(context: BatchContext, origin: CommandOrigin, name: str) -> Order | None:
+    """Return the order with a key or client order id: of the same request, else the oldest."""
     orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:
         return None
-    visible = [order for order in orders if context.sees(origin, order.portfolio_key)]
+    visible = [order for order in orders if context.can_see(origin, order.portfolio_key)]
     orders_of_request = [order for order in visible if order.request_hash == origin.request_hash]
     return min(
         orders_of_request or visible, key=lambda order: order.id, default=None

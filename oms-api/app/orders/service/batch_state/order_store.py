@@ -7,9 +7,9 @@ import orjson
 
 from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.portfolio_state import renew_stamp
+from app.ledger.service.portfolio_state import renew_open_orders_version
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import orders as queries
 from app.orders.queries.executions import insert_executions
@@ -22,7 +22,7 @@ from app.orders.rules.values import EXPOSURE_STATUSES, FINAL_STATUSES, Order, Or
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.timestamps import Timestamp
 
-_UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
+_UNPUBLISHED_FIELDS = frozenset({"accepted_at"})  # fields that no payload has
 
 
 class OrderStore:
@@ -45,7 +45,7 @@ class OrderStore:
         self.executions: list[ExecutionRow] = []  # not written yet
         self.change_count = 0  # the number of changes
         # The positions that changed since the exposures were computed.
-        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
+        self.positions_to_revalue: dict[PortfolioKey, set[SymbolProductKey]] = {}
 
     @property
     def portfolio_keys(self) -> Set[PortfolioKey]:
@@ -148,11 +148,11 @@ class OrderStore:
         return chain
 
     def list_children(self, parent: Order) -> list[Order]:
-        """Return the child orders of the order, including those of this batch."""
+        """Return the child orders of the order, including new ones."""
         return self._find_relatives("parent_id", parent, parent.id)
 
     def list_group(self, order: Order) -> list[Order]:
-        """Return the orders of the order's group, including those of this batch."""
+        """Return the orders of the order's group, including new ones."""
         return self._find_relatives("group_id", order, order.group_id or "")
 
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
@@ -209,24 +209,24 @@ class OrderStore:
         """The orders that the batch created or changed, as they are after it."""
         return [self._orders[key] for key in self._changed]
 
-    def renew_stamps(self) -> None:
-        """Give a new stamp to the portfolios whose open orders changed.
+    def renew_open_orders_versions(self) -> None:
+        """Set a new version of the open orders of the portfolios in which they changed.
 
         An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
-            stamp = renew_stamp(self._ledger.get_portfolio(portfolio_key).orders_stamp)
-            self.open_orders[portfolio_key].stamp = stamp
-            self._ledger.set_orders_stamp(portfolio_key, stamp)
+            version = renew_open_orders_version(self._ledger.get_portfolio(portfolio_key).open_orders_version)
+            self.open_orders[portfolio_key].version = version
+            self._ledger.set_open_orders_version(portfolio_key, version)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
         return key not in self._new or self._orders[key].status not in FINAL_STATUSES
 
-    def note_row_version(self, version: str | None) -> None:
-        """Note the version of the rows of changed orders, after they were written."""
+    def set_row_version(self, version: str | None) -> None:
+        """Set the version of the rows of the changed orders, after they were written."""
         for order in self.changed:
-            self.open_orders[order.portfolio_key].note_row_version(order.id, version)
+            self.open_orders[order.portfolio_key].set_row_version(order.id, version)
 
     def list_writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
@@ -269,7 +269,7 @@ class OrderStore:
             request_key=request_key,
         )
         self.events.append(event)
-        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
+        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED_FIELDS:
             self._last_payload = build_shared_fields(updated, self._ledger.get_portfolio(portfolio_key).name)
         self._last_published = updated
         execution = self.executions[-1] if execution_id is not None else None
@@ -283,7 +283,7 @@ class OrderStore:
         key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in EXPOSURE_STATUSES or before.status in EXPOSURE_STATUSES
         if is_counted or order.filled_quantity != before.filled_quantity:
-            self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
+            self.positions_to_revalue.setdefault(portfolio_key, set()).add(order.symbol_product_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders

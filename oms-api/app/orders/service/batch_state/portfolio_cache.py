@@ -14,14 +14,14 @@ from sqlalchemy import Connection
 
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_epoch
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
+from app.ledger.service.portfolio_state import PortfolioState, PositionsByKey, get_repair_version
 from app.market_data.rules.values import Quote
 from app.orders.service.batch_state.open_orders import PortfolioOpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NO_EXPOSURE, ExposureTotals, SymbolExposure
 
-MAX_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
+MAX_VALUE_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
 MAX_VALUES = 5_000
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -41,9 +41,9 @@ class RecentValues(Generic[KeyT, ValueT]):
         self._cache: VersionedCache[KeyT, TimedValue[ValueT]] = VersionedCache(MAX_VALUES)
 
     def get(self, key: KeyT, version: str, now: datetime, read: Callable[[], ValueT]) -> ValueT:
-        """Return the value of the key, which is read if it is not known."""
+        """Return the value of the key. Read it if no recent value of this version is cached."""
         recent = self._cache.get(key, version)
-        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
+        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_VALUE_AGE:
             recent = TimedValue(read(), now)
             self._cache.put(key, version, recent)
         return recent.value
@@ -51,53 +51,55 @@ class RecentValues(Generic[KeyT, ValueT]):
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
 MAX_PRICES = 100_000
-_SESSION = "cache_session"
+_SESSION_KEY = "cache_session"
 
 
-class PositionValuation(NamedTuple):
-    """The book of a position, and its totals."""
+class PositionRisk(NamedTuple):
+    """The exposure of a position with its open orders, and its totals."""
 
     book: SymbolExposure
     totals: ExposureTotals
 
 
 @dataclass(slots=True)
-class PortfolioExposure:
-    """The valuations of a portfolio's positions, and their sum.
+class PortfolioRisk:
+    """The exposures of a portfolio's positions and open orders, and their sum.
 
-    `by_symbol` are the keys of the valued positions. `foreign` are those in another currency than the
-    portfolio's. Between batches, `stale` are the positions that changed after the last valuation, and
-    `prices_version` and `marks_version` are the versions of the prices and of the marks of people at that
-    time.
+    `by_symbol` has the keys of the valued positions. `foreign` has the positions in another currency than the
+    portfolio's. Between batches, `positions_to_revalue` are the positions that changed after the last
+    valuation. `prices_version` and `marks_version` are the versions of the prices and of the mark overrides
+    at the last valuation.
     """
 
     marks_version: str = ""
     prices_version: int = 0
-    valuations: dict[HoldingKey, PositionValuation] = field(default_factory=dict)
-    by_symbol: dict[str, set[HoldingKey]] = field(default_factory=dict)
-    foreign: set[HoldingKey] = field(default_factory=set)
-    stale: set[HoldingKey] = field(default_factory=set)
+    valuations: dict[SymbolProductKey, PositionRisk] = field(default_factory=dict)
+    by_symbol: dict[str, set[SymbolProductKey]] = field(default_factory=dict)
+    foreign: set[SymbolProductKey] = field(default_factory=set)
+    positions_to_revalue: set[SymbolProductKey] = field(default_factory=set)
     total: ExposureTotals = NO_EXPOSURE
 
-    def put(self, holding_key: HoldingKey, valuation: PositionValuation) -> None:
+    def put(self, symbol_product_key: SymbolProductKey, valuation: PositionRisk) -> None:
         """Put the current valuation of a position. Remove a flat position without orders."""
-        previous = self.valuations.pop(holding_key, None)
+        previous = self.valuations.pop(symbol_product_key, None)
         before = NO_EXPOSURE if previous is None else previous.totals
         self.total = replace_totals(self.total, before, valuation.totals)
         book = valuation.book
         if book.position or book.orders:
-            self.valuations[holding_key] = valuation
-            self.by_symbol.setdefault(holding_key[0], set()).add(holding_key)
+            self.valuations[symbol_product_key] = valuation
+            self.by_symbol.setdefault(symbol_product_key[0], set()).add(symbol_product_key)
         elif previous is not None:
-            self.by_symbol[holding_key[0]].discard(holding_key)
-        if book.rate is not None and holding_key in self.valuations:
-            self.foreign.add(holding_key)
+            self.by_symbol[symbol_product_key[0]].discard(symbol_product_key)
+        if book.rate is not None and symbol_product_key in self.valuations:
+            self.foreign.add(symbol_product_key)
         else:
-            self.foreign.discard(holding_key)
+            self.foreign.discard(symbol_product_key)
 
     def list_symbols(self) -> set[str]:
         """Return the symbols of the portfolio's positions and open orders, and of some earlier ones."""
-        return self.by_symbol.keys() | {holding_key.symbol for holding_key in self.stale}
+        return self.by_symbol.keys() | {
+            symbol_product_key.symbol for symbol_product_key in self.positions_to_revalue
+        }
 
 
 class PriceVersions:
@@ -108,7 +110,7 @@ class PriceVersions:
         self.version = 0  # of the newest change
 
     def update(self, key: tuple[int, str], quote: Quote | None, instrument: Instrument) -> None:
-        """Note the current quote and instrument. Unchanged ones are the same objects as before."""
+        """Set the current quote and instrument. They are unchanged if they are the same objects as before."""
         entry = self._entries.get(key)
         if entry is not None and entry[0] is quote and entry[1] is instrument:
             return
@@ -117,29 +119,30 @@ class PriceVersions:
         self.version += 1
         self._entries[key] = quote, instrument, self.version
 
-    def list_repriced(self, tenant_id: int, exposure: PortfolioExposure) -> set[HoldingKey]:
-        """Return the positions that were valued with another quote or instrument than the current ones."""
-        repriced: set[HoldingKey] = set()
+    def list_repriced(self, tenant_id: int, exposure: PortfolioRisk) -> set[SymbolProductKey]:
+        """Return the positions whose quote or instrument changed after their valuation."""
+        repriced: set[SymbolProductKey] = set()
         if exposure.prices_version < self.version:
-            for symbol, holding_keys in exposure.by_symbol.items():
+            for symbol, symbol_product_keys in exposure.by_symbol.items():
                 entry = self._entries.get((tenant_id, symbol))
                 if entry is None or entry[2] > exposure.prices_version:
-                    repriced |= holding_keys
+                    repriced |= symbol_product_keys
         return repriced
 
 
 @dataclass(slots=True)
 class CachedPortfolio:
-    """A portfolio as a committed transaction left it.
+    """A portfolio after a committed transaction.
 
-    `positions` are those after the trade `last_sequence`, whose hash is `last_hash`; -1 if none are cached.
+    `positions` are the positions after the trade with the sequence number `last_sequence` and the hash
+    `last_hash`. The number is -1 if no position is cached.
     """
 
     positions: PositionsByKey = field(default_factory=dict)
     last_sequence: int = -1
     last_hash: str = ""
     open_orders: PortfolioOpenOrders = field(default_factory=PortfolioOpenOrders)
-    exposure: PortfolioExposure | None = None
+    exposure: PortfolioRisk | None = None
 
     def precedes(self, state: PortfolioState) -> bool:
         """Return whether the ledger of the locked portfolio continues the cached one."""
@@ -152,7 +155,7 @@ class PortfolioCache:
     """Cached portfolios of one writer thread.
 
     A value is used only in the session with the database in which it was cached, because a fail-over can lose
-    a commit, and only in the same epoch of the portfolio (see `renew_stamp`).
+    a commit, and only with the same repair version (see `get_repair_version`).
     """
 
     def __init__(self) -> None:
@@ -176,18 +179,20 @@ class PortfolioCache:
         return cached
 
     def put(self, portfolio_key: PortfolioKey, version: str, portfolio: CachedPortfolio) -> None:
-        """Cache a portfolio after the commit that left it so. `version` is that of `get_version`."""
+        """Cache a portfolio after a commit. `version` is the result of `get_version`."""
         self._portfolios.put(portfolio_key, version, portfolio)
 
     def find_open_orders(self, connection: Connection, state: PortfolioState) -> PortfolioOpenOrders | None:
         """Return the current open orders of a locked portfolio if they are cached. Do not change them."""
         cached = self._portfolios.get(state.key, get_version(connection, state))
-        if cached is None or cached.open_orders.stamp != state.orders_stamp:
+        if cached is None or cached.open_orders.version != state.open_orders_version:
             return None
         return cached.open_orders
 
 
 def get_version(connection: Connection, state: PortfolioState) -> str:
-    """Return the version of a cached portfolio: the session of the connection and the epoch of the orders."""
-    session: str = connection.info.get(_SESSION) or connection.info.setdefault(_SESSION, secrets.token_hex(8))
-    return f"{session} {get_epoch(state.orders_stamp)}"
+    """Return the version of a cached portfolio: the session of the connection, and the repair version."""
+    session: str = connection.info.get(_SESSION_KEY) or connection.info.setdefault(
+        _SESSION_KEY, secrets.token_hex(8)
+    )
+    return f"{session} {get_repair_version(state.open_orders_version)}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, SymbolProductKey
 from app.market_data.rules.rates import list_pairs
 from app.orders.queries import orders as queries
 from app.orders.rules.trading_sessions import Enforcement
@@ -17,7 +17,7 @@ from app.risk.queries.switches import load_switches
 def load_portfolios(
     context: BatchContext, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey] = ()
 ) -> None:
-    """Load locked portfolios, and the quotes that their risk checks need, with those of `symbols`."""
+    """Load locked portfolios, the quotes that their risk checks need, and the quotes of `symbols`."""
     keys = sorted(set(portfolio_keys))
     _load_positions_and_orders(context, keys)
     instruments = {*symbols, *_list_instruments(context, keys)}
@@ -27,7 +27,7 @@ def load_portfolios(
         exposure = context.exposures.get(key)
         if exposure is not None:
             repriced = context.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
-            context.order_store.dirty[key] = exposure.stale | repriced
+            context.order_store.positions_to_revalue[key] = exposure.positions_to_revalue | repriced
     _load_switches(context, {key.tenant_id for key in keys})
     context.loaded.has_sessions = context.loaded.has_sessions or any(
         context.get_enforcement(key) is not Enforcement.OFF for key in keys
@@ -47,26 +47,26 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
         context, {key: portfolio.open_orders for key, portfolio in cached_portfolios.items()}
     )
     for position_key in read:
-        changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
+        changed.setdefault(position_key.portfolio_key, set()).add(position_key.symbol_product_key)
     for key, portfolio in cached_portfolios.items():
         if portfolio.exposure is not None and portfolio.exposure.marks_version == context.marks_version:
-            portfolio.exposure.stale |= changed.get(key, set())
+            portfolio.exposure.positions_to_revalue |= changed.get(key, set())
             context.exposures[key] = portfolio.exposure
 
 
 def _load_open_orders(
     context: BatchContext, cached: Mapping[PortfolioKey, PortfolioOpenOrders]
-) -> dict[PortfolioKey, set[HoldingKey]]:
+) -> dict[PortfolioKey, set[SymbolProductKey]]:
     """Load the open orders of the portfolios. Return the positions whose orders were read.
 
     `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
     """
     loaded, outdated = dict(cached), []
     for portfolio_key, cached_orders in cached.items():
-        stamp = context.ledger.get_portfolio(portfolio_key).orders_stamp
-        if cached_orders.stamp != stamp:
+        version = context.ledger.get_portfolio(portfolio_key).open_orders_version
+        if cached_orders.version != version:
             loaded[portfolio_key] = cached_orders.copy()
-            loaded[portfolio_key].stamp = stamp
+            loaded[portfolio_key].version = version
             outdated.append(portfolio_key)
     context.order_store.open_orders.update(loaded)
     return _read_changes(context, loaded, outdated) if outdated else {}
@@ -76,9 +76,9 @@ def _read_changes(
     context: BatchContext,
     loaded: Mapping[PortfolioKey, PortfolioOpenOrders],
     outdated: Sequence[PortfolioKey],
-) -> dict[PortfolioKey, set[HoldingKey]]:
-    stored = queries.list_row_versions(context.connection, outdated)
-    changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+) -> dict[PortfolioKey, set[SymbolProductKey]]:
+    stored = queries.load_row_versions(context.connection, outdated)
+    changed_keys: dict[PortfolioKey, set[SymbolProductKey]] = {}
     order_keys: list[OrderKey] = []
     for portfolio_key in outdated:
         cached_orders, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
@@ -154,7 +154,7 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
     for portfolio_key in context.order_store.portfolio_keys:
         state, exposure = ledger.get_portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
-            exposure.stale = context.order_store.dirty.get(portfolio_key, set())
+            exposure.positions_to_revalue = context.order_store.positions_to_revalue.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         cached_portfolio = CachedPortfolio(

@@ -121,7 +121,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
         return
     instrument = context.find_instrument(order.tenant_id, order.symbol)
     context.committed_orders.append(CommittedOrder(name, order, instrument))
-    context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
+    context.extra_writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
 
 
 def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fields: Any) -> Order:
@@ -172,5 +172,5 @@ def _store_request(
     columns = None if successor is None else orjson.dumps(serialize_order_row(successor)).decode()
     successor_id = None if successor is None else successor.id
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
-    context.writes.append(build_request_insert([row]))
-    context.has_requests = True
+    context.extra_writes.append(build_request_insert([row]))
+    context.has_broker_requests = True

@@ -8,7 +8,7 @@ from app.costs.rules.booked_charges import parse_components
 from app.ledger.errors import NoRate
 from app.ledger.queries.cash import find_movement_amount
 from app.ledger.rules.cash import CashKind
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.portfolio_state import CashEntry
 from app.money import ZERO, multiply
 from app.orders.rules.execution_ids import get_charge_key
@@ -89,6 +89,6 @@ def _append_cash(
         return
     kind = CashKind.CHARGES if amount < ZERO else CashKind.ADJUSTMENT
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.source, None, instant, key, None, order.broker)
+    origin = CommandOrigin(order.tenant_id, order.source, None, instant, key, None, order.broker)
     entry = CashEntry(kind, amount, reason, symbol=execution.symbol, day=execution.executed_at[:10])
     context.ledger.append_cash(context.get_portfolio(order), origin, entry)

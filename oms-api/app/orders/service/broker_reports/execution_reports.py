@@ -21,7 +21,7 @@ from app.brokers.rules.values import (
 from app.costs.errors import RateUnknown
 from app.errors import Conflict, NotFound
 from app.ledger.errors import AmountTooLarge, NoRate
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionKey
@@ -41,7 +41,7 @@ from app.orders.service.contingent_orders.broker_exits import apply_end_at_broke
 from app.orders.service.contingent_orders.exit_quantities import trim_accepted_exit
 from app.orders.service.contingent_orders.groups import finalize_order
 from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
-from app.orders.service.execution.filling import record_fill
+from app.orders.service.execution.executions import record_execution
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.execution_changes.adoption_reversal import reverse_adoption
 from app.orders.service.execution_changes.busts import bust_execution
@@ -137,7 +137,7 @@ def _apply_event(context: BatchContext, order: Order, command: ApplyBrokerReport
 def _record_execution(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.status is Status.HELD:  # the broker works it, and has not reported its acceptance yet
         order = mark_accepted_at_broker(context, order, at, order.broker)
-    record_fill(context, order, event, at)
+    record_execution(context, order, event, at)
     reverse_adoption(context, order, event.at, at, event.execution_id)
     count_execution_for_latch(context, order, at)
 
@@ -190,7 +190,7 @@ def _book_charges(context: BatchContext, order: Order, event: Charged, at: Times
 def _reverse_execution(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
     order = find_order_of_execution(context, order, event.execution_id)
-    origin = Origin(
+    origin = CommandOrigin(
         tenant_id=order.tenant_id,
         source=order.broker,
         user_label=None,

@@ -85,6 +85,6 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
         ]
         at, actor = format_timestamp(origin.at), get_actor(origin)
         ids = sorted(cancel_open_orders(context, matching_orders, at, actor, reason=cancellation.reason))
-        context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+        context.extra_writes.append(build_part_update(cancellation.id, portfolio_key, ids))
         context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
     return build_result(context, origin.tenant_id, ids)

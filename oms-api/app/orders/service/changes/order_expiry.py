@@ -3,7 +3,7 @@
 from itertools import chain, islice
 
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.values import (
     FINAL_STATUSES,
@@ -31,10 +31,10 @@ def expire_orders(
         expire_if_due(context, context.order_store.get_current(stale_order), at)
 
 
-def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
+def expire_order(context: BatchContext, origin: CommandOrigin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
-    if order is not None and context.sees(origin, order.portfolio_key):
+    if order is not None and context.can_see(origin, order.portfolio_key):
         expire_if_due(context, order, format_timestamp(origin.at))
 
 

@@ -183,7 +183,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
     if entry.group_kind is GroupKind.OTO:
         held_children = [child for child in children if child.status is Status.HELD]
         for child in held_children if entry.status is Status.FILLED else []:
-            context.arrivals.append(release_order(context, child, at))
+            context.released_orders.append(release_order(context, child, at))
         return
     exit_quantity = compute_exit_quantity(entry, children)
     was_held_before = (
@@ -213,7 +213,7 @@ def _send_next_part(context: BatchContext, order: Order, at: Timestamp) -> None:
         return
     closable_quantity = get_closable_quantity(context, order)
     if closable_quantity:
-        context.arrivals.append(
+        context.released_orders.append(
             release_order(context, parts[0], at, quantity=min(parts[0].quantity, closable_quantity))
         )
     else:

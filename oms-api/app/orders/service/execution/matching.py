@@ -28,7 +28,7 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.order_records import list_executions
 from app.orders.service.contingent_orders.exit_quantities import trim_to_position
 from app.orders.service.contingent_orders.groups import finalize_order, get_closable_quantity
-from app.orders.service.execution.filling import record_fill
+from app.orders.service.execution.executions import record_execution
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.orders.service.risk_checks.trading_sessions import find_calendars, select_tradable
 from app.timestamps import Timestamp, format_timestamp
@@ -134,8 +134,10 @@ def apply_broker_events(
 
 def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
-    while context.arrivals:
-        arrived = context.order_store.get_current(context.arrivals.pop())  # the fill may have reduced it
+    while context.released_orders:
+        arrived = context.order_store.get_current(
+            context.released_orders.pop()
+        )  # the fill may have reduced it
         if arrived.status in WORKING_STATUSES:
             match_new_order(context, arrived, at)
 
@@ -173,7 +175,7 @@ def _fill_order(context: BatchContext, order: Order, event: Executed, at: Timest
     if order.status is Status.PARTIALLY_FILLED:
         event = _number_execution(context, order, event)
     try:
-        record_fill(context, order, event, at)
+        record_execution(context, order, event, at)
         count_execution_for_latch(context, order, at)
     except (AmountTooLarge, NoRate, RateUnknown) as error:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
@@ -201,10 +203,10 @@ def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Q
     """Load the quantities executed since quotes that have sizes. Each quote is given with its tenant."""
     for tenant_id, quote in quotes:
         if quote.bid_size is not None or quote.ask_size is not None:
-            _load_consumed_liquidity(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))
+            _load_executed_quantities(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))
 
 
-def _load_consumed_liquidity(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
+def _load_executed_quantities(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
     loaded = context.loaded.consumed_liquidity
     if quote_key not in loaded:
         loaded[quote_key] = list_execution_quantities(context.connection, *quote_key)
@@ -218,7 +220,7 @@ def _sum_consumed_liquidity(
         return {}
     since = format_timestamp(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
-    _load_consumed_liquidity(context, quote_key)
+    _load_executed_quantities(context, quote_key)
     rows = context.loaded.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions

@@ -7,7 +7,7 @@ from typing import Any
 from app.brokers.rules.rejections import simulate_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import NotAtBroker
 from app.orders.rules.broker_requests import is_emulated_limit_order, is_remote
 from app.orders.rules.contingency import EXIT_ROLES
@@ -101,7 +101,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = store_order(context, second._replace(**group, parent_id=parent_id, role=role))
-    if _is_group_denied(context, first, second):
+    if _deny_failing_order(context, first, second):
         cancel_unsent(context, [first, second], format_timestamp(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
@@ -136,7 +136,7 @@ def find_placement_denial(
     )
 
 
-def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
+def _deny_failing_order(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     broker_denial = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
     is_pair = first.group_kind is GroupKind.OCO
@@ -191,7 +191,7 @@ def send_order(
 
 
 def build_placement(
-    context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
+    context: BatchContext, origin: CommandOrigin, portfolio_key: PortfolioKey, symbol: str
 ) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.find_instrument(origin.tenant_id, symbol).exchange
@@ -209,7 +209,7 @@ def build_placement(
 
 def build_order(
     context: BatchContext,
-    origin: Origin,
+    origin: CommandOrigin,
     portfolio_key: PortfolioKey,
     ticket: Ticket,
     links: OrderLinks = NO_LINKS,
@@ -281,7 +281,7 @@ EXTERNAL = "external"  # the source of an adopted order
 def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     """Store the order as accepted by its broker. An order that is adopted already does not change.
 
-    It keeps the broker's id, so that the broker's events and its fills are those of the order. No risk check
+    It keeps the broker's id, so that the broker's events and fills find the order. No risk check
     runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
     """
     origin, ticket = command.origin, command.ticket

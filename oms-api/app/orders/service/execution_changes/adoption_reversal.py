@@ -12,7 +12,7 @@ from app.errors import Conflict
 from app.ledger.queries.reversals import find_adoption
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import is_adoption_key
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.reversals import load_reversed_trades
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.values import Order
@@ -59,12 +59,14 @@ def reverse_adoption(
     if adoption is None:
         return
     instant = datetime.fromisoformat(at)
-    origin = Origin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
+    origin = CommandOrigin(order.tenant_id, order.broker, None, instant, None, None, order.broker)
     reason = f"The adopted position contained {execution_id}, which is booked now."
     try:
         reversal = append_reversal(context, origin, adoption, reason)
     except Conflict as error:
         _LOG.warning("the adoption %s was not reversed: %s", adoption.trade_id, error.detail)
         return
-    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.holding_key)
+    context.order_store.positions_to_revalue.setdefault(reversal.portfolio_key, set()).add(
+        reversal.symbol_product_key
+    )
     reduce_competing_orders(context, reversal, at)

@@ -21,7 +21,7 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution, CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
-from app.orders.service.execution.filling import find_successor
+from app.orders.service.execution.executions import find_successor
 from app.orders.service.execution_changes.trade_reversal import append_reversal
 from app.timestamps import format_timestamp
 

@@ -17,11 +17,11 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CorrectExecution, get_actor
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
-from app.orders.service.execution.filling import (
+from app.orders.service.execution.executions import (
     FILL_OF_REJECTED_ORDER,
     OVERFILL,
     apply_execution,
-    build_execution,
+    build_execution_row,
     find_anomaly,
     find_successor,
     record_trade,
@@ -101,7 +101,7 @@ def _book_correction(
     trade, charges = record_trade(context, order, event, at, execution.executed_at)
     anomaly = find_anomaly(order, find_successor(context, order), event)
     note = anomaly if anomaly in {OVERFILL, FILL_OF_REJECTED_ORDER} else CORRECTION
-    row = build_execution(order, event, trade, note, charges)
+    row = build_execution_row(order, event, trade, note, charges)
     fields = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **fields)
     delta = Decimal(reversal.quantity_delta) + Decimal(trade.quantity_delta)

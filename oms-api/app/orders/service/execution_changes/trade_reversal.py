@@ -3,12 +3,14 @@
 from app.ledger.errors import AlreadyReversed, MixesCurrencies
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.orders.service.batch_state.batch_context import BatchContext
 
 
-def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, reason: str) -> TradeRow:
+def append_reversal(
+    context: BatchContext, origin: CommandOrigin, original: TradeRow, reason: str
+) -> TradeRow:
     """Append the reversal of a loaded trade, and return it.
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.

@@ -32,7 +32,7 @@ from app.orders.service.batch_state.order_records import list_history, load_hist
 from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders
-from app.orders.service.price_restatement import ACTOR, load_stored_prices, restate_prices
+from app.orders.service.market_events.price_restatement import ACTOR, load_stored_prices, restate_prices
 from app.orders.service.risk_checks.currency_conversion import find_current_rate
 from app.timestamps import Timestamp, format_timestamp
 

@@ -30,7 +30,7 @@ from app.timestamps import Timestamp, format_timestamp
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.orders_stamp}
+    portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.open_orders_version}
     if not portfolio_keys:
         return portfolio_keys
     tenants = list_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})

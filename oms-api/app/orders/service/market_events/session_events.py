@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off, waits_for_session
 from app.orders.rules.values import WORKING_STATUSES, Order, Role, Status
 from app.orders.service.batch_state.batch_context import BatchContext
@@ -123,7 +123,7 @@ def _has_square_off_order(context: BatchContext, portfolio_key: PortfolioKey, sy
 
 def _close_position(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
     portfolio = context.ledger.get_portfolio(portfolio_key)
-    origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
+    origin = CommandOrigin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
     command = ClosePosition(origin, *names, None, _SQUARE_OFF_REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)

@@ -48,8 +48,7 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: OrderLimits
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
     from adding to them meanwhile.
     """
-    has_value, has_count = _find_firm_limits(limits)
-    if not has_value and not has_count:
+    if not _needs_totals(limits):
         return _NO_TOTALS
     tenant_id, own_key = order.tenant_id, order.portfolio_key
     _load_unlocked_totals(context, tenant_id)
@@ -61,18 +60,19 @@ def compute_firm_totals(context: BatchContext, order: Order, limits: OrderLimits
                 totals.get(base, NO_EXPOSURE), compute_exposure(context, portfolio_key).total
             )
     converted = _convert_to_firm_currency(context, order, totals)
-    return converted if has_value else converted._replace(missing=None)  # a count of orders needs no rate
+    # The number of open orders needs no rate.
+    return converted if _limits_exposure(limits) else converted._replace(missing=None)
 
 
 def has_firm_limits(context: BatchContext, tenant_id: int) -> bool:
     """Return whether the tenant limits the sum of its portfolios."""
     limits = context.services.controls.get_firm_limits(tenant_id)
-    return any(_find_firm_limits(limits)) or limits.firm_daily_loss is not None
+    return _needs_totals(limits) or limits.firm_daily_loss is not None
 
 
 def load_firm_totals(context: BatchContext, tenant_id: int) -> None:
     """Load the totals of the portfolios that the batch has not locked, if a firm-wide limit needs them."""
-    if any(_find_firm_limits(context.services.controls.get_firm_limits(tenant_id))):
+    if _needs_totals(context.services.controls.get_firm_limits(tenant_id)):
         _load_unlocked_totals(context, tenant_id)
 
 
@@ -83,10 +83,14 @@ def load_firm_currency(context: BatchContext, tenant_id: int) -> str:
     return context.loaded.firm_currencies[tenant_id]
 
 
-def _find_firm_limits(limits: OrderLimits) -> tuple[bool, bool]:
-    """Return whether exposures of all portfolios are limited, and whether their open orders are."""
-    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
-    return has_value, limits.firm_open_orders is not None
+def _limits_exposure(limits: OrderLimits) -> bool:
+    """Return whether the exposure of all portfolios together is limited."""
+    return limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
+
+
+def _needs_totals(limits: OrderLimits) -> bool:
+    """Return whether the exposure or the open orders of all portfolios together are limited."""
+    return _limits_exposure(limits) or limits.firm_open_orders is not None
 
 
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:

@@ -8,7 +8,7 @@ import orjson
 
 from app.audit.service import AuditEntry, mask_secrets
 from app.identity.queries.people import find_key_creator, list_person_names
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.orders.errors import NotAnApprover, OwnOrder
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
@@ -107,7 +107,7 @@ def build_request(
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
     """Set the order to AWAITING_APPROVAL. Store its approval request and publish the event."""
     context.loaded.approval_requests[order.key] = request
-    context.writes.append(queries.insert_requests([request]))
+    context.extra_writes.append(queries.insert_requests([request]))
     at = request.requested_at
     waiting_order = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
@@ -163,7 +163,7 @@ def get_reference(context: BatchContext, order: Order) -> Any:
     return get_reference_price(context.find_symbol_state(order.tenant_id, order.symbol).prices)
 
 
-def load_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+def load_decider(context: BatchContext, origin: CommandOrigin, role: str | None) -> Decider:
     """Return the caller with all names of the person, since `approvers` may contain any of them."""
     key = (origin.tenant_id, origin.actor or "")
     if key not in context.loaded.decider_names:

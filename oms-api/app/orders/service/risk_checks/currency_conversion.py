@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.batch_statements import find_last_rate
-from app.ledger.rules.accounting import Position, find_fill_currency
+from app.ledger.rules.accounting import Position, choose_fill_currency
 from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.money import ZERO, divide
@@ -20,7 +20,7 @@ def find_trading_currency(
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
     instrument = context.find_instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
+    return choose_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
 def find_conversion_rate(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
@@ -54,7 +54,7 @@ def find_valuation_rate(
     passes.
     """
     instrument = context.find_instrument(tenant_id, symbol)
-    currency = find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
+    currency = choose_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
     if currency is None:
         return None
     rate = find_conversion_rate(context, tenant_id, currency, base)
@@ -64,8 +64,8 @@ def find_valuation_rate(
 def find_booking_rate(context: BatchContext, order: Order, currency: str, position: Position) -> Decimal:
     """Return the rate to record a fill.
 
-    It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
-    recorded even without a current rate. Raises NoRate if there never was one.
+    It is the current rate, else the rate of the position's cost, else the rate of the last trade. A fill must
+    be recorded even without a current rate. Raises NoRate if there never was one.
     """
     rate = find_current_rate(context, order.portfolio_key, currency) or get_cost_rate(position)
     rate = rate or load_last_rate(context, order)

@@ -11,13 +11,13 @@ from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.open_orders import RecentOrders
 from app.orders.service.commands import PlaceGroup, PlaceOrder, PreviewOrder, WriterCommand, list_tickets
 
-_SAME = (
+_COMPARED_FIELDS = (
     "tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity",
     "limit_price", "stop_price", "trail_amount", "trail_percent",
 )  # fmt: skip
-_MAX_AHEAD = timedelta(seconds=5)  # an order further in the future was placed with a wrong clock
-_PLACING = (PlaceOrder, PlaceGroup, PreviewOrder)
-_PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
+_MAX_CLOCK_SKEW = timedelta(seconds=5)  # an order further in the future was placed with a wrong clock
+_COMPARED_COMMANDS = (PlaceOrder, PlaceGroup, PreviewOrder)
+_UNSENT_STATUSES = frozenset({Status.DENIED, Status.REJECTED})
 
 
 def get_seconds_since_same_order(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
@@ -44,7 +44,7 @@ def load_recent_orders(
     """Load, by one statement, the orders with which new and held orders of people are compared."""
     placed_at: dict[RepeatKey, datetime] = {}
     for command in commands:
-        if isinstance(command, _PLACING) and command.origin.actor is not None:
+        if isinstance(command, _COMPARED_COMMANDS) and command.origin.actor is not None:
             origin, actor = command.origin, command.origin.actor
             portfolio_id = context.ledger.portfolio_ids.get(
                 PortfolioNameKey(origin.tenant_id, command.portfolio_name_key)
@@ -87,13 +87,13 @@ def _list_recent_orders(context: BatchContext, order: Order, actor: str, within:
 
 
 def _is_same(recent_order: Order, order: Order) -> bool:
-    if recent_order.id == order.id or recent_order.status in _PASSED_OVER or recent_order.replaces:
+    if recent_order.id == order.id or recent_order.status in _UNSENT_STATUSES or recent_order.replaces:
         return False
-    return all(getattr(recent_order, name) == getattr(order, name) for name in _SAME)
+    return all(getattr(recent_order, name) == getattr(order, name) for name in _COMPARED_FIELDS)
 
 
 def _is_ahead(order: Order, at: datetime) -> bool:
-    return datetime.fromisoformat(order.created_at) > at + _MAX_AHEAD
+    return datetime.fromisoformat(order.created_at) > at + _MAX_CLOCK_SKEW
 
 
 def _compute_age(order: Order, at: datetime) -> Decimal:

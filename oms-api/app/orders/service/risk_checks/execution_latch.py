@@ -15,11 +15,11 @@ from app.timestamps import Timestamp, format_timestamp
 
 def find_latch(context: BatchContext, order: Order) -> Latch | None:
     """Return the latch that blocks the order, None if there is none."""
-    if not context.latched and not context.services.controls.has_latches(order.tenant_id):
+    if not context.new_latches and not context.services.controls.has_latches(order.tenant_id):
         return None  # the fast path
     tenant_id, controls = order.tenant_id, context.services.controls
     latches = (
-        context.latched.get((tenant_id, subject)) or controls.find_latch(tenant_id, subject)
+        context.new_latches.get((tenant_id, subject)) or controls.find_latch(tenant_id, subject)
         for subject in list_order_subjects(order)
     )
     return next(filter(None, latches), None)
@@ -67,8 +67,8 @@ def _set_latch(context: BatchContext, key: tuple[int, LatchSubject], most: int, 
     latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, subject, len(context.loaded.recent_executions.pop(key)), most, at)
     # The insert fails if another process sets a latch meanwhile. The writer then tries the batch again.
-    context.writes.append(queries.build_latch_insert(tenant_id, latch))
-    context.latched[key] = latch
+    context.extra_writes.append(queries.build_latch_insert(tenant_id, latch))
+    context.new_latches[key] = latch
     context.services.controls.invalidate(tenant_id)
     values = serialize_latch_values(latch)
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **values}, at)

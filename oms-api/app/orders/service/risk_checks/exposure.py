@@ -7,12 +7,12 @@ from app.costs.rules.values import Schedule
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.valuation import load_last_prices
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey, SymbolProductKey
 from app.orders.rules.contingency import can_only_close, find_oco_group_id
 from app.orders.rules.values import EXPOSURE_STATUSES, WORKING_STATUSES, Order
 from app.orders.service.batch_state.batch_context import BatchContext
 from app.orders.service.batch_state.loaded_state import compute_optional_mark
-from app.orders.service.batch_state.portfolio_cache import PortfolioExposure, PositionValuation
+from app.orders.service.batch_state.portfolio_cache import PortfolioRisk, PositionRisk
 from app.orders.service.risk_checks.currency_conversion import (
     find_portfolio_valuation_rate,
     find_trading_currency,
@@ -22,27 +22,25 @@ from app.risk.rules.exposure import NO_PRICES, build_symbol_exposure, compute_to
 from app.risk.rules.values import CandidateOrder, Prices, SymbolExposure, WorkingOrder
 
 
-def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioExposure:
+def compute_exposure(context: BatchContext, portfolio_key: PortfolioKey) -> PortfolioRisk:
     """Return the portfolio's exposure after revaluing the positions that changed."""
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
-        exposure = context.exposures[portfolio_key] = PortfolioExposure()
+        exposure = context.exposures[portfolio_key] = PortfolioRisk()
         positions = context.ledger.get_positions(portfolio_key)
-        holding_keys_to_revalue = {
-            key.holding_key for key, position in positions.items() if position.quantity
+        keys_to_revalue = {key.symbol_product_key for key, position in positions.items() if position.quantity}
+        keys_to_revalue |= {
+            order.symbol_product_key for order in context.order_store.list_open_orders(portfolio_key)
         }
-        holding_keys_to_revalue |= {
-            order.holding_key for order in context.order_store.list_open_orders(portfolio_key)
-        }
-        context.order_store.dirty.pop(portfolio_key, None)
+        context.order_store.positions_to_revalue.pop(portfolio_key, None)
     else:
-        holding_keys_to_revalue = context.order_store.dirty.pop(portfolio_key, set())
+        keys_to_revalue = context.order_store.positions_to_revalue.pop(portfolio_key, set())
         if exposure.foreign:
-            holding_keys_to_revalue |= {
+            keys_to_revalue |= {
                 key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)
             }
-    for holding_key in holding_keys_to_revalue:
-        _update_valuation(context, portfolio_key, exposure, holding_key)
+    for symbol_product_key in keys_to_revalue:
+        _update_valuation(context, portfolio_key, exposure, symbol_product_key)
     return exposure
 
 
@@ -52,7 +50,7 @@ def build_book(
     orders: list[Order],
     candidate: CandidateOrder | None = None,
 ) -> SymbolExposure:
-    """Return the book of a position of a locked portfolio with those of its open orders that count."""
+    """Return the exposure of a position of a locked portfolio, with its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
     position = context.ledger.get_position(position_key)
     mark = find_mark(context, position_key, position)
@@ -66,23 +64,29 @@ def build_book(
 
 
 def _has_new_rate(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
+    context: BatchContext,
+    portfolio_key: PortfolioKey,
+    exposure: PortfolioRisk,
+    symbol_product_key: SymbolProductKey,
 ) -> bool:
-    position = context.ledger.get_position(PositionKey(*portfolio_key, *holding_key))
-    rate = find_portfolio_valuation_rate(context, portfolio_key, holding_key.symbol, position)
-    return rate != exposure.valuations[holding_key].book.rate
+    position = context.ledger.get_position(PositionKey(*portfolio_key, *symbol_product_key))
+    rate = find_portfolio_valuation_rate(context, portfolio_key, symbol_product_key.symbol, position)
+    return rate != exposure.valuations[symbol_product_key].book.rate
 
 
 def _update_valuation(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: PortfolioExposure, holding_key: HoldingKey
+    context: BatchContext,
+    portfolio_key: PortfolioKey,
+    exposure: PortfolioRisk,
+    symbol_product_key: SymbolProductKey,
 ) -> None:
-    symbol, product = holding_key
+    symbol, product = symbol_product_key
     open_orders = context.order_store.list_open_orders_of_symbol(portfolio_key, symbol)
     counted_orders = [
         order for order in open_orders if order.product == product and order.status in EXPOSURE_STATUSES
     ]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted_orders)
-    exposure.put(holding_key, PositionValuation(book, compute_totals(book)))
+    exposure.put(symbol_product_key, PositionRisk(book, compute_totals(book)))
 
 
 def list_working_orders(
@@ -143,7 +147,8 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
         positions = context.ledger.get_positions(key)
         if key in context.exposures:
             position_keys = [
-                PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())
+                PositionKey(*key, *symbol_product_key)
+                for symbol_product_key in context.order_store.positions_to_revalue.get(key, ())
             ]
             positions = {
                 position_key: context.ledger.get_position(position_key) for position_key in position_keys
@@ -153,14 +158,14 @@ def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) ->
 
 
 def load_marks_of_symbols(context: BatchContext, instruments: Iterable[InstrumentKey]) -> None:
-    """Load the last trade's price of the positions in those of the instruments whose quotes give no mark."""
+    """Load the last trade's price of the positions in instruments whose quotes give no mark."""
     unquoted = [key for key in instruments if compute_optional_mark(context.find_quote(*key)) is None]
     position_keys = [
-        PositionKey(*portfolio_key, *holding_key)
+        PositionKey(*portfolio_key, *symbol_product_key)
         for portfolio_key, exposure in (context.exposures.items() if unquoted else ())
         for tenant_id, symbol in unquoted
         if tenant_id == portfolio_key.tenant_id
-        for holding_key in exposure.by_symbol.get(symbol, ())
+        for symbol_product_key in exposure.by_symbol.get(symbol, ())
     ]
     load_last_trade_prices(context, {key: context.ledger.get_position(key) for key in position_keys})
 

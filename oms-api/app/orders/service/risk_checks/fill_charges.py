@@ -39,7 +39,7 @@ def build_charged_trade(
 ) -> ChargedTrade:
     """Return the inputs of the charges of an execution.
 
-    `currency` and `rate` are those of the fill, None for the portfolio's own currency.
+    `currency` and `rate` belong to the fill, None for the portfolio's own currency.
     """
     return ChargedTrade(
         schedule=order.cost_schedule,
@@ -106,7 +106,7 @@ def _sum_fills_of_day(context: BatchContext, order: Order, trade: ChargedTrade) 
 
 
 def _list_earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
-    """Return the executions that count with the order's next one, those of this batch included."""
+    """Return the executions whose charges depend on each other with the order's next one, new ones too."""
     orders = [charged for charged in list_charged_orders(context, order) if charged.filled_quantity]
     return list_executions(context, orders) if orders else []
 

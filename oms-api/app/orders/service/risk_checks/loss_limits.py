@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from app.ledger.models import PositionRow
-from app.ledger.queries.valuation import list_open_positions
+from app.ledger.queries.valuation import list_positions_to_value
 from app.ledger.rules.equity import NO_EXPOSURE
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_state import PortfolioState
@@ -131,8 +131,8 @@ def _set_switch(
     not_active = {key: value for key, value in states.items() if value is not TradingState.ACTIVE}
     switches = loaded.switches[tenant_id] = Switches(not_active)
     row = PortfolioTradingState(portfolio.id, portfolio.name_key, portfolio.trading_state)
-    context.writes += build_switch_writes(tenant_id, change)
-    context.writes += update_trading_states(tenant_id, [row], switches)
+    context.extra_writes += build_switch_writes(tenant_id, change)
+    context.extra_writes += update_trading_states(tenant_id, [row], switches)
     portfolio.trading_state = switches.get_state(portfolio.name_key).state.value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
 
@@ -230,7 +230,7 @@ def _get_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
 def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
-    positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
+    positions = list_positions_to_value(connection, PositionRow.__table__.c.tenant_id == tenant_id)
     exposures = value_positions(connection, market.load_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)

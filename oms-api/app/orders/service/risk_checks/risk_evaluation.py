@@ -7,7 +7,7 @@ import orjson
 
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument
-from app.ledger.service.commands import Origin
+from app.ledger.service.commands import CommandOrigin
 from app.market_data.rules.values import Quote
 from app.money import format_plain_amount
 from app.orders.rules.contingency import find_oco_group_id
@@ -133,7 +133,7 @@ def find_limits(context: BatchContext, order: Order) -> OrderLimits:
     return limits
 
 
-def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
+def count_order_message(context: BatchContext, origin: CommandOrigin, order: Order) -> None:
     """Count a new, changed or canceled order as a message. Raises TooManyMessages above the limit."""
     limits = find_limits(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
@@ -172,7 +172,7 @@ def _sum_others(
     The book of the current valuation is reused if the position has no open orders.
     """
     exposure = compute_exposure(context, order.portfolio_key)
-    valuation = exposure.valuations.get(order.holding_key)
+    valuation = exposure.valuations.get(order.symbol_product_key)
     totals = exposure.total if valuation is None else subtract_totals(exposure.total, valuation.totals)
     if valuation is not None and valuation.book.position and not valuation.book.orders:
         return valuation.book, totals

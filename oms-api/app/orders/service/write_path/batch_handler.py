@@ -25,11 +25,11 @@ from app.orders.service.batch_state.order_store import OrderStore
 from app.orders.service.batch_state.portfolio_loading import create_cache_update
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import WriterCommand, get_time
-from app.orders.service.execution.trade_effects import apply_trades_to_orders
+from app.orders.service.execution.exit_reduction import reduce_exits_after_trades
 from app.orders.service.internal_commands import MatchQuote
 from app.orders.service.market_events.quote_processing import match_before_trades
 from app.orders.service.write_path.batch_loading import load_batch
-from app.orders.service.write_path.command_execution import execute_all
+from app.orders.service.write_path.command_dispatch import dispatch_all
 
 
 class OrderBatchHandler:
@@ -42,7 +42,7 @@ class OrderBatchHandler:
     def handle(
         self, connection: Connection, commands: Sequence[WriterCommand], retained: RetainedState
     ) -> BatchResult[Outcome]:
-        """Process the commands in order; see `group_commit.Handler`.
+        """Process the commands in order; see `group_commit.BatchHandler`.
 
         `retained` holds the rate-limit counts of each command, so that a retry does not count twice.
         """
@@ -62,7 +62,7 @@ class OrderBatchHandler:
         batch = self._ledger_handler.load(connection, commands)
         match_before_trades(self._services, batch, max(map(get_time, commands)))
         result = record_commands(batch, commands)
-        update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
+        update_caches = reduce_exits_after_trades(self._services, batch, result.outcomes)
 
         def run_after_commit() -> None:
             result.on_commit()
@@ -80,15 +80,15 @@ class OrderBatchHandler:
         context, commands = load_batch(
             self._ledger_handler, self._services, connection, commands, message_counts
         )
-        outcomes = execute_all(context, commands, command_ids)
+        outcomes = dispatch_all(context, commands, command_ids)
         arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
             if isinstance(command, MatchQuote) and command.is_new and not isinstance(outcome, OmsError)
         ]
         if arrived_quotes:
-            context.writes += build_quote_writes(arrived_quotes, context.loaded.deferred_quote_times)
-        context.writes += context.signals.list_writes() if context.signals else []
+            context.extra_writes += build_quote_writes(arrived_quotes, context.loaded.deferred_quote_times)
+        context.extra_writes += context.signals.build_writes() if context.signals else []
         is_recorded = build_commit_check(context, outcomes, arrived_quotes)
         context.flush()
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
@@ -99,7 +99,7 @@ class OrderBatchHandler:
 
         def run_after_commit() -> None:
             update_caches()
-            if context.has_requests:
+            if context.has_broker_requests:
                 self._services.broker_notifier.notify()
             if context.committed_orders:
                 self._services.broker_notifier.deliver(context.committed_orders)
@@ -126,7 +126,7 @@ def build_commit_check(
     trade_check = ledger.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check
-    signal_check = context.signals.find_commit_check() if context.signals else None
+    signal_check = context.signals.build_commit_check() if context.signals else None
     if signal_check is not None:
         return signal_check
     if arrived:

@@ -51,7 +51,7 @@ from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
 from app.orders.service.write_path.decision_loading import load_decision_inputs
-from app.orders.service.write_path.lock_plan import find_portfolios_to_lock
+from app.orders.service.write_path.lock_plan import plan_locks
 
 
 def load_batch(
@@ -72,7 +72,7 @@ def load_batch(
     orders = (
         [command for command in commands if not isinstance(command, LedgerCommand)] if ledger else commands
     )
-    loaded = find_portfolios_to_lock(connection, cast("Sequence[OrderCommand]", orders))
+    loaded = plan_locks(connection, cast("Sequence[OrderCommand]", orders))
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]

@@ -28,7 +28,7 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     CancelOrder,
     ClosePosition,
-    CommandOnOrder,
+    CommandNamingOrder,
     DecideApproval,
     PlaceGroup,
     PlaceOrder,
@@ -40,7 +40,7 @@ from app.orders.service.commands import (
     get_order_key,
     get_tenant_id,
 )
-from app.orders.service.execution.filling import find_successor
+from app.orders.service.execution.executions import find_successor
 from app.orders.service.execution.matching import load_closing_quote, load_consumed_liquidity
 from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport, CheckLosses, MatchQuote, ReleaseOrders
@@ -54,10 +54,10 @@ from app.orders.service.write_path.risk_loading import load_risk_inputs
 from app.timestamps import format_timestamp
 
 # Built once: to build a union on each call is slow.
-_Reducing = ClosePosition | RecordTrade | SetExits
-_Reporting = ExecutionChange | ApplyBrokerReport
-_Deciding = DecideApproval | ReviewApprovals
-_Resent = ReplaceOrder | DecideApproval
+_ReducingCommand = ClosePosition | RecordTrade | SetExits
+_ExecutionCommand = ExecutionChange | ApplyBrokerReport
+_ApprovalCommand = DecideApproval | ReviewApprovals
+_ResendingCommand = ReplaceOrder | DecideApproval
 
 
 def load_decision_inputs(
@@ -69,14 +69,14 @@ def load_decision_inputs(
     """Load the inputs of the commands beyond portfolios and orders.
 
     Nothing may be changed before, because the statements do not see changes that are not written.
-    `instruments` are those of the tickets, `matched` the orders of quotes.
+    `instruments` are the instruments of the tickets, `matched` the orders that quotes may fill.
     """
     placed = [command for command in commands if type(command) is PlaceOrder]
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
         OrderAction(command, context.order_store.get(*get_order_key(command)))
         for command in uncommon_commands
-        if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
+        if isinstance(command, CommandNamingOrder) and context.loaded.has_order(command)
     ]
     members = _list_members_to_release(context, actions)
     held_orders = [*members, *(order for order in matched if order.status is Status.HELD)]
@@ -148,7 +148,7 @@ def _load_approvals(
     loaded = context.loaded
     requests = chain(*loaded.approvals_to_review.values(), *loaded.expired_requests.values())
     orders_to_decide += [context.order_store.get(*request.order_key) for request in requests]
-    deciding = [command for command in uncommon_commands if isinstance(command, _Deciding)]
+    deciding = [command for command in uncommon_commands if isinstance(command, _ApprovalCommand)]
     for command in deciding:
         load_decider(context, command.origin, command.role)
     parents = [
@@ -190,10 +190,12 @@ def _load_entries(
         (command.origin.tenant_id, command.portfolio_name_key, command.ticket.symbol) for command in placed
     }
     keys = {
-        (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
+        (order.portfolio_key, order.symbol)
+        for command, order in actions
+        if isinstance(command, _ExecutionCommand)
     }
     for command in uncommon_commands:
-        if isinstance(command, _Reducing):
+        if isinstance(command, _ReducingCommand):
             entry_keys.add((command.origin.tenant_id, command.portfolio_name_key, command.symbol))
         elif isinstance(command, PlaceGroup):
             portfolio_name_key = (command.origin.tenant_id, command.portfolio_name_key)
@@ -233,7 +235,7 @@ def _list_matched_quotes(
             keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
         elif isinstance(command, MatchQuote) and command.is_new and command.instrument_key in keys:
             matched_quotes.add((tenant_id, command.quote))
-        elif isinstance(command, _Resent) and context.loaded.has_order(command):
+        elif isinstance(command, _ResendingCommand) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
     quotes = {(key.tenant_id, context.find_quote(*key)) for key in keys}
     return matched_quotes | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}

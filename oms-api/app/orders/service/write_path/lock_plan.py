@@ -1,4 +1,7 @@
-"""Find the portfolios that a batch must lock, and the orders that its commands name, before locking."""
+"""Plan the locks of a batch: find the portfolios and the orders that its commands need.
+
+The requests' keys and client order ids are locked here. The ledger then locks the portfolios.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,14 +15,15 @@ from app.orders.queries import orders as queries
 from app.orders.queries.due_orders import list_intraday_portfolios
 from app.orders.queries.orders import OrderColumnValue
 from app.orders.rules.values import OrderKey
+from app.orders.service.approval.approval_review import list_requests_to_review
 from app.orders.service.batch_state.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,
-    CommandOnOrder,
+    CommandNamingOrder,
+    CommandNamingPortfolio,
     OrderCommand,
     PlaceOrder,
-    PortfolioRequest,
     ReplaceOrder,
     ReviewApprovals,
     get_order_key,
@@ -40,17 +44,20 @@ from app.risk.queries.losses import list_portfolios_with_loss_limits
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
 
-def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
-    """Return a new state with the portfolios that the commands need, by name and by key."""
+def plan_locks(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
+    """Return a new state with the portfolios to lock, by name and by key, and the orders to load.
+
+    Lock the idempotency keys and the client order ids of the requests.
+    """
     loaded = LoadedState()
     _add_names(loaded, commands)
-    _find_recorded_orders(connection, loaded, commands)
+    _lock_request_keys(connection, loaded, commands)
     uncommon_commands = [command for command in commands if type(command) is not PlaceOrder]
     if uncommon_commands:
-        _find_orders(connection, loaded, uncommon_commands)
-        _find_portfolios(connection, loaded, uncommon_commands)
-        _find_portfolios_by_symbol(connection, loaded, uncommon_commands)
-        _find_overdue(
+        _add_named_orders(connection, loaded, uncommon_commands)
+        _add_portfolios(connection, loaded, uncommon_commands)
+        _add_portfolios_by_symbol(connection, loaded, uncommon_commands)
+        _add_overdue_orders(
             connection,
             loaded,
             [command for command in uncommon_commands if isinstance(command, ExpireOrders)],
@@ -60,20 +67,18 @@ def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderComm
 
 def _add_names(loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, PortfolioRequest):
+        if isinstance(command, CommandNamingPortfolio):
             loaded.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
         elif isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             loaded.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
 
 
-def _find_recorded_orders(
-    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
-) -> None:
+def _lock_request_keys(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     """Lock the requests' keys and client order ids, and find the orders that have them.
 
     Their portfolios are locked too, because a repeated request returns their current state.
     """
-    by_column = _list_request_keys(commands)
+    by_column = _group_request_keys_by_column(commands)
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
@@ -83,7 +88,7 @@ def _find_recorded_orders(
             locks = []  # the first statement took them
 
 
-def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderColumnValue]]:
+def _group_request_keys_by_column(commands: Sequence[OrderCommand]) -> dict[str, set[OrderColumnValue]]:
     """Return the client order ids and the idempotency keys of the requests, by the column of an order."""
     client_order_ids, request_keys = set(), set()
     for command in commands:
@@ -99,8 +104,8 @@ def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderC
     return {"client_order_id": client_order_ids, "idempotency_key": request_keys}
 
 
-def _find_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
-    order_commands = [command for command in commands if isinstance(command, CommandOnOrder)]
+def _add_named_orders(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+    order_commands = [command for command in commands if isinstance(command, CommandNamingOrder)]
     order_keys = {get_order_key(command) for command in order_commands}
     _add_orders(loaded, queries.load_portfolio_keys(connection, sorted(order_keys)))
 
@@ -111,17 +116,14 @@ def _add_orders(loaded: LoadedState, portfolios_by_order: Mapping[OrderKey, Port
     loaded.portfolio_keys.update(portfolios_by_order.values())
 
 
-def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_portfolios(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
             intraday_keys = list_intraday_portfolios(connection, command.tenant_id)
             loaded.portfolios_with_intraday_positions[command.tenant_id] = sorted(intraday_keys)
             loaded.portfolio_keys |= intraday_keys
         elif isinstance(command, ReviewApprovals):
-            origin = command.origin
-            requests = approvals.list_waiting_requests(
-                connection, origin.tenant_id, origin.portfolios, command.limit
-            )
+            requests = list_requests_to_review(connection, command)
             loaded.approvals_to_review[command] = requests
             _add_orders(loaded, {request.order_key: request.portfolio_key for request in requests})
         elif isinstance(command, CheckLosses):
@@ -132,7 +134,9 @@ def _find_portfolios(connection: Connection, loaded: LoadedState, commands: Sequ
             loaded.portfolio_keys |= queries.list_portfolios_with_open_orders(connection, command.tenant_id)
 
 
-def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]) -> None:
+def _add_overdue_orders(
+    connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
+) -> None:
     for command in commands:
         if not isinstance(command, ExpireOrders):
             continue
@@ -150,7 +154,7 @@ def _find_overdue(connection: Connection, loaded: LoadedState, commands: Sequenc
         loaded.portfolio_keys |= overdue_keys
 
 
-def _find_portfolios_by_symbol(
+def _add_portfolios_by_symbol(
     connection: Connection, loaded: LoadedState, commands: Sequence[OrderCommand]
 ) -> None:
     """Find the portfolios of quotes and of releases.

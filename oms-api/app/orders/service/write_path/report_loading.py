@@ -21,9 +21,9 @@ from app.orders.service.batch_state.order_records import (
     load_histories,
 )
 from app.orders.service.broker_reports.broker_charges import load_broker_charge
-from app.orders.service.commands import CommandOnOrder, DecideApproval, ReplaceOrder
+from app.orders.service.commands import CommandNamingOrder, DecideApproval, ReplaceOrder
 from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
-from app.orders.service.execution.filling import find_anomaly, find_successor
+from app.orders.service.execution.executions import find_anomaly, find_successor
 from app.orders.service.execution_changes.adoption_reversal import load_adoption
 from app.orders.service.execution_changes.busts import ExecutionChange
 from app.orders.service.internal_commands import ApplyBrokerReport
@@ -32,15 +32,15 @@ from app.orders.service.risk_checks.fill_charges import list_charged_orders
 
 # Built once: to build a union on each call is slow.
 _ExecutionEvent = Executed | Busted | Charged
-_Reversal = Busted | Charged
-_PositionChange = Executed | Busted
-_Filling = ExecutionChange | ReplaceOrder | DecideApproval
+_EventOnStoredExecution = Busted | Charged
+_PositionEvent = Executed | Busted
+_FillingCommand = ExecutionChange | ReplaceOrder | DecideApproval
 
 
 class OrderAction(NamedTuple):
     """A command, and the order that it names."""
 
-    command: CommandOnOrder
+    command: CommandNamingOrder
     order: Order
 
 
@@ -77,7 +77,7 @@ def _load_executions(context: BatchContext, actions: Sequence[OrderAction], matc
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, _ExecutionEvent):
             keys.append(ExecutionKey(order.tenant_id, order.broker, command.event.execution_id))
             orders.append(order)
-        elif isinstance(command, _Filling):
+        elif isinstance(command, _FillingCommand):
             orders.append(order)
     load_executed_orders(context, keys)
     load_executions(context, [charged for order in orders for charged in list_charged_orders(context, order)])
@@ -92,9 +92,9 @@ def _load_report(context: BatchContext, order: Order, command: ApplyBrokerReport
         and command.event.currency != context.get_portfolio(order).base_currency
     ):
         find_current_rate(context, order.portfolio_key, command.event.currency)
-    if isinstance(command.event, _PositionChange):
+    if isinstance(command.event, _PositionEvent):
         load_adoption(context, order, command.event.at, command.at)
-    if isinstance(command.event, _Reversal):
+    if isinstance(command.event, _EventOnStoredExecution):
         for row in _list_named_executions(context, [OrderAction(command, order)]):
             load_broker_charge(context, row)
 
@@ -105,7 +105,7 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
     for command, order in actions:
         if isinstance(command, ExecutionChange):
             executed_order, execution_id = order, command.execution_id
-        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, _Reversal):
+        elif isinstance(command, ApplyBrokerReport) and isinstance(command.event, _EventOnStoredExecution):
             execution_id = command.event.execution_id
             executed_order = find_order_of_execution(context, order, execution_id)
         else:
@@ -116,15 +116,17 @@ def _list_named_executions(context: BatchContext, actions: Iterable[OrderAction]
 
 
 def _load_restored_exits(context: BatchContext, actions: Iterable[OrderAction]) -> None:
-    """Load the exits that trades to reverse ended, and the exits that a late fill restores."""
+    """Load the exits that trades to reverse ended, and the exits that a late fill restores or sends."""
     exits: list[Order] = []
+    successors: list[Order] = []  # the orders that the fills are booked on
     for row in context.ledger.originals.values():
         if find_reduction(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
             exits += load_recent_exits(context, row.position_key, row.created_at)
     for command, order in actions:
         if isinstance(command, ApplyBrokerReport) and isinstance(command.event, Executed):
             successor = find_successor(context, order)
+            successors.append(successor)
             if order.role is Role.ENTRY and find_anomaly(order, successor, command.event) is not None:
                 exits += load_recent_exits(context, order.position_key, successor.created_at)
-    context.order_store.load_relatives(exits)
+    context.order_store.load_relatives([*exits, *successors])
     load_histories(context, [exit_order for exit_order in exits if exit_order.status is Status.CANCELED])

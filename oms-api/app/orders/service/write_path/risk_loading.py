@@ -30,8 +30,8 @@ from app.orders.service.risk_checks.loss_limits import load_firm_profits, load_l
 from app.risk.rules.latches import list_latch_subjects
 
 # Built once: to build a union on each call is slow.
-_Placing = PlaceOrder | PlaceGroup
-_RiskChecked = (
+_PlacementCommand = PlaceOrder | PlaceGroup
+_RiskCheckedCommand = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
@@ -62,7 +62,7 @@ def _load_broker_connections(
         for portfolio in context.ledger.list_locked_portfolios()
         if portfolio.broker_connection is not None
     ]
-    if remote and (held_orders or any(isinstance(command, _RiskChecked) for command in commands)):
+    if remote and (held_orders or any(isinstance(command, _RiskCheckedCommand) for command in commands)):
         for portfolio in remote:
             load_broker_connection(context, portfolio)
 
@@ -79,7 +79,7 @@ def _load_limited_values(
     }
     if not limited:
         return
-    checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
+    checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskCheckedCommand)}
     for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held_orders})):
         for portfolio_key in context.loaded.list_locked_portfolios(tenant_id):
             load_losses(context, portfolio_key)
@@ -98,7 +98,7 @@ def _load_execution_counts(
         return
     holders = {(order.tenant_id, holder) for order in orders for holder in list_order_subjects(order)[:1]}
     for command in commands:
-        if not isinstance(command, _Placing):
+        if not isinstance(command, _PlacementCommand):
             continue
         origin = command.origin
         for ticket in list_tickets(command):

@@ -13,6 +13,6 @@ def find_denial(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: A
     scope, name, symbol = latch.subject
     sentence = (
         f"The {scope} {name!r} executed {latch.executions} orders in {symbol} within a minute; "
-        f"the limit is {latch.most}, and a person must release latch {latch.id}."
+        f"the limit is {latch.max_executions}, and a person must release latch {latch.id}."
     )
-    return Denial("REPEATED_EXECUTION", sentence, Decimal(latch.most), Decimal(latch.executions))
+    return Denial("REPEATED_EXECUTION", sentence, Decimal(latch.max_executions), Decimal(latch.executions))

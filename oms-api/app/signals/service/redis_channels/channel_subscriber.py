@@ -54,7 +54,7 @@ class ChannelSubscriber:
                 if not await self._renew_lease():
                     return
                 renewed_at = monotonic_seconds()
-            messages = await _take_messages(pubsub)
+            messages = await _read_messages(pubsub)
             if messages:
                 await self._accept_messages(messages)
 
@@ -103,7 +103,7 @@ class ChannelSubscriber:
         )
 
 
-async def _take_messages(pubsub: Any) -> list[bytes]:
+async def _read_messages(pubsub: Any) -> list[bytes]:
     """Return the messages that have arrived, after waiting for the first one."""
     messages: list[bytes] = []
     message = await pubsub.get_message(timeout=LISTEN_SECONDS)

@@ -87,9 +87,9 @@ class SignalReceiver:
 
     def _create_client(self) -> Any:
         # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis.asyncio import Redis  # noqa: PLC0415  # as above
-        from redis.asyncio.retry import Retry  # noqa: PLC0415  # as above
-        from redis.backoff import NoBackoff  # noqa: PLC0415  # as above
+        from redis.asyncio import Redis  # noqa: PLC0415  # Redis is optional
+        from redis.asyncio.retry import Retry  # noqa: PLC0415  # Redis is optional
+        from redis.backoff import NoBackoff  # noqa: PLC0415  # Redis is optional
 
         return Redis.from_url(
             self._url,

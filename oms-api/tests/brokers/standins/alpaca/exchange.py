@@ -90,9 +90,9 @@ class Exchange:
             self._check_funds(order)
             for item in (order, *order.legs):
                 self._add(item)
-            answer = serialize_order(order, is_nested=True)
+            response = serialize_order(order, is_nested=True)
             self._route(order)
-            return answer
+            return response
 
     def replace(self, order_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Replace an open order by a new one, for which fills of the old one do not count, as at Alpaca."""

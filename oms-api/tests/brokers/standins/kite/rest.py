@@ -106,12 +106,14 @@ class Rest:
     async def create_session(self, request: Request) -> Response:
         token = self._sessions.create(await read_form(request))
         session = {"user_id": USER_ID, "access_token": token, "login_time": "2026-11-27 08:30:00"}
-        return answer(
+        return build_response(
             {**session, "api_key": self._sessions.api_key, "public_token": "x", "refresh_token": ""}
         )
 
     async def get_profile(self, _request: Request) -> Response:
-        return answer({"user_id": USER_ID, "user_type": "paper", "broker": "ZERODHA", "exchanges": ["NSE"]})
+        return build_response(
+            {"user_id": USER_ID, "user_type": "paper", "broker": "ZERODHA", "exchanges": ["NSE"]}
+        )
 
     def _build_margins(self) -> dict[str, Any]:
         with self._exchange.lock:
@@ -124,41 +126,41 @@ class Rest:
         }
 
     async def get_margins(self, _request: Request) -> Response:
-        return answer({"equity": self._build_margins(), "commodity": {"enabled": False, "net": 0}})
+        return build_response({"equity": self._build_margins(), "commodity": {"enabled": False, "net": 0}})
 
     async def get_equity(self, _request: Request) -> Response:
-        return answer(self._build_margins())
+        return build_response(self._build_margins())
 
     async def list_orders(self, _request: Request) -> Response:
         with self._exchange.lock:
-            return answer([order.serialize() for order in self._exchange.orders.values()])
+            return build_response([order.serialize() for order in self._exchange.orders.values()])
 
     async def submit_order(self, request: Request) -> Response:
         self._count()
-        return answer({"order_id": self._exchange.submit(await read_form(request))})
+        return build_response({"order_id": self._exchange.submit(await read_form(request))})
 
     async def cancel_order(self, request: Request) -> Response:
         self._count()
-        return answer({"order_id": self._exchange.cancel(request.path_params["order_id"])})
+        return build_response({"order_id": self._exchange.cancel(request.path_params["order_id"])})
 
     async def get_history(self, request: Request) -> Response:
         with self._exchange.lock:
-            return answer([self._exchange.get_order(request.path_params["order_id"]).serialize()])
+            return build_response([self._exchange.get_order(request.path_params["order_id"]).serialize()])
 
     async def list_trades(self, request: Request) -> Response:
         order_id = request.path_params.get("order_id")
         with self._exchange.lock:
             trades = [trade for trade in self._exchange.trades if order_id in {None, trade.order.order_id}]
-            return answer([trade.serialize() for trade in trades])
+            return build_response([trade.serialize() for trade in trades])
 
     async def list_positions(self, _request: Request) -> Response:
         with self._exchange.lock:
             positions = [position.serialize() for position in self._exchange.positions.values()]
-        return answer({"net": positions, "day": positions})
+        return build_response({"net": positions, "day": positions})
 
     async def list_holdings(self, _request: Request) -> Response:
         with self._exchange.lock:
-            return answer([holding.serialize() for holding in self._exchange.holdings])
+            return build_response([holding.serialize() for holding in self._exchange.holdings])
 
     async def dump(self, request: Request) -> Response:
         """Return the instruments as compressed CSV."""
@@ -186,7 +188,7 @@ class Rest:
         return Response(body, media_type="text/csv", headers={"content-encoding": "gzip"})
 
     async def get_charges(self, request: Request) -> Response:
-        return answer([compute_charges(order) for order in json.loads(await request.body())])
+        return build_response([compute_charges(order) for order in json.loads(await request.body())])
 
     def _count(self) -> None:
         """Refuse more than ten orders and cancels a second."""
@@ -220,7 +222,7 @@ class KiteGateway(Gateway):
         )
 
 
-def answer(body: Any) -> Response:
+def build_response(body: Any) -> Response:
     return JSONResponse({"status": "success", "data": body})
 
 

@@ -1,0 +1,1 @@
+"""The assembly of a process: its components, background jobs and startup checks."""

@@ -1,0 +1,1 @@
+"""The HTTP server: connections, the outermost ASGI middleware, body limits and timeouts."""
