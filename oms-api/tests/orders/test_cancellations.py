@@ -120,7 +120,7 @@ def test_key_of_another_caller_is_a_new_request(trader):
 
 def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
     service = trader.service.app.state.cancellations
-    monkeypatch.setattr(service, "_response_timeout_seconds", 0)
+    monkeypatch.setattr(service, "_timeout_seconds", 0)
     assert cancel_all(trader).json() == {
         "orders": [],
         "pending_portfolios": list(BOOKS),

@@ -25,7 +25,7 @@ DecideApprovalRequest = Annotated[
 RequestOverrideRequest = Annotated[
     AuthenticatedRequest, Depends(authenticate_request(Operation.REQUEST_OVERRIDE))
 ]
-ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of waiting orders to search")]
+ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
 ApproveBody = Annotated[
     ApproveIn, Depends(json_body(ApproveIn, {"reason": "Within the mandate"}, is_required=False))
 ]
@@ -41,7 +41,7 @@ OverrideBody = Annotated[
 async def list_approvals(
     caller: ReadBooksCaller, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
-    """List the orders that you may approve or reject, among the `limit` oldest waiting ones, oldest first.
+    """List the orders that you may approve or reject, oldest first.
 
     Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
     no person the list is empty.

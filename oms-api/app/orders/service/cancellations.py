@@ -56,13 +56,13 @@ class Cancellations:
         transactions: Transactions,
         readers: Readers,
         now: Now,
-        response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         self._writer = writer
         self._transactions = transactions
         self._readers = readers
         self._now = now
-        self._response_timeout_seconds = response_timeout_seconds
+        self._timeout_seconds = timeout_seconds
         self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
@@ -95,7 +95,7 @@ class Cancellations:
         task = asyncio.ensure_future(self._cancel_in_portfolios(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait({task}, timeout=self._response_timeout_seconds)
+        await asyncio.wait({task}, timeout=self._timeout_seconds)
         orders = [view for result in results.values() for view in result.orders]
         pending_portfolios = [portfolio.name for portfolio in portfolios if portfolio not in results]
         return CancellationResult(
