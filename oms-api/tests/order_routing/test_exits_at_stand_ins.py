@@ -171,7 +171,10 @@ def test_another_process_continues_a_swap_after_a_missing_answer(protected_entry
     run_until(protected_entry.routing, protected_entry.is_over)
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
+# In 8 at Zerodha and 9 at Alpaca, a fill sends exits again that their group had ended.
+@pytest.mark.parametrize(
+    "seed", [1, 8, 9, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3, 4, 5, 6, 7, 10, 11))]
+)
 def test_resting_exits_never_exceed_the_position_despite_failures(venue, bracket_entry, seed):
     draw, routing = random.Random(seed), venue.routing
     for _ in range(25):

@@ -50,7 +50,7 @@ def load_report_inputs(
     """Load executions, trades to reverse, requests to brokers, and charges of brokers."""
     remote = [order for order in (*matched, *(order for _, order in actions)) if is_remote(order)]
     grouped = [order for order in remote if order.group_id is not None]
-    entries = [order for order in remote if order.role is Role.ENTRY]
+    entries = [find_successor(context, order) for order in remote if order.role is Role.ENTRY]
     load_histories(
         context,
         [
