@@ -172,7 +172,7 @@ RULES_TESTS = $(UNIT_TESTS) \
 	$(addprefix tests/market_data/test_,alpaca_messages.py marks.py) \
 	$(addprefix tests/orders/test_,corrections.py order_events.py order_verification.py foreign_field_names.py) \
 	$(addprefix tests/verification/test_,forgery.py rules.py) \
-	tests/audit/test_recording.py tests/corporate_actions/test_corporate_actions.py \
+	tests/audit/test_audit_writer.py tests/corporate_actions/test_corporate_actions.py \
 	tests/instruments/test_instruments.py tests/ledger/test_position_records.py \
 	tests/reconciliation/test_reconciliation_routes.py tests/webhooks/test_dispatching.py
 

@@ -39,7 +39,9 @@ class RateLimiter:
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
         self._callers = _build_limit("default", "Too many requests with this key; send fewer.", quotas.caller)
         self._tenants = _build_limit("tenant", "Too many requests from this tenant; send fewer.", tenant)
-        self._addresses = _build_limit("address", "Too many requests from this address; send fewer.", address)
+        self._addresses = _build_limit(
+            "address", "Too many requests from this network address; send fewer.", address
+        )
         self._clock = clock
         self._changed_buckets: list[Bucket] | None = None
 

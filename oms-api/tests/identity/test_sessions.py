@@ -255,7 +255,7 @@ def test_malformed_token_causes_no_database_query(session_services, alice):
 
 
 def test_token_cache_size_is_bounded(session_services, alice, monkeypatch):
-    monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
+    monkeypatch.setattr("app.identity.service.sessions._MAX_CACHED_SESSIONS", 2)
     tokens = [session_services.log_in(alice.build_login()).access for _ in range(5)]
     assert len({session_services.caller(token).key_id for token in tokens}) == 5
     assert len(session_services.sessions._claims_by_digest) <= 2

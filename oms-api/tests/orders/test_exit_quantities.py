@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.orders.rules.values import Status, StopLoss
+from app.ledger.service.commands import ReverseTrade
+from app.orders.rules.values import Status, StopLoss, TakeProfit
 from app.verify import format_report, verify_database
-from tests.orders.commands import build_place_order, build_record_trade
+from tests.orders.commands import build_origin_without_key, build_place_order, build_record_trade
 from tests.orders.exit_orders import (
     EXIT_TERMS,
     SHORT_EXIT_TERMS,
@@ -114,7 +115,6 @@ def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
     assert to_decimal(position_quantity) == 0
 
 
-@pytest.mark.reads_while_deciding
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])
 def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     """Whether the batch has orders of the portfolio or of another one."""
@@ -127,6 +127,24 @@ def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     assert get_leg(harness, entry, "stop_loss").leaves_quantity == 5
     result = verify_database(harness.engine)
     assert result.is_clean, list(format_report(result, 0))
+
+
+def test_trade_and_reversal_beside_orders_of_another_portfolio_cancel_and_restore_a_pair(harness):
+    exits = {"take_profit": TakeProfit(to_decimal("120")), "stop_loss": StopLoss(to_decimal("80"))}
+    entry = harness.place_order(**exits)
+
+    def run_beside_an_order(command):
+        order = build_place_order(harness, type="LIMIT", limit_price="95", symbol="MSFT")
+        order = order._replace(portfolio_name="Other", portfolio_name_key="other")
+        return harness.run(order, command)[1]
+
+    trade = run_beside_an_order(build_record_trade(harness, "SELL", "15"))
+    assert {get_leg(harness, entry, role).status for role in exits} == {Status.CANCELED}
+    run_beside_an_order(ReverseTrade(build_origin_without_key(harness), trade.row.trade_id, "Twice"))
+    restored = harness.query(
+        "SELECT role, quantity FROM orders WHERE symbol = 'AAPL' AND status = 'ACCEPTED'"
+    )
+    assert {(role, to_decimal(quantity)) for role, quantity in restored} == {(role, 10) for role in exits}
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):

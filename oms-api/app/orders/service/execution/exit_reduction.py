@@ -33,7 +33,11 @@ def reduce_exits_after_trades(
         return _leave_caches
     now = max(datetime.fromisoformat(trade.row.created_at) for trade in trades)
     context = BatchContext(batch, services, now)
-    for trade in _select_trades_with_orders(context, trades):
+    trades = _select_trades_with_orders(context, trades)
+    if not trades:
+        return _leave_caches
+    load_portfolios(context, {trade.row.portfolio_key for trade in trades})
+    for trade in trades:
         reduce_exits_after_trade(context, trade)
     context.flush()
     return create_cache_update(context)
@@ -51,10 +55,6 @@ def reduce_exits_after_trade(context: BatchContext, recorded_trade: RecordedTrad
     row = recorded_trade.row
     if not _may_concern_orders(context.ledger, recorded_trade):
         return
-    portfolio_key = row.portfolio_key
-    if portfolio_key not in context.order_store.portfolio_keys:
-        context.ledger.flush()  # the load below reads the database
-        load_portfolios(context, [portfolio_key])
     reduce_competing_orders(context, row, row.created_at)
     if row.kind == REVERSAL:
         _restore_exits(context, row)

@@ -28,9 +28,14 @@ from app.orders.service.internal_commands import MatchQuote
 from app.timestamps import Timestamp, format_timestamp
 
 
+def list_portfolios_with_orders(batch: LedgerBatch) -> set[PortfolioKey]:
+    """Return the locked portfolios of the batch that have had orders."""
+    return {state.key for state in batch.list_locked_portfolios() if state.open_orders_version}
+
+
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    portfolio_keys = {state.key for state in batch.list_locked_portfolios() if state.open_orders_version}
+    portfolio_keys = list_portfolios_with_orders(batch)
     if not portfolio_keys:
         return portfolio_keys
     tenants = list_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in portfolio_keys})

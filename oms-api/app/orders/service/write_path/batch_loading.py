@@ -46,7 +46,10 @@ from app.orders.service.internal_commands import (
     ReleaseOrders,
     SquareOff,
 )
-from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
+from app.orders.service.market_events.quote_processing import (
+    list_portfolios_with_orders,
+    match_unmatched_quotes,
+)
 from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
@@ -81,8 +84,8 @@ def load_batch(
     if signals is not None:
         signals.load(connection)
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
-    if ledger:
-        loaded.portfolio_keys |= find_portfolios_to_match(batch)
+    if ledger:  # trades reduce the exits of portfolios that no order command names
+        loaded.portfolio_keys |= list_portfolios_with_orders(batch)
     load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(context, uncommon_commands))
     load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
@@ -164,14 +167,19 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[WriterCommand]
 
 
 def _list_competing_orders(context: BatchContext, commands: Sequence[WriterCommand]) -> list[Order]:
-    """Return the open orders in the positions that commands close, which the close may cancel."""
-    orders: list[Order] = []
+    """Return the open orders in the positions that commands close, trade or reverse: they may cancel them."""
+    symbols = [(row.portfolio_key, row.symbol) for row in context.ledger.originals.values()]
     for command in commands:
-        if isinstance(command, ClosePosition):
+        if isinstance(command, (ClosePosition, RecordTrade)):
             name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
-            for key in context.ledger.list_portfolio_keys([name]):
-                orders += context.order_store.list_open_orders_of_symbol(key, command.symbol)
-    return orders
+            symbols += [(key, command.symbol) for key in context.ledger.list_portfolio_keys([name])]
+    store = context.order_store
+    return [
+        order
+        for key, symbol in symbols
+        if key in store.portfolio_keys
+        for order in store.list_open_orders_of_symbol(key, symbol)
+    ]
 
 
 def _find_changed_quote(command: WriterCommand) -> InstrumentKey | None:
