@@ -144,7 +144,9 @@ def test_trade_and_reversal_beside_orders_of_another_portfolio_cancel_and_restor
     restored = harness.query(
         "SELECT role, quantity FROM orders WHERE symbol = 'AAPL' AND status = 'ACCEPTED'"
     )
-    assert {(role, to_decimal(quantity)) for role, quantity in restored} == {(role, 10) for role in exits}
+    assert {(role, to_decimal(quantity)) for role, quantity in restored} == {
+        (role, to_decimal("10")) for role in exits
+    }
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):
