@@ -1,4 +1,4 @@
-"""Transactions. Only this module and group commit commit."""
+"""Transactions. Only this module and group commit commit writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

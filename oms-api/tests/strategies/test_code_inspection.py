@@ -91,7 +91,7 @@ def test_failure_is_kept_for_a_minute(strategy_file, started_inspections, monkey
 
 
 def test_least_recently_used_inspection_is_evicted(strategy_file, started_inspections, monkeypatch):
-    monkeypatch.setattr(code_inspection, "MAX_KEPT", 2)
+    monkeypatch.setattr(code_inspection, "MAX_INSPECTIONS", 2)
     inspector = create_inspector()
     for name in ("pairs", "breakout", "pairs", "rebalance", "pairs"):
         assert isinstance(inspector.inspect(name), InspectedCode)
