@@ -107,7 +107,7 @@ def _adjust_cash(
 
 
 def request_comparison(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
-    """Ask for a comparison of all accounts of the tenant. A connected session does it within about a second."""
+    """Ask for a comparison of all accounts of the tenant. Connected sessions do it within about a second."""
     count = queries.request_comparison(connection, request.caller.tenant_id, now)
     answer = {
         "run_id": f"rr_{secrets.token_hex(12)}",
