@@ -17,7 +17,7 @@ from app.strategies.queries.journal import delete_inputs, iterate_inputs
 from app.strategies.rules.journal import find_broken_sequence
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import run_session
-from app.strategies.service.order_gateway import OrderServiceUnavailable
+from app.strategies.service.order_gateway import ActionResult, OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from app.strategies.service.verification import verify_journals
@@ -96,6 +96,34 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert len(setup.orders) == 1
     assert find_broken_sequence(setup.inputs) is None
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("broken", ["the session ends", "the append fails", "after the append"])
+def test_refusal_is_delivered_once_after_a_restart(setup, broken, monkeypatch):
+    session = setup.start()
+    refusal = ActionResult(refusal="The portfolio is closed.")
+    monkeypatch.setattr(setup.gateway, "execute", lambda *_: refusal)
+    session.deliver([build_bar_input(0)])
+    (submitted,) = setup.state["orders"]
+    monkeypatch.undo()
+    if broken != "the session ends":
+        step = "_append_inputs" if broken == "the append fails" else "_process_input"
+        monkeypatch.setattr(session, step, _fail_with_conflict)
+        with pytest.raises(JournalConflict):
+            session.run_step()
+        monkeypatch.undo()
+    restarted_session = setup.start()
+    while restarted_session.run_step():
+        pass
+    assert setup.state["orders"] == []
+    payloads = [orjson.loads(item.payload) for item in setup.inputs if item.kind == "order"]
+    assert [(item["id"], item["reason"]) for item in payloads] == [(submitted["id"], refusal.refusal)]
+    assert not setup.start().run_step()
+
+
+def _fail_with_conflict(*_, **__):
+    raise JournalConflict
 
 
 @pytest.mark.any_database
