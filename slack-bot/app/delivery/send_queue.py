@@ -1,6 +1,6 @@
 """Queue calls to Slack in lanes, one per channel or person.
 
-Each lane limits its rate and pauses after a 429. Handlers do not wait for the calls.
+A lane that is paced limits its rate. Each lane pauses after a 429. Handlers do not wait for the calls.
 """
 
 import logging
@@ -25,7 +25,8 @@ MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 class SendJob:
     """A call to Slack.
 
-    It is retried after `SlackRateLimited`. After the last attempt, `give_up` is called.
+    It is retried after `SlackRateLimited` with a short wait. After the last attempt, or another error,
+    `give_up` is called.
     """
 
     work: Callable[[], None]
