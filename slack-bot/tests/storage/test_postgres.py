@@ -126,7 +126,7 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     assert database.execute("SELECT ?", "100%") == [("100%",)]
     name = database.execute("SELECT current_database()")[0][0]
     sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
-    execute(server_url, f"SELECT pg_terminate_backend(pid) {sessions}")
+    execute(server_url, f"SELECT pg_terminate_backend(pid, 60000) {sessions}")  # waits until they have ended
     assert database.execute("SELECT 1") == [(1,)]
 
 
