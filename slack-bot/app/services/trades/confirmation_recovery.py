@@ -18,7 +18,9 @@ from app.services.trades.submitted_trade import TradeSubmission
 
 log = logging.getLogger(__name__)
 
-NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 15
+# The OMS responds within 15 seconds, but a slow database may record the trade later. A person who was told to
+# trade again before then would trade twice. Until then, the outcome stays unknown.
+NOT_RECORDED_AFTER_SECONDS = 300.0
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 
