@@ -18,9 +18,10 @@ from app.services.trades.submitted_trade import TradeSubmission
 
 log = logging.getLogger(__name__)
 
-# The OMS responds within 15 seconds, but a slow database may record the trade later. A person who was told to
-# trade again before then would trade twice. Until then, the outcome stays unknown.
-NOT_RECORDED_AFTER_SECONDS = 300.0
+# A request reaches the OMS within 16 seconds. The OMS sends no COMMIT later than 13 seconds after that, and knows
+# its outcome 11 seconds later. Until then the outcome is unknown: a person who was told to trade again would
+# trade twice.
+NOT_RECORDED_AFTER_SECONDS = 60.0
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 

@@ -118,7 +118,7 @@ def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
 
 def test_oms_has_time_to_record_an_order(workspace: Workspace):
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
-    recover_orders(workspace.bot.services, 1240.0)
+    recover_orders(workspace.bot.services, 1050.0)
     workspace.oms.default_responses["find_order"] = Response(500)
     recover_orders(workspace.bot.services, 1330.0)
     assert workspace.slack.list_requests("chat.postMessage") == []

@@ -75,10 +75,10 @@ def test_trade_that_was_not_recorded_is_reported_to_its_user_only(workspace_afte
 
 
 def test_trade_that_the_oms_may_still_be_recording_is_waited_for(workspace_after_crash: Workspace):
-    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 240)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 50)
     assert workspace_after_crash.slack.calls == []
     workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
-    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 240.5)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 50.5)
     assert list_posts(workspace_after_crash)[0][0] == "C1"
 
 
