@@ -39,7 +39,7 @@ class RecordingOutbox:
 
 
 def create_fanout(readers):
-    return ValueFanout(readers, None, None)
+    return ValueFanout(readers, None, None)  # type: ignore[arg-type]  # the readers value nothing
 
 
 def test_a_refused_message_subscribes_to_none_of_its_portfolios():
