@@ -1,6 +1,5 @@
 """Send pending confirmations, after reading the recorded trades from the OMS."""
 
-import logging
 import time
 
 from app.blocks import views
@@ -16,10 +15,6 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.trades.submitted_trade import TradeSubmission
 
-log = logging.getLogger(__name__)
-
-# A request reaches the OMS within 16 seconds. The OMS sends no COMMIT later than 13 seconds after that, and knows
-# its outcome 11 seconds later. Until then the outcome is unknown: a person who was told to trade again would
 # trade twice.
 NOT_RECORDED_AFTER_SECONDS = 60.0
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
