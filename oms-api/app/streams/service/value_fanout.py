@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.errors import OmsError
+from app.errors import OmsError, Unavailable
 from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
@@ -94,11 +94,13 @@ class ValueFanout:
     async def flush(self) -> None:
         """Value the portfolios that a client subscribed to, and send each connection the changed values.
 
-        A tenant whose portfolios cannot be valued is skipped.
+        A tenant whose portfolios cannot be valued is skipped. Raises Unavailable.
         """
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted_keys}:
             try:
                 await self._flush_tenant(tenant_id)
+            except Unavailable:  # the database is unavailable for every tenant
+                raise
             except OmsError as error:  # the other tenants must get their values
                 _LOG.warning("portfolios of a tenant were not valued: %s", error.detail)
             except Exception:  # noqa: BLE001  # the other tenants must get their values

@@ -1,5 +1,6 @@
 """Send pending confirmations, after reading the recorded trades from the OMS."""
 
+import logging
 import time
 
 from app.blocks import views
@@ -15,7 +16,10 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.trades.submitted_trade import TradeSubmission
 
-# trade twice.
+log = logging.getLogger(__name__)
+
+# A request reaches the OMS within 16 seconds. The OMS sends no COMMIT later than 13 seconds after that, and
+# knows its outcome 11 seconds later. Until then, a person who was told to trade again would trade twice.
 NOT_RECORDED_AFTER_SECONDS = 60.0
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
