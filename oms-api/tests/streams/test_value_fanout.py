@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.errors import Unavailable
+from app.errors import Conflict
 from app.streams.rules.messages import ChannelKind
 from app.streams.service.value_fanout import MAX_PORTFOLIOS, PortfolioText, ValueFanout
 
@@ -80,7 +80,7 @@ def test_a_limited_caller_that_wants_all_gets_a_limited_number():
     assert len(readers.valued_keys[1]) == MAX_PORTFOLIOS
 
 
-@pytest.mark.parametrize("error", [Unavailable("busy"), ArithmeticError()])
+@pytest.mark.parametrize("error", [Conflict("busy"), ArithmeticError()])
 def test_a_tenant_whose_values_fail_does_not_stop_the_others(error):
     outboxes = {tenant_id: RecordingOutbox() for tenant_id in (1, 2, 3)}
     fanout = create_fanout(RecordingReaders({1: error, 2: error}))
