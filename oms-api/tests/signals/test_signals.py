@@ -233,9 +233,13 @@ def test_signal_that_the_database_refuses_does_not_stop_the_others(trader, fail_
             raise WriteRefused("The database refused the write.")
         return await resume(listed_signal)
 
-    monkeypatch.setattr(service, "resume", refuse_one)
-    assert resume_signals(trader, utc_now() + timedelta(minutes=1)) == 2
+    later = utc_now() + timedelta(minutes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "resume", refuse_one)
+        assert resume_signals(trader, later) == 2
     assert trader.get(f"/signals/{other}").json()["status"] == "filled"
+    assert resume_signals(trader, later) == 1
+    assert trader.get(f"/signals/{refused}").json()["status"] == "filled"
 
 
 @pytest.mark.any_database
