@@ -128,7 +128,9 @@ class _FileGuard:
             raise sqlite3.OperationalError("the database file was replaced by another one")
 
     def remember(self, *_: object) -> None:
-        """Remember which file was opened first."""
+        """Remember which file was opened first. Raises OperationalError as `check`."""
+        if self._identity is not None:
+            self.check()  # the file may have been moved since the first check; SQLite has then made a new one
         self._identity = self._identity or self._find_identity()
 
     def _find_identity(self) -> tuple[int, int] | None:
