@@ -1,4 +1,4 @@
-"""The command that erases a person from the tables without hashed rows."""
+"""The command that erases a person, and puts a pseudonym in the place of the name."""
 
 import secrets
 from argparse import Namespace
@@ -16,8 +16,8 @@ from app.preferences.queries import delete_preferences
 _KEPT = (
     "Trades, orders, events and the audit log keep the ID under which the person acted: the Slack identity, "
     "or the e-mail address of a user who logged in. Hashes cover it, and the audit log says which pseudonym "
-    "it has. This database no longer connects it with a name. Earlier backups still do: delete them when "
-    "their retention ends."
+    "it has. Settings, such as limits, webhooks and strategies, keep the ID of their editor. This database "
+    "no longer connects it with a name. Earlier backups still do: delete them when their retention ends."
 )
 
 

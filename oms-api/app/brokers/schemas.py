@@ -91,7 +91,7 @@ class ConnectionPatch(Patch):
     people: PersonNames | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
     def to_changes(self) -> dict[str, Any]:
-        """Return the fields to change, the people as canonical JSON."""
+        """Return the fields to change, the people as a sorted JSON array."""
         values = {name: getattr(self, name) for name in self.model_fields_set}
         if self.people is not None:
             values["people"] = json.dumps(sorted(set(self.people)))
@@ -125,7 +125,7 @@ class ConnectionOut(BaseModel):
         description="Seconds since the broker last responded; null: never", examples=[0.412]
     )
     requests_left: int | None = Field(
-        description="Requests that the broker still accepts in this minute; null: unknown", examples=[187]
+        description="Requests that the rate limit allows at once; null: unknown", examples=[187]
     )
     circuit: Literal["closed", "open", "half_open"] = Field(
         description="The circuit breaker. `open`: nothing is sent until the next attempt; `half_open`: that "

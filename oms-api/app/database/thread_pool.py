@@ -48,8 +48,8 @@ class BoundedThreadPool:
 def run_connected(work: Callable[[], T]) -> T:
     """Run `work` and return its result. Raises Unavailable if the database does not respond.
 
-    Repeat it once if its connection was opened before a restart of the database. The pool has dropped all of
-    those then.
+    Repeat it once if its connection was lost, for example in a restart of the database, after which the pool
+    has dropped all connections. The connection may be lost during a commit, so a repeat must be harmless.
     """
     try:
         try:

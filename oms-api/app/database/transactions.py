@@ -22,8 +22,8 @@ class Transactions:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit.
 
-        Raises Unavailable if the database does not respond. Repeat `work` if a restart of the database broke
-        the pooled connection.
+        Raises Unavailable if the database does not respond. Repeat `work` if its connection was lost, also
+        during the commit: a repeat must be harmless.
         """
         return await self._threads.run(lambda: run_connected(lambda: self._run_in_transaction(work)))
 

@@ -58,10 +58,15 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         self._connection: Connection | None = None
         self._retained: RetainedState = {}  # values of the handler, kept between the attempts at a batch
         self._plans_discarded_at = 0.0
+        self._commit_deadline = 0.0
 
-    def write(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
-        """Write the commands. Groups that recently waited for a lock are written separately."""
-        self._retained = {}
+    def write(self, commands: list[CommandT], commit_deadline: float) -> list[OutcomeT | OmsError]:
+        """Write the commands. Groups that recently waited for a lock are written separately.
+
+        No COMMIT is sent after `commit_deadline` (of the monotonic clock): a transaction that is not finished
+        by then is rolled back, and its commands are refused.
+        """
+        self._retained, self._commit_deadline = {}, commit_deadline
         is_contended = (
             [self._get_lock_group(command) in self._contention for command in commands]
             if self._contention
@@ -91,7 +96,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
 
     def _write_by_lock_group(self, commands: list[CommandT]) -> list[OutcomeT | OmsError]:
         """Write each lock group in its own transaction, which waits only briefly for locks."""
-        deadline = time.monotonic() + MAX_RETRY_SECONDS
+        deadline = self._get_retry_deadline()
         outcomes: list[OutcomeT | OmsError] = [_build_timeout_error()] * len(commands)
         groups: dict[Hashable, list[int]] = {}
         for index, command in enumerate(commands):
@@ -127,7 +132,10 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
         if is_row_locked(error) or is_file_locked(error):
             _LOG.warning("another session holds a lock", extra={"items": len(commands)})
             return [_build_lock_error()] * len(commands)
-        return self._write_halves(commands, time.monotonic() + MAX_RETRY_SECONDS)
+        return self._write_halves(commands, self._get_retry_deadline())
+
+    def _get_retry_deadline(self) -> float:
+        return min(time.monotonic() + MAX_RETRY_SECONDS, self._commit_deadline)
 
     def _write_halves(self, commands: list[CommandT], deadline: float) -> list[OutcomeT | OmsError]:
         """Retry the commands; if they fail again, try each half on its own, in the given order.
@@ -186,6 +194,9 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                     set_short_lock_timeout(connection)
                 take_transaction_number(connection)  # drop the number of an earlier transaction
                 result = self._handler.handle(connection, commands, self._retained)
+                if time.monotonic() > self._commit_deadline:
+                    transaction.rollback()
+                    return _refuse_new_outcomes(result, _build_timeout_error())
                 self._commit_transaction(transaction.commit, result, take_transaction_number(connection))
         except LostAtCommit:
             self.drop_connection()
@@ -241,11 +252,7 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                 not_placed = NotPlaced(
                     "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
-                is_repeated = lost_commit.result.is_repeated
-                return [
-                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else not_placed
-                    for outcome in outcomes
-                ]
+                return _refuse_new_outcomes(lost_commit.result, not_placed)
             except Exception as error:  # noqa: BLE001  # retried until the deadline
                 _LOG.warning("the outcome of a commit is not known yet", exc_info=error)
                 self.drop_connection()
@@ -284,6 +291,14 @@ class BatchWriter(Generic[CommandT, OutcomeT]):
                 connection.close()
             except SQLAlchemyError:
                 _LOG.debug("a broken connection did not close", exc_info=True)
+
+
+def _refuse_new_outcomes(result: BatchResult[OutcomeT], error: NotPlaced) -> list[OutcomeT | OmsError]:
+    """Return the outcomes of a batch that was not committed: only repeats and refusals remain valid."""
+    return [
+        outcome if isinstance(outcome, OmsError) or result.is_repeated(outcome) else error
+        for outcome in result.outcomes
+    ]
 
 
 def _build_timeout_error() -> NotPlaced:

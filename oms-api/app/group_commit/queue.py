@@ -1,11 +1,12 @@
 """The bounded queue of the writer, and the writer's thread."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,9 +22,13 @@ AnyFuture = asyncio.Future[OutcomeT] | Future[OutcomeT]
 
 RESPONSE_TIMEOUT_SECONDS = 14.0  # of a caller
 TIMEOUT_CHECK_SECONDS = 0.5
+START_WITHIN_SECONDS = 8.0  # of its submission, a command is started, or refused when its turn comes
+COMMIT_WITHIN_SECONDS = 13.0  # of its submission, COMMIT is sent, or the transaction is rolled back
 MAX_LINGER_SECONDS = 0.003
 LINGER_FRACTION = 0.25  # fraction of the last batch's duration
 _TIMEOUT_MESSAGE = "The database did not answer in time; send it again with the same key."
+_NOT_STARTED_MESSAGE = "The database is slow, and this was not recorded; send it again in a moment."
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -123,8 +128,8 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
     def write(self, command: CommandT) -> OutcomeT:
         """Queue `command` and wait for its outcome, in a thread without an event loop.
 
-        Raises NotPlaced like `submit`, OutcomeUnknown after ANSWER_SECONDS, and the error that refuses the
-        command.
+        Raises NotPlaced like `submit`, OutcomeUnknown after RESPONSE_TIMEOUT_SECONDS, and the error that
+        refuses the command.
         """
         future: Future[OutcomeT] = Future()
         self._queue_commands([QueuedCommand(command, future, None, time.monotonic())])
@@ -137,7 +142,7 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         """Queue commands next to each other and in order, and wait for them in a thread.
 
         Return the outcome of each, or the error that refuses it. Raises NotPlaced like `submit`, and
-        OutcomeUnknown after ANSWER_SECONDS.
+        OutcomeUnknown after RESPONSE_TIMEOUT_SECONDS.
         """
         futures: list[Future[OutcomeT]] = [Future() for _ in commands]
         now = time.monotonic()
@@ -180,26 +185,53 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
             while self._queue and self._queue[0].queued_at < overdue:
                 not_started.append(self._queue.popleft())
             started = [queued for queued in self._current_batch if queued.queued_at < overdue]
-        error = NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")
-        self._resolve_commands(not_started, [error] * len(not_started))
+            is_busy = bool(self._queue or self._current_batch)
+        self._resolve_commands(not_started, [NotPlaced(_NOT_STARTED_MESSAGE)] * len(not_started))
         self._resolve_commands(started, [OutcomeUnknown(_TIMEOUT_MESSAGE)] * len(started))
-        if self._queue or self._current_batch:
+        if is_busy:
             loop.call_later(TIMEOUT_CHECK_SECONDS, self._resolve_overdue_commands, loop)
         else:
             self._watched_loops.discard(loop)
 
     def _write_batches(self) -> None:
         while batch := self._take_batch():
-            started = time.perf_counter()
-            outcomes = self._writer.write([queued.command for queued in batch])
-            seconds = time.perf_counter() - started
-            if self._metrics:
-                self._metrics.record_batch(len(batch), seconds)
-            self._expected_commands = len(batch) + len(self._queue)
-            self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_FRACTION)
-            self._resolve_commands(batch, outcomes)
+            try:
+                self._write_batch(batch)
+            except Exception:  # noqa: BLE001  # the writer thread must survive any error
+                _LOG.exception("a batch failed; its outcome is unknown", extra={"items": len(batch)})
+                self._resolve_commands(batch, [OutcomeUnknown(_TIMEOUT_MESSAGE)] * len(batch))
             self._current_batch = []
         self._writer.drop_connection()
+
+    def _write_batch(self, batch: list[QueuedCommand[CommandT, OutcomeT]]) -> None:
+        started = time.monotonic()
+        oldest = min(queued.queued_at for queued in batch)
+        if oldest < started - START_WITHIN_SECONDS:
+            batch = self._refuse_late_commands(batch, started - START_WITHIN_SECONDS)
+            oldest = min((queued.queued_at for queued in batch), default=started)
+        if not batch:
+            return
+        outcomes = self._writer.write([queued.command for queued in batch], oldest + COMMIT_WITHIN_SECONDS)
+        seconds = time.monotonic() - started
+        self._expected_commands = len(batch) + len(self._queue)
+        self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_FRACTION)
+        self._record_metrics(len(batch), seconds)
+        self._resolve_commands(batch, outcomes)
+
+    def _refuse_late_commands(
+        self, batch: list[QueuedCommand[CommandT, OutcomeT]], earliest: float
+    ) -> list[QueuedCommand[CommandT, OutcomeT]]:
+        """Refuse the commands that were queued before `earliest`, and return the others."""
+        late = [queued for queued in batch if queued.queued_at < earliest]
+        self._resolve_commands(late, [NotPlaced(_NOT_STARTED_MESSAGE)] * len(late))
+        return [queued for queued in batch if queued.queued_at >= earliest]
+
+    def _record_metrics(self, size: int, seconds: float) -> None:
+        try:
+            if self._metrics:
+                self._metrics.record_batch(size, seconds)
+        except Exception:  # noqa: BLE001  # the commands are committed, so no error may reach the callers
+            _LOG.exception("the metrics of a batch were not recorded")
 
     def _take_batch(self) -> list[QueuedCommand[CommandT, OutcomeT]]:
         with self._wake:
@@ -235,18 +267,30 @@ class GroupCommit(Generic[CommandT, OutcomeT]):
         for loop, results in loops.items():
             if loop is None:
                 _resolve_futures(results)
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve_futures, results)
+            else:
+                _call_in_loop(loop, results)
+
+
+def _call_in_loop(
+    loop: asyncio.AbstractEventLoop, results: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]
+) -> None:
+    try:
+        loop.call_soon_threadsafe(_resolve_futures, results)
+    except RuntimeError:
+        _LOG.debug("an event loop was closed before its outcomes were known", extra={"items": len(results)})
 
 
 def _resolve_futures(results: list[tuple[AnyFuture[OutcomeT], OutcomeT | OmsError]]) -> None:
     for future, outcome in results:
         if future.done():
             continue  # the client has disconnected
-        if isinstance(outcome, OmsError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+        try:
+            if isinstance(outcome, OmsError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+        except InvalidStateError:
+            _LOG.debug("another thread has resolved a command meanwhile")
 
 
 def _wait_for_outcome(future: "Future[OutcomeT]", deadline: float) -> OutcomeT | OmsError:

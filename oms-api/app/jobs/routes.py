@@ -58,7 +58,7 @@ async def list_jobs(
 async def run_job(
     caller: RunJobCaller, job_name: JobNamePath, runner: JobRunnerDep, change_requests: ChangeRequestsDep
 ) -> Response:
-    """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
+    """Run a job as soon as possible. It replaces a scheduled run that is due. A running job runs again."""
     names = {job.name: job.name for job in runner.jobs}
     names |= {name.replace(" ", "-"): name for name in names}
     name = names.get(job_name)

@@ -17,10 +17,12 @@ class JobRunOut(BaseModel):
     slot: str = Field(
         description="Start of its slot, or the time of the request, in UTC", examples=[_EXAMPLE_TIME]
     )
-    started_at: str = Field(description="Time of its start, in UTC", examples=[_EXAMPLE_TIME])
+    started_at: str = Field(
+        description="Start of the run in UTC; of a queued run, when it was sent", examples=[_EXAMPLE_TIME]
+    )
     duration_ms: int | None = Field(description="Milliseconds; null: not finished", examples=[12])
     status: Literal["running", "succeeded", "failed"] = Field(
-        description="Result of the run; if its process ended, it stays `running`", examples=["succeeded"]
+        description="Result; `running` also of a queued run, and if the process ended", examples=["succeeded"]
     )
     error: str | None = Field(description="Why it failed; null: it did not fail", examples=[None])
     process: str = Field(

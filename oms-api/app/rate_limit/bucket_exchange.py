@@ -111,8 +111,9 @@ class BucketExchange:
     async def exchange(self) -> None:
         """Send the taken tokens and receive the shared levels. With nothing to send, check the connection.
 
-        If the exchange fails, the sent counts are dropped: the process's own buckets already include them,
-        and they may have arrived.
+        If a call fails, its counts and those of the calls that would follow are dropped: the process's own
+        buckets already include them, and those of the failed call may have arrived. Other processes may then
+        admit that many requests more.
         """
         counts = [(pool, count) for pool in self._pools for count in pool.drain()]
         for start in range(0, max(1, len(counts)), _MAX_BUCKETS_PER_CALL):

@@ -1,7 +1,7 @@
 """Token buckets that allow a burst of one minute's requests and then a steady rate, and their header fields.
 
 The header fields follow draft-ietf-httpapi-ratelimit-headers: q is the quota of w seconds, r the
-remaining quota, t the seconds until it is refilled.
+remaining quota, t the seconds until it allows one more request.
 """
 
 import math

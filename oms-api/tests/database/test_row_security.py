@@ -101,7 +101,7 @@ def test_row_of_another_tenant_cannot_be_inserted(two_tenants, tenant_scoped):
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions"])
-def test_row_of_another_tenant_cannot_be_updated_or_deleted(two_tenants, tenant_scoped, table):
+def test_row_of_another_tenant_cannot_be_updated(two_tenants, tenant_scoped, table):
     _, (first, second) = two_tenants
     set_tenant_scope(tenant_scoped, [first.tenant_id])
     changed = tenant_scoped.execute(

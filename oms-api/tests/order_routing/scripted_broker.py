@@ -32,6 +32,7 @@ from tests.orders.writer_harness import WriterHarness
 NAME = "paper"
 LIMIT: dict[str, Any] = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 DOWN = "down"  # not reached
+GARBLED = "garbled"  # the answer has an unknown form
 LOST = "lost"  # not received, and the sender has no answer
 UNANSWERED = "unanswered"  # received, and the sender has no answer
 KILLED_BEFORE = "killed before"  # the OMS dies before it sends
@@ -121,6 +122,8 @@ class ScriptedBroker(InMemoryBroker):
         fault = self.faults[call].pop(0) if self.faults[call] else None
         if fault == DOWN:
             raise BrokerUnavailable
+        if fault == GARBLED:
+            raise KeyError("status")
         if fault == LOST:
             raise BrokerOutcomeUnknown
         if fault == KILLED_BEFORE:

@@ -12,6 +12,7 @@ from app.order_routing.service.request_loading import _build_broker_order
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
     DOWN,
+    GARBLED,
     KILLED_AFTER,
     KILLED_BEFORE,
     LOST,
@@ -106,12 +107,13 @@ def test_events_are_applied_once_despite_kills(routing, kill):
     assert routing.harness.get_order(order).filled_quantity == 4
 
 
-def test_unknown_order_is_queried_while_the_broker_reports_nothing(routing):
+@pytest.mark.parametrize("fault", [LOST, GARBLED])
+def test_unknown_order_is_queried_while_the_broker_reports_nothing(routing, fault):
     order = routing.place_order()
     routing.broker.is_silent = True
     routing.broker.faults["submit"] = [UNANSWERED]
     routing.run_session(1)
-    routing.broker.faults["find"] = [LOST, LOST]
+    routing.broker.faults["find"] = [fault, fault]
     assert routing.list_open_requests() == [("submit", "unknown")]
     routing.run_session(20)
     assert routing.harness.get_order(order).status is Status.ACCEPTED

@@ -1,5 +1,6 @@
 """A refused command leaves the state of its batch unchanged."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -220,7 +221,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(harness,
         build_place_order(harness, quantity="2"),
         build_record_trade(harness, "passing"),
     ]
-    outcomes = writing.write(works)
+    outcomes = writing.write(works, math.inf)
     writing.drop_connection()
     assert [type(outcome).__name__ for outcome in outcomes] == [
         "OrderResult",

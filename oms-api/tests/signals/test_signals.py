@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.errors import NotPlaced
+from app.errors import NotPlaced, WriteRefused
 from app.signals.service.resumption import SignalResumption
 from app.timestamps import format_timestamp
 from tests.factories import BOOTSTRAP_KEY
@@ -221,6 +221,25 @@ def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, fail_
     assert len(trader.get("/orders").json()) == 2
     assert get_position(trader) == 4
     assert len(trader.get("/events", type="signal.filled").json()) == 2
+
+
+def test_signal_that_the_database_refuses_does_not_stop_the_others(trader, fail_next_signal, monkeypatch):
+    refused, other = fail_next_signal(id="refused", qty=10), fail_next_signal(id="other", qty=4)
+    service = trader.service.app.state.signals
+    resume = service.resume
+
+    async def refuse_one(listed_signal):
+        if listed_signal.signal.id == refused:
+            raise WriteRefused("The database refused the write.")
+        return await resume(listed_signal)
+
+    later = utc_now() + timedelta(minutes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "resume", refuse_one)
+        assert resume_signals(trader, later) == 2
+    assert trader.get(f"/signals/{other}").json()["status"] == "filled"
+    assert resume_signals(trader, later) == 1
+    assert trader.get(f"/signals/{refused}").json()["status"] == "filled"
 
 
 @pytest.mark.any_database

@@ -10,14 +10,16 @@ from sqlalchemy import delete, update
 from app.brokers.rules.settings import IDEAL_MARKET
 from app.clock import utc_now
 from app.database import set_all_tenants_scope
+from app.errors import NotPlaced
 from app.parity import main
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.queries.journal import delete_inputs, iterate_inputs
 from app.strategies.rules.journal import find_broken_sequence
+from app.strategies.rules.values import StrategyStatus
 from app.strategies.service.drift_watch import DriftWatch
-from app.strategies.service.host import run_session
-from app.strategies.service.order_gateway import OrderServiceUnavailable
+from app.strategies.service.host import _build_key, run_session
+from app.strategies.service.order_gateway import ActionResult, OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from app.strategies.service.verification import verify_journals
@@ -99,6 +101,34 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
 
 
 @pytest.mark.any_database
+@pytest.mark.parametrize("broken", ["the session ends", "the append fails", "after the append"])
+def test_refusal_is_delivered_once_after_a_restart(setup, broken, monkeypatch):
+    session = setup.start()
+    refusal = ActionResult(refusal="The portfolio is closed.")
+    monkeypatch.setattr(setup.gateway, "execute", lambda *_: refusal)
+    session.deliver([build_bar_input(0)])
+    (submitted,) = setup.state["orders"]
+    monkeypatch.undo()
+    if broken != "the session ends":
+        step = "_append_inputs" if broken == "the append fails" else "_process_input"
+        monkeypatch.setattr(session, step, _fail_with_conflict)
+        with pytest.raises(JournalConflict):
+            session.run_step()
+        monkeypatch.undo()
+    restarted_session = setup.start()
+    while restarted_session.run_step():
+        pass
+    assert setup.state["orders"] == []
+    payloads = [orjson.loads(item.payload) for item in setup.inputs if item.kind == "order"]
+    assert [(item["id"], item["reason"]) for item in payloads] == [(submitted["id"], refusal.refusal)]
+    assert not setup.start().run_step()
+
+
+def _fail_with_conflict(*_, **__):
+    raise JournalConflict
+
+
+@pytest.mark.any_database
 def test_error_names_file_and_line_and_needs_an_acknowledgement(setup):
     run_inputs(setup, [build_bar_input(number) for number in range(4)])
     body = setup.shown
@@ -159,6 +189,44 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
 
     assert service.client.portal.call(wait_for_threads)
     setup.host._stop_threads()  # gives the lease back
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("broken", ["the first attempt", "the process"])
+def test_entries_of_a_failed_strategy_are_canceled_after_a_failure(setup, service, broken, monkeypatch):
+    code = {"entry_point": "tests.strategies.examples:Replacer", "parameters": {"limit": 1}}
+    assert setup.api.post("/strategies/counter:stop", {}).status_code == 200
+    with use_catalog(setup.api, setup.runners.catalog):
+        assert setup.api.patch("/strategies/counter", code).status_code == 200
+    assert setup.api.post("/strategies/counter:start", {}).status_code == 200
+    failed_key = _build_key(setup.listed)
+    run_inputs(setup, [build_bar_input(0)])
+    setup.host.close_run(setup.listed, StrategyStatus.ERROR, "It failed.")
+    assert [order["status"] for order in setup.orders] == ["ACCEPTED"]
+    if broken == "the first attempt":
+        setup.host._has_loaded_ended_runs = True  # it ran the strategy, and has the lease
+        setup.host._threads[failed_key] = EndedThread()
+        monkeypatch.setattr("app.strategies.service.host.cancel_entries", _refuse)
+        service.client.portal.call(setup.host.check)
+        assert [order["status"] for order in setup.orders] == ["ACCEPTED"]
+        monkeypatch.undo()
+    service.client.portal.call(setup.host.check)
+    setup.host._stop_threads()  # gives the lease back
+    assert [order["status"] for order in setup.orders] == ["CANCELED"]
+    assert not setup.host._ended_runs
+
+
+class EndedThread:
+    """The thread of a strategy that has failed."""
+
+    is_alive = False
+
+    def stop(self):
+        """Do nothing: it has ended."""
+
+
+async def _refuse(*_):
+    raise NotPlaced("The queue is full.")
 
 
 def _is_input(sequence):

@@ -23,7 +23,8 @@ class ConfirmationState(StrEnum):
     QUEUED = "queued"  # the confirmation is queued
     SENDING = "sending"  # the confirmation was sent to Slack; no response yet
     INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
-    REPEATING = "repeating"  # sent again with a note; not sent a third time after another crash
+    REQUEUED = "requeued"  # an interrupted confirmation is queued again, with a note
+    REPEATING = "repeating"  # the repeat was sent to Slack; not sent a third time after another crash
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ _COLUMNS = """key, submitted_at, team, "user", channel, view_id, root_view_id, r
         response_url, response_url_expires_at"""
 _ADOPT = (  # the rows of crashed bots
     "DELETE FROM owed_confirmations WHERE state = 'repeating'",
-    "UPDATE owed_confirmations SET state = 'interrupted' WHERE state = 'sending'",
+    "UPDATE owed_confirmations SET state = 'interrupted' WHERE state IN ('sending', 'requeued')",
     "UPDATE owed_confirmations SET state = 'unknown', is_owed = 1 WHERE state IN ('submitted', 'queued')",
 )
 _ADD = f"""INSERT INTO owed_confirmations ({_COLUMNS}, owner)
@@ -200,14 +201,17 @@ _ADD = f"""INSERT INTO owed_confirmations ({_COLUMNS}, owner)
 _KEEP = """UPDATE owed_confirmations SET state = 'unknown', is_owed = 1
     WHERE key = ? AND state = 'submitted' AND owner = ? AND (is_owed = 1 OR ? = 1)"""
 _CLAIM = """UPDATE owed_confirmations SET owner = ?,
-        state = CASE WHEN state = 'interrupted' THEN 'repeating' ELSE 'queued' END
+        state = CASE WHEN state = 'interrupted' THEN 'requeued' ELSE 'queued' END
     WHERE key = ?"""
 _RETURNING = "RETURNING submitted_at"
-_BEGIN = """UPDATE owed_confirmations SET state = CASE WHEN state = 'queued' THEN 'sending' ELSE state END
-    WHERE key = ? AND submitted_at = ? AND owner = ? AND state IN ('queued', 'sending', 'repeating')
+_BEGIN = """UPDATE owed_confirmations SET state = CASE
+        WHEN state = 'queued' THEN 'sending' WHEN state = 'requeued' THEN 'repeating' ELSE state END
+    WHERE key = ? AND submitted_at = ? AND owner = ?
+        AND state IN ('queued', 'sending', 'requeued', 'repeating')
     RETURNING key"""
-_RETRACT = """UPDATE owed_confirmations SET state = 'queued'
-    WHERE key = ? AND submitted_at = ? AND owner = ? AND state = 'sending'"""
+_RETRACT = """UPDATE owed_confirmations
+    SET state = CASE WHEN state = 'repeating' THEN 'requeued' ELSE 'queued' END
+    WHERE key = ? AND submitted_at = ? AND owner = ? AND state IN ('sending', 'repeating')"""
 _LIST_UNRESOLVED = f"""SELECT {_COLUMNS}, state FROM owed_confirmations
     WHERE state IN ('unknown', 'interrupted') AND (team = ? OR CAST(? AS TEXT) IS NULL)
     ORDER BY submitted_at"""

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
-RETENTION_DAYS = 7.0  # the OMS repeats a delivery for three days
+RETENTION_DAYS = 7.0  # the OMS repeats a delivery for about three days, longer if it is asked to wait
 PRUNE_EVERY_EVENTS = 1000  # events
 
 

@@ -1,4 +1,4 @@
-"""Store the banners that are not posted yet, so that a crash loses none."""
+"""Store the banners that are not posted yet, so that a crash loses none that the database stored."""
 
 import json
 from collections.abc import Callable

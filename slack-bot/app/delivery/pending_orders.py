@@ -1,4 +1,7 @@
-"""Store orders and requests for approval whose message is not posted yet, so that a crash loses none."""
+"""Store orders and requests for approval whose message is not posted yet.
+
+A crash loses none that the database stored.
+"""
 
 from dataclasses import astuple, dataclass
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """Queue calls to Slack in lanes, one per channel or person.
 
-Each lane limits its rate and pauses after a 429. Handlers do not wait for the calls.
+A lane that is paced limits its rate. Each lane pauses after a 429. Handlers do not wait for the calls.
 """
 
 import logging
@@ -25,7 +25,8 @@ MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 class SendJob:
     """A call to Slack.
 
-    It is retried after `SlackRateLimited`. After the last attempt, `give_up` is called.
+    It is retried after `SlackRateLimited` with a short wait. After the last attempt, or another error,
+    `give_up` is called.
     """
 
     work: Callable[[], None]
@@ -72,8 +73,10 @@ class SendQueue:
         return self._pace_seconds
 
     def put(self, lane: str, job: SendJob, *, is_paced: bool = True) -> None:
-        """Queue a job. Raises `QueueFull` when the queue is full."""
+        """Queue a job. Raises `QueueFull` when the queue is full or closed."""
         with self._changed:
+            if self._is_closing:
+                raise QueueFull("The bot is stopping.")
             if self._waiting >= self._capacity:
                 raise QueueFull("Too many messages wait to be sent.")
             self._waiting += 1
@@ -82,7 +85,7 @@ class SendQueue:
             self._changed.notify_all()  # notify() could wake the thread in close() instead of a sender
 
     def close(self, within_seconds: float) -> bool:
-        """Send the queued jobs for up to `within_seconds`, then stop. Return whether all were sent."""
+        """Send the queued jobs for up to `within_seconds`, then stop. Return whether no job is left."""
         until = time.monotonic() + within_seconds
         with self._changed:
             while self._waiting and (remaining_seconds := until - time.monotonic()) > 0:

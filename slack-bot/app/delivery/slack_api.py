@@ -1,4 +1,4 @@
-"""Call Slack. No other module does.
+"""Call Slack. Other modules call it only for installations, files and replies.
 
 Each call that posts is attempted once: the retries of the SDK posted messages twice.
 """
@@ -136,8 +136,8 @@ class SlackApi:
     def find_posted(self, channel: str, message: Message, since: float) -> str:
         """Return the timestamp of the bot's message with the same metadata, posted at `since` or later.
 
-        `since` is in Unix seconds. Return an empty text if there is none, or if Slack does not show the bot
-        the messages of the channel.
+        `since` is in Unix seconds. Return an empty text if there is none among the newest messages, or if
+        Slack does not return the messages of the channel.
         """
         metadata = _build_metadata(message)
         try:

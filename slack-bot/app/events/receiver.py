@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from app.storage.claimed_ids import ClaimedIds
 log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=5)  # events of concurrent transactions arrive in another order than their times
-MAX_MISSED_EVENTS = 20_000
+MAX_KEPT_PAGES = 20  # of missed events in memory; newer pages are read again
 RELOAD_INTERVAL_SECONDS = 2.0  # another bot may have rotated the secret
 ROTATION_INTERVAL_SECONDS = 60.0  # one bot rotates a secret in this time
 
@@ -95,15 +96,28 @@ class EventReceiver:
     def handle_missed(self, api: EventApi, cursor: str) -> int:
         """Handle the events since the cursor, oldest first. Return their number. Raises `OmsError`."""
         since = (datetime.fromisoformat(cursor) - OVERLAP).isoformat().replace("+00:00", "Z")
-        rows, next_cursor = api.list_events(since, self.patterns)
-        while next_cursor and len(rows) < MAX_MISSED_EVENTS:
+        newest_page, next_cursor = api.list_events(since, self.patterns)
+        cursors: list[str] = []
+        oldest_pages: deque[list[dict[str, Any]]] = deque(maxlen=MAX_KEPT_PAGES)
+        while next_cursor:
+            cursors.append(next_cursor)
             page, next_cursor = api.list_events(since, self.patterns, next_cursor)
-            rows += page
-        events = [event for row in reversed(rows) if (event := _build_event(row)) is not None]
-        count = sum(self.handle_once(event) for event in events)
+            oldest_pages.append(page)
+        count = 0
+        for page_cursor in reversed(cursors):
+            page = (
+                oldest_pages.pop() if oldest_pages else api.list_events(since, self.patterns, page_cursor)[0]
+            )
+            count += self._handle_page(page)
+        count += self._handle_page(newest_page)
         if count:
             log.info("Missed events handled", extra={"count": count, "since": since})
         return count
+
+    def _handle_page(self, rows: list[dict[str, Any]]) -> int:
+        """Handle a page of events, which is newest first. Return how many had not been handled."""
+        events = [event for row in reversed(rows) if (event := _build_event(row)) is not None]
+        return sum(self.handle_once(event) for event in events)
 
     def _save_secret(self, secret: str) -> str:
         if secret:

@@ -111,7 +111,7 @@ class InstallationStore:
         return [team for (team,) in rows]
 
     def list_all(self) -> list[InstalledWorkspace]:
-        """Return all workspaces, in the order of their first installation."""
+        """Return all workspaces, in the order of their last installation."""
         return [
             self._build_installation(row)
             for row in self._database.execute(f"{_SELECT} ORDER BY installed_at, team")

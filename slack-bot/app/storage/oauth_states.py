@@ -1,4 +1,4 @@
-"""States of installations that people have started. Each is valid once, at each bot, for ten minutes."""
+"""States of installations that people have started. Each is valid once, at any bot, for ten minutes."""
 
 import hashlib
 import secrets

@@ -55,8 +55,8 @@ class PostgresDatabase:
     def execute(self, statement: str, *values: object) -> list[Row]:
         """Run a statement and return its rows.
 
-        If the server had closed an idle connection, the statement is repeated once on a new connection. After
-        a timeout it is not repeated, because the server may have executed it.
+        A statement is never repeated, because the server may have executed it before the connection was lost.
+        A connection that the server closed while it was idle is replaced before the statement is sent.
         """
         if time.monotonic() < self._failed_at + FAILURE_PAUSE_SECONDS:
             raise DatabaseError("The database failed a moment ago.")
@@ -64,18 +64,12 @@ class PostgresDatabase:
             connection = self._connections.get(timeout=RESPONSE_TIMEOUT_SECONDS)
         except queue.Empty:
             raise DatabaseError("No connection is free.") from None
-        is_reused = connection is not None
         try:
-            connection = connection or self._open_connection()
-            try:
-                return _run_statement(connection, statement, values)
-            except ResponseTimeout:
-                raise
-            except CONNECTION_ERRORS:
-                if not (is_reused and connection.closed):
-                    raise
+            if connection is not None and _has_unread_input(connection):
+                connection.close()
+            if connection is None or connection.closed:
                 connection = self._open_connection()
-                return _run_statement(connection, statement, values)
+            return _run_statement(connection, statement, values)
         except psycopg2.Error as error:
             if isinstance(error, CONNECTION_ERRORS):
                 self._failed_at = time.monotonic()
@@ -131,6 +125,13 @@ def _run_statement(connection: Any, statement: str, values: tuple[object, ...]) 
     with connection.cursor() as cursor:
         cursor.execute(statement.replace("%", "%%").replace("?", "%s"), values)
         return [] if cursor.description is None else cursor.fetchall()
+
+
+def _has_unread_input(connection: Any) -> bool:
+    """Return whether an idle connection has input. The server sends some when it closes one."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _wait_for_result(connection: Any) -> None:

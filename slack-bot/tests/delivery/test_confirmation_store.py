@@ -60,6 +60,33 @@ def test_queued_confirmation_is_sent_without_a_note_and_an_interrupted_one_with_
     assert list_unresolved(open_store()) == [], "one repeat at most, however often the bot dies"
 
 
+def interrupt_call(store):
+    """Claim the confirmation and begin the call to Slack, during which the bot is killed."""
+    store.add(CONFIRMATION)
+    store.claim(CONFIRMATION.key).begin()
+
+
+def test_repeat_that_waited_when_its_bot_was_killed_is_queued_again(open_store):
+    interrupt_call(open_store())
+    for _ in range(2):  # each of these bots is killed before its call
+        store = open_store()
+        assert list_unresolved(store) == [(CONFIRMATION.key, True)]
+        assert store.claim_unresolved(CONFIRMATION)
+        assert list_unresolved(store) == [], "one bot sends it"
+    assert list_unresolved(open_store()) == [(CONFIRMATION.key, True)]
+
+
+def test_repeat_that_slack_refused_is_queued_again(open_store):
+    interrupt_call(open_store())
+    store = open_store()
+    list_unresolved(store)
+    claim = store.claim_unresolved(CONFIRMATION)
+    for _ in range(2):
+        assert claim.begin()
+        claim.retract()
+    assert list_unresolved(open_store()) == [(CONFIRMATION.key, True)]
+
+
 def test_confirmation_that_slack_refused_is_sent_again_without_a_note(open_store):
     store = open_store()
     store.add(CONFIRMATION)

@@ -197,6 +197,15 @@ def test_full_queue_refuses_a_message_and_logs_it(slack, caplog):
     assert "Message not delivered" in caplog.text
 
 
+def test_closed_queue_refuses_a_message_and_logs_it(delivery, slack, caplog):
+    assert delivery.send_queue.close(60.0)
+    delivery.sender.post_to_channel(TO, MESSAGE)
+    assert "Message not delivered" in caplog.text
+    with pytest.raises(QueueFull, match="stopping"):
+        delivery.send_queue.put("channel:C1", SendJob(lambda: None, lambda: None))
+    assert slack.calls == []
+
+
 def test_close_sends_the_queued_messages(delivery, slack):
     for _ in range(5):
         delivery.sender.post_to_channel(TO, MESSAGE)

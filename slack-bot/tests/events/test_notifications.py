@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.delivery.notification_store import Notification
 from app.delivery.posted_messages import MessageKind, PostedMessage
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
-from app.services.notifications.delivery import deliver_notifications
+from app.services.notifications.delivery import SENDERS, deliver_notifications
 from app.services.notifications.reminders import add_reminder
 from app.services.state import notification_pace
 from tests import portfolio_oms
@@ -273,6 +274,21 @@ def test_reminder_that_slack_did_not_confirm_is_repeated(
     for _ in range(2):
         reminders = list_sent_messages(quiet_workspace)
     assert ["you may see it twice" in text for _, text in reminders] == [False, is_marked]
+
+
+def test_reminder_is_claimed_only_when_its_turn_comes(quiet_workspace: Workspace, monkeypatch):
+    notifications = quiet_workspace.bot.services.notifications
+    waiting_attempts = []
+
+    def record_attempts(_services, _notification):
+        waiting_attempts.append(sorted(row.attempts for row in notifications.list_due(1e12)))
+
+    monkeypatch.setitem(SENDERS, "test", record_attempts)
+    for number in range(2):
+        notification = Notification(f"N{number}", "T1", "", "C7", "test", "", time.time(), due_at=1.0)
+        notifications.add(notification)
+    deliver_notifications(quiet_workspace.bot.services)
+    assert waiting_attempts == [[0, 1], [1]]
 
 
 def test_another_workspace_sends_its_own_notifications(quiet_workspace: Workspace):

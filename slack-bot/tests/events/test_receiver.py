@@ -224,6 +224,25 @@ def test_missed_events_are_handled_once_and_in_order_after_a_restart(
     assert receiver.handle_once(Event("e3", "order.filled", "2026-11-29T10:00:01Z")) is False
 
 
+def test_all_events_of_a_long_outage_are_handled_in_order(
+    services, receiver, api, oms, handled_events, monkeypatch
+):
+    monkeypatch.setattr("app.events.receiver.MAX_KEPT_PAGES", 1)
+    services.handled_events.add("e1", "2026-11-29T10:00:01.000000Z")
+    oms.queue_responses(BY_NAME, CREATED)
+
+    def build_page(event_id, cursor=""):
+        link = {"Link": f'</api/v1/events?from=x&cursor={cursor}>; rel="next"'} if cursor else {}
+        return Response(200, [build_event_body(event_id)], link)
+
+    pages = [build_page("e5", "c5"), build_page("e4", "c4"), build_page("e3", "c3"), build_page("e2")]
+    oms.queue_responses("/events", *pages, build_page("e3", "c3"), build_page("e4", "c4"))
+    receiver.register(api, URL)
+    assert handled_events == ["e2", "e3", "e4", "e5"]
+    cursors = [request.query.get("cursor", "") for request in oms.list_requests("/events")]
+    assert cursors == ["", "c5", "c4", "c3", "c4", "c5"], "only one page is kept in memory beside the newest"
+
+
 def test_first_start_handles_no_history_and_the_next_one_begins_there(registered_receiver, services, oms):
     assert oms.list_requests("/events") == []
     assert services.handled_events.find_cursor() == "2026-11-29T10:00:00.000000Z"

@@ -158,6 +158,37 @@ def test_report_that_is_too_large_is_named_with_its_route(
     assert "Download it from the OMS with `GET /api/v1/exports/pnl`" in message["text"]
 
 
+def test_report_that_waits_for_a_thread_is_queued_and_uploaded_once(
+    reporting_workspace: PortfolioWorkspace, monkeypatch
+):
+    services = reporting_workspace.bot.services
+    queued = []
+    monkeypatch.setattr(services.export_workers, "submit", lambda _, *work: queued.append(work))
+    announce_report(reporting_workspace)
+    deliver_notifications(services)
+    advance_clock(monkeypatch, daily_reports.CLAIM_LEASE_SECONDS + 1)
+    deliver_notifications(services)
+    ((upload, *arguments),) = queued
+    queued.append((upload, *arguments))  # another bot queued it too
+    for upload, *arguments in queued:
+        upload(*arguments)
+    (sent,) = reporting_workspace.slack.list_requests("files.completeUploadExternal")
+    assert DUPLICATE not in sent.body["initial_comment"]
+
+
+def test_unexpected_error_of_an_upload_is_logged_and_not_repeated_after_a_day(
+    reporting_workspace: PortfolioWorkspace, monkeypatch, caplog
+):
+    announce_report(reporting_workspace)
+    monkeypatch.setattr(daily_reports, "download_report", lambda *_, **__: 1 / 0)
+    deliver_notifications(reporting_workspace.bot.services)
+    wait_until(lambda: "Report not uploaded" in caplog.text)
+    assert len(list_pending(reporting_workspace)) == 1
+    advance_clock(monkeypatch, daily_reports.MAX_DELIVERY_AGE_SECONDS + 1)
+    deliver_notifications(reporting_workspace.bot.services)
+    wait_until(lambda: not list_pending(reporting_workspace))
+
+
 def test_busy_threads_delay_a_report_without_a_mark(reporting_workspace: PortfolioWorkspace):
     reporting_workspace.bot.services.export_workers.stop(wait=True)
     announce_report(reporting_workspace)

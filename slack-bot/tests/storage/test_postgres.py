@@ -126,8 +126,19 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     assert database.execute("SELECT ?", "100%") == [("100%",)]
     name = database.execute("SELECT current_database()")[0][0]
     sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
-    execute(server_url, f"SELECT pg_terminate_backend(pid) {sessions}")
+    execute(server_url, f"SELECT pg_terminate_backend(pid, 60000) {sessions}")  # waits until they have ended
     assert database.execute("SELECT 1") == [(1,)]
+
+
+def test_statement_is_not_repeated_if_its_connection_was_closed_after_it_was_executed(storages, monkeypatch):
+    monkeypatch.setattr(postgres, "FAILURE_PAUSE_SECONDS", 0.0)
+    database = storages[0].database
+    database.execute("CREATE SEQUENCE executions")  # the next statement reuses the connection
+    with pytest.raises(DatabaseError):
+        database.execute(
+            "SELECT nextval('executions'); COMMIT; SELECT pg_terminate_backend(pg_backend_pid())"
+        )
+    assert database.execute("SELECT nextval('executions')") == [(2,)]
 
 
 def test_unresponsive_database_is_skipped_after_one_attempt(storages, monkeypatch):

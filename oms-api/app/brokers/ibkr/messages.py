@@ -71,7 +71,7 @@ class MessageReceiver:
     ib = SimpleNamespace(TimezoneTWS="")  # ib_async reads it
 
     def __init__(self, listener: ReportListener, client_id: int) -> None:
-        self.account: str | None = None  # reports of other accounts of the login are ignored
+        self.account: str | None = None  # orders and executions of other accounts of the login are ignored
         self._listener, self._client_id = listener, client_id
         self._keeper: ConnectionKeeper | None = None
         self._rows: dict[str, list[Any]] = {}

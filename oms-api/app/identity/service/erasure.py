@@ -1,4 +1,8 @@
-"""Erase the data about a person from the database, except in rows that hashes cover."""
+"""Erase the data about a person from the database.
+
+Rows that hashes cover keep the ID of the person, and so do columns that say who made a change, such as
+`created_by`. The ID no longer leads to a name.
+"""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """Run jobs: in the API processes, or in `python -m app.worker`.
 
 Any number of processes may run them. A lease in the database gives each job to one process at a time. A
-crashed process keeps its lease until the lease expires; then another process runs the job again. A job must
-therefore be idempotent.
+crashed process keeps its lease until the lease expires. The job then runs in its next slot; a requested run
+of a crashed process is lost. A job that failed in the middle runs again, so it must be idempotent.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Lease:
 
 
 class Job(NamedTuple):
-    """A recurring job. `run` is idempotent; it runs once in each `period`.
+    """A recurring job. `run` is idempotent; it runs at most once in each `period`.
 
     An urgent job never waits for a job that is not urgent.
     """
@@ -82,7 +82,7 @@ class RunHistory:
         self._engine = engine
 
     def prune(self, _: Lease) -> None:
-        """Delete all but the last KEPT_RUNS runs of each job."""
+        """Delete all but the last MAX_KEPT_RUNS runs of each job."""
         with unit_of_work(self._engine) as connection:
             for state in queries.list_jobs(connection):
                 queries.prune_runs(connection, state.name, MAX_KEPT_RUNS)

@@ -23,7 +23,7 @@ def load_commands(
     names: Iterable[PortfolioNameKey] = (),
     portfolio_keys: Iterable[PortfolioKey] = (),
 ) -> None:
-    """Lock the portfolios, then read. Values read under the locks cannot change before the commit.
+    """Lock the request keys and the portfolios, then read positions and reversals under the locks.
 
     `names` and `portfolio_keys` are further portfolios to load. `cached_ids` are the ids of portfolios that
     earlier batches read.

@@ -220,13 +220,16 @@ class RequestSender:
         return self._broker.replace(request.order_id, order, at)
 
     def _resolve(self, request: BrokerRequest) -> None:
-        """Ask the broker for an order whose request has no known outcome. Never send it again."""
+        """Ask the broker for an order whose request has no known outcome. Only a cancel is sent again."""
         try:
             events = self._resolver.find_outcome(request)
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker was not reached.")
             raise
         except BrokerOutcomeUnknown:
+            events = None
+        except Exception:  # noqa: BLE001  # other requests must not wait for a response that is not understood
+            _LOG.exception("the response of a broker was not understood")
             events = None
         if events is None:
             self._postpone(request, RequestStatus.UNKNOWN, "The outcome is not known yet.")

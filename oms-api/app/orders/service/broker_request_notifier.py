@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from app.clock import monotonic_seconds
+from app.group_commit import COMMIT_WITHIN_SECONDS
 from app.instruments.rules import Instrument
 from app.orders.rules.values import Order
 
 MAX_QUEUED_ORDERS = 50  # orders in a queue; further orders are read from the database
-RESERVATION_SECONDS = 20.0  # longer than a transaction of the writer takes
+RESERVATION_SECONDS = COMMIT_WITHIN_SECONDS + 7.0  # the writer waits 5 s for the answer to COMMIT
 
 
 class CommittedOrder(NamedTuple):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope
-from app.errors import OmsError, Unavailable
+from app.errors import OmsError, Unavailable, WriteRefused
 from app.periodic_tasks import repeat
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import ListedSignal
@@ -30,7 +30,10 @@ class SignalResumption:
         await repeat(self.resume_pending, RESUME_PERIOD_SECONDS, "signals were not resumed", _LOG)
 
     async def resume_pending(self) -> int:
-        """Resume the signals of all tenants that wait for longer than RESUME_AFTER; return how many."""
+        """Resume the signals of all tenants that wait for longer than RESUME_AFTER; return how many.
+
+        Raises Unavailable if the writer takes no signals now.
+        """
         before = self._now() - RESUME_AFTER
 
         def read(connection: Connection) -> list[ListedSignal]:
@@ -40,8 +43,9 @@ class SignalResumption:
         for listed_signal in pending_signals:
             try:
                 await self._service.resume(listed_signal)
-            except Unavailable:
-                raise
-            except OmsError as error:  # the others must be resumed
+            except OmsError as error:
+                if isinstance(error, Unavailable) and not isinstance(error, WriteRefused):
+                    raise
+                # The error concerns this signal alone: the others must be resumed.
                 _LOG.error("the signal %s was not resumed: %s", listed_signal.signal.id, error.detail)
         return len(pending_signals)

@@ -1,4 +1,6 @@
-"""Find the parameters of strategies, once for each version of their code.
+"""Find the parameters of strategies, and keep them in this process for each version of their code.
+
+Two simultaneous requests may inspect the same code twice. A failure is kept for FAILURE_SECONDS.
 
 An inspection runs the strategy's module in a sandbox, which takes most of a second. It is therefore never
 done in a transaction: routes inspect first, and then open the transaction.

@@ -2,7 +2,8 @@
 
 A lease in the database decides which process is the host. A session ends when its strategy is
 paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its
-strategy is no longer active, the strategy's open entry orders are canceled.
+strategy is no longer active, the strategy's open entry orders are canceled. That is repeated until it
+succeeds. The next host does it for strategies that a host ended and that still have open orders.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now
@@ -24,14 +25,16 @@ from app.jobs.service.process_lease import RENEW_SECONDS, ProcessLease
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import CodeChanged, MessageLimitExceeded
+from app.strategies.queries.live_orders import list_own_orders
 from app.strategies.queries.registry import (
     ListedStrategy,
     find_strategy,
     list_active_strategies,
+    list_started_strategies,
     update_strategy,
 )
 from app.strategies.rules.event_payloads import FAILED, PAUSED
-from app.strategies.rules.values import StrategyStatus
+from app.strategies.rules.values import Strategy, StrategyStatus
 from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.failures import describe_end
 from app.strategies.service.input_collector import InputCollector
@@ -74,6 +77,8 @@ class StrategyHost:
         self._orders, self._runners, self._now = orders, runners, now
         self._lease = ProcessLease(engine, LEASE_NAME, now, RENEW_SECONDS)
         self._threads: dict[RunKey, _StrategyThread] = {}
+        self._ended_runs: dict[RunKey, None] = {}  # whose entries are not canceled yet, oldest first
+        self._has_loaded_ended_runs = False  # since this process has the lease
 
     async def run(self) -> None:
         """Run the strategies until canceled."""
@@ -97,7 +102,8 @@ class StrategyHost:
                 thread.stop()
             if not thread.is_alive:
                 del self._threads[key]
-                await self._cancel_entries(key)
+                self._ended_runs[key] = None
+        await self._cancel_ended_runs()
         names = {(key.tenant_id, key.name) for key in self._threads}
         for key, listed_strategy in strategies_by_key.items():
             if (key.tenant_id, key.name) not in names:  # a session of an earlier version ends first
@@ -151,9 +157,23 @@ class StrategyHost:
     def _list_active(self) -> list[ListedStrategy]:
         """Return the active strategies, or none if this process does not have the lease."""
         if not self._lease.keep():
+            self._has_loaded_ended_runs = False
             return []
         with snapshot(self._engine, ALL_TENANTS) as connection:
+            if not self._has_loaded_ended_runs:
+                self._ended_runs |= dict.fromkeys(_list_ended_runs(connection))
+                self._has_loaded_ended_runs = True
             return list(list_active_strategies(connection))
+
+    async def _cancel_ended_runs(self) -> None:
+        """Cancel the entries of ended runs. Those that fail are tried again at the next check."""
+        for key in list(self._ended_runs):
+            try:
+                await self._cancel_entries(key)
+            except (OmsError, SQLAlchemyError) as error:
+                _LOG.warning("the entries of the strategy %s stay open: %s", key.name, type(error).__name__)
+            else:
+                del self._ended_runs[key]
 
     async def _cancel_entries(self, key: RunKey) -> None:
         """Cancel the strategy's entry orders after its last callback, unless the strategy is still active."""
@@ -229,6 +249,25 @@ def run_session(
         status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR
         is_described = isinstance(error, MessageLimitExceeded | CodeChanged)
         host.close_run(listed_strategy, status, str(error) if is_described else describe_end(error))
+
+
+def _list_ended_runs(connection: Connection) -> list[RunKey]:
+    """Return the runs that a host ended and that still have open orders other than exits of an entry."""
+    return [
+        _build_key(listed_strategy)
+        for listed_strategy in list_started_strategies(connection)
+        if _was_ended_by_host(listed_strategy.strategy) and _has_entries(connection, listed_strategy.strategy)
+    ]
+
+
+def _was_ended_by_host(strategy: Strategy) -> bool:
+    is_paused_by_host = strategy.status is StrategyStatus.PAUSED and strategy.updated_by == SOURCE
+    return strategy.status is StrategyStatus.ERROR or is_paused_by_host
+
+
+def _has_entries(connection: Connection, strategy: Strategy) -> bool:
+    orders = list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, ())
+    return any(order.parent_id is None for order in orders)
 
 
 def _build_key(listed_strategy: ListedStrategy) -> RunKey:

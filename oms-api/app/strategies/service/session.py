@@ -2,8 +2,9 @@
 
 Each input is processed in three steps: it is committed to the journal, the code reacts, and its actions are
 carried out before the new state is saved. If the process ends in between, the next
-one repeats the last two steps. Order ids are derived from the strategy, the run, the sequence of the input
-and a counter, so that a repeat finds the orders of the first attempt.
+one repeats the last two steps. An order that was refused before it was stored has no events: its refusal is
+saved with the state until it is an input in the journal. Order ids are derived from the strategy, the run,
+the sequence of the input and a counter, so that a repeat finds the orders of the first attempt.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class StrategySession:
         self._strategy = listed_strategy.strategy
         self._head = NO_HEAD
         self._saved_state: dict[str, Any] = {}
-        self._refused_inputs: list[NewInput] = []
+        self._refusals: list[dict[str, Any]] = []  # payloads of inputs that are not in the journal yet
 
     def start(self) -> None:
         """Restore the state, call `on_start`, and deliver again the inputs that were not processed."""
@@ -61,6 +62,7 @@ class StrategySession:
                 queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
             )
             self._collector.restore(connection, self._saved_state["tracked"], pending_inputs)
+            self._restore_refusals(pending_inputs)
             first = self._build_start(connection, pending_inputs, now)
         (started,) = self._append_inputs([first])
         self._process_input(started, saves=not pending_inputs)
@@ -74,13 +76,16 @@ class StrategySession:
         """Deliver new inputs, and return whether there were any."""
         now = self._now()
         with snapshot(self._engine, self._strategy.tenant_id) as connection:
-            inputs = [*self._refused_inputs, *self._collector.collect(connection, now)]
-        self._refused_inputs = []
+            inputs = self._collector.collect(connection, now)
         return bool(self.deliver(inputs))
 
     def deliver(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
-        """Add inputs to the journal and process them."""
-        journaled = self._append_inputs(inputs) if inputs else []
+        """Add the refusals since the last call and these inputs to the journal, and process them."""
+        now = self._now()
+        refused = [NewInput(InputKind.ORDER, now, orjson.dumps(item).decode()) for item in self._refusals]
+        added = [*refused, *inputs]
+        journaled = self._append_inputs(added) if added else []
+        self._refusals = []  # not before they are in the journal
         for journal_input in journaled:
             self._process_input(journal_input)
         return journaled
@@ -103,6 +108,13 @@ class StrategySession:
             queries.upsert_state(connection, state)
         self._head, self._saved_state = state.head, orjson.loads(state.state)
         return state
+
+    def _restore_refusals(self, pending_inputs: Sequence[JournalInput]) -> None:
+        """Restore the saved refusals, without those that are in the journal: they are delivered from it."""
+        orders = [item for item in pending_inputs if item.kind is InputKind.ORDER]
+        journaled_ids = {orjson.loads(item.payload)["id"] for item in orders}
+        saved = self._saved_state.get("refusals", [])  # states of earlier versions have none
+        self._refusals = [payload for payload in saved if payload["id"] not in journaled_ids]
 
     def _build_start(
         self, connection: Connection, pending_inputs: Sequence[JournalInput], now: datetime
@@ -140,7 +152,11 @@ class StrategySession:
             self._execute_action(action)
         if journal_input.kind is InputKind.ORDER:
             self._untrack_closed_order(orjson.loads(journal_input.payload))
-        self._saved_state = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
+        self._saved_state = {
+            "saved": orjson.loads(reaction.state),
+            "tracked": self._collector.serialize(),
+            "refusals": self._refusals,
+        }
         if saves:
             self._save_state(
                 self._head.sequence if journal_input.kind is InputKind.START else journal_input.sequence
@@ -172,7 +188,7 @@ class StrategySession:
             return load_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
 
     def _record_refusal(self, action: Action, result: ActionResult) -> None:
-        """Add an input about an order that was refused before it was stored, since it has no events."""
+        """Keep the payload of an input about an order that was refused before it was stored."""
         if isinstance(action, CancelAction | ReplaceAction):
             return  # the order's own events report the outcome
         ticket = action.ticket
@@ -183,7 +199,7 @@ class StrategySession:
             "time_in_force": str(ticket.time_in_force), "reason": result.refusal, "parent_id": None,
             "event_count": 0,
         }  # fmt: skip
-        self._refused_inputs.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
+        self._refusals.append(payload)
 
     def _untrack_closed_order(self, payload: dict[str, Any]) -> None:
         if payload["status"] in _FINAL_STATUSES:

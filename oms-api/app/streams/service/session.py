@@ -122,12 +122,17 @@ class StreamSession:
             self._send_reply("pong")
 
     async def _subscribe_channels(self, message: Subscribe) -> None:
-        """Subscribe to all channels of a message, or to none of them."""
+        """Subscribe to all channels of a message, or to none of them if the message is refused.
+
+        If the database fails after the first subscription, the others are missing until the client repeats
+        the message. Raises Unavailable then.
+        """
         for channel in message.channels:
             self._require_right(channel)
         if len(self._channels | set(message.channels)) > MAX_CHANNELS:
             raise MessageRefused("too_many", f"A connection has at most {MAX_CHANNELS} channels.")
         tenant_id, after = self._caller.tenant_id, self._decode_event_id(message.after)
+        position = after if after is not None else await self._fanouts.feed.get_horizon(tenant_id)
         names = _group_channel_names(message.channels)
         if ChannelKind.PNL in names:
             missing = await self._fanouts.values.add(
@@ -136,7 +141,6 @@ class StreamSession:
             if missing:
                 raise MessageRefused("unknown_channel", f"There is no portfolio {missing[0]!r}.")
         self._channels |= set(message.channels)
-        position = after if after is not None else await self._fanouts.feed.get_horizon(tenant_id)
         event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
         self._send_reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
         if ChannelKind.QUOTES in names:

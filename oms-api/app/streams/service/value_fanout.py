@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
+from app.errors import OmsError, Unavailable
 from app.ledger.queries.portfolios import list_portfolio_summaries, load_portfolios_by_name
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.portfolio_statements import PortfolioStatement
@@ -41,6 +42,12 @@ class _Client:
         self.wanted_keys: set[str] = set()
         self.sent_texts: dict[str, str] = {}
 
+    def list_valued_keys(self) -> set[str]:
+        """Return the keys to value. A caller limited to portfolios wants those instead of all."""
+        if self.portfolios is None or _ALL_PORTFOLIOS not in self.wanted_keys:
+            return self.wanted_keys
+        return self.wanted_keys - {_ALL_PORTFOLIOS} | set(sorted(self.portfolios)[:MAX_PORTFOLIOS])
+
 
 class ValueFanout:
     """The values of portfolios for the connections of this process, once a second if they have changed."""
@@ -59,16 +66,19 @@ class ValueFanout:
     ) -> list[str]:
         """Send the values of portfolios ("": all that the caller may see; name keys, None: all).
 
-        Return the names of those that do not exist or may not be seen. Raises Unavailable.
+        Return the names of those that do not exist or may not be seen. If there are any, nothing is added.
+        Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
         existing_keys = await self._readers.read(
             tenant_id, load_portfolios_by_name, [key for key in keys if key]
         )
         visible = {key for key in existing_keys if portfolios is None or key in portfolios}
-        client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
-        client.wanted_keys |= visible | ({_ALL_PORTFOLIOS} & keys.keys())
-        return [name for key, name in keys.items() if key and key not in visible]
+        missing = [name for key, name in keys.items() if key and key not in visible]
+        if not missing:
+            client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
+            client.wanted_keys |= keys.keys()
+        return missing
 
     def remove(self, outbox: Outbox, names: Iterable[str]) -> None:
         """Send the values of these portfolios no more."""
@@ -82,18 +92,31 @@ class ValueFanout:
         self._clients.pop(outbox, None)
 
     async def flush(self) -> None:
-        """Value the portfolios that a client subscribed to, and send each connection the changed values."""
+        """Value the portfolios that a client subscribed to, and send each connection the changed values.
+
+        A tenant whose portfolios cannot be valued is skipped. Raises Unavailable.
+        """
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted_keys}:
-            keys = {
-                key
-                for client in self._clients.values()
-                if client.tenant_id == tenant_id
-                for key in client.wanted_keys
-            }
-            texts = await self._readers.read(tenant_id, self._read_values, keys)
-            for outbox, client in self._clients.items():
-                if client.tenant_id == tenant_id:
-                    _send_changes(outbox, client, texts)
+            try:
+                await self._flush_tenant(tenant_id)
+            except Unavailable:  # the database is unavailable for every tenant
+                raise
+            except OmsError as error:  # the other tenants must get their values
+                _LOG.warning("portfolios of a tenant were not valued: %s", error.detail)
+            except Exception:  # noqa: BLE001  # the other tenants must get their values
+                _LOG.exception("portfolios of a tenant were not valued", extra={"tenant_id": tenant_id})
+
+    async def _flush_tenant(self, tenant_id: int) -> None:
+        keys = {
+            key
+            for client in self._clients.values()
+            if client.tenant_id == tenant_id
+            for key in client.list_valued_keys()
+        }
+        texts = await self._readers.read(tenant_id, self._read_values, keys)
+        for outbox, client in self._clients.items():
+            if client.tenant_id == tenant_id:
+                _send_changes(outbox, client, texts)
 
     def _read_values(
         self, connection: Connection, tenant_id: int, channel_keys: set[str]

@@ -11,8 +11,9 @@ T = TypeVar("T")
 class SharedSlots:
     """Slots that several tenants share.
 
-    A tenant may take a slot while it holds fewer than are free. So one tenant gets at most half of the slots,
-    two get a third each, and there is always a free slot for a tenant that has none.
+    A tenant may take a slot while it holds fewer than are free. So one tenant gets at most half of the slots
+    (rounded up), and the next one at most half of the rest. `n` tenants that take one after another leave a
+    slot for a tenant that has none while 2**n is less than the limit. After that it waits for a release.
     """
 
     def __init__(self, limit: int) -> None:

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class Dispatcher:
-    """The state of the deliveries of all tenants. `cycle` is called repeatedly."""
+    """The state of the deliveries of all tenants. `run_cycle` is called repeatedly."""
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
-"""Look up the addresses of hosts. The slow name servers of one tenant delay only that tenant.
+"""Look up the addresses of hosts. The slow name servers of a tenant delay only that tenant.
 
+If as many tenants as LOOKUP_THREADS / MAX_TENANT_LOOKUPS have slow name servers at once, all tenants wait.
 A look-up runs in a thread that cannot be stopped. It counts until the thread is done, even if the request
 that needed it was given up long before.
 """

@@ -53,28 +53,44 @@ def store_report(services: Services, channel: str, report: DailyReport, event_id
 
 
 def start_uploads(services: Services, notifications: Iterable[Notification]) -> None:
-    """Claim the reports that are due, and upload them on the threads for exports."""
+    """Upload the reports that are due on the threads for exports. A report waits there once."""
     for pending in notifications:
-        if not services.notifications.claim(pending, time.time() + CLAIM_LEASE_SECONDS):
+        if not services.queued_order_work.add(_get_work_key(pending)):
             continue
         try:
-            services.export_workers.submit(pending.key, _upload_or_postpone, services, pending)
-        except QueueFull:
-            services.notifications.retract(pending.key)
+            services.export_workers.submit(pending.key, _claim_and_upload, services, pending)
+        except QueueFull:  # the report is still due
+            services.queued_order_work.remove(_get_work_key(pending))
+
+
+def _get_work_key(pending: Notification) -> str:
+    return f"{REPORT}:{pending.key}"
+
+
+def _claim_and_upload(services: Services, pending: Notification) -> None:
+    """Upload a report, unless another bot does. The time in the queue is no part of the lease."""
+    is_claimed = services.notifications.claim(pending, time.time() + CLAIM_LEASE_SECONDS)
+    services.queued_order_work.remove(_get_work_key(pending))
+    if is_claimed:
+        _upload_or_postpone(services, pending)
 
 
 def _upload_or_postpone(services: Services, pending: Notification) -> None:
     """Upload a report. Keep it for later if that fails, for up to a day."""
+    extra = {"request_id": pending.key}
     try:
         _upload_report(services, pending)
     except (OmsError, SlackError) as error:
-        extra = {"request_id": pending.key, "fault": format_log_name(error)}
-        log.warning("Report not uploaded", extra=extra)
+        log.warning("Report not uploaded", extra=extra | {"fault": format_log_name(error)})
         if not isinstance(error, SlackUnreachable):  # nothing was posted
             services.notifications.retract(pending.key)
-        if time.time() - pending.created_at <= MAX_DELIVERY_AGE_SECONDS:
-            return
-    services.notifications.remove(pending.key)
+    except Exception:  # such a report must not be repeated forever either
+        log.exception("Report not uploaded", extra=extra)
+    else:
+        services.notifications.remove(pending.key)
+        return
+    if time.time() - pending.created_at > MAX_DELIVERY_AGE_SECONDS:
+        services.notifications.remove(pending.key)
 
 
 def _upload_report(services: Services, pending: Notification) -> None:

@@ -171,11 +171,9 @@ def _can_receive(services: Services, person: Person, notification: Notification)
 def _send_all(services: Services, recipient: str, notifications: list[Notification]) -> None:
     if not services.notification_pace.is_ready(recipient):
         return
+    grouped = _send_single(services, notifications)
     until = time.time() + CLAIM_LEASE_SECONDS
-    rows = _send_single(
-        services,
-        [notification for notification in notifications if services.notifications.claim(notification, until)],
-    )
+    rows = [row for row in grouped if services.notifications.claim(row, until)]
     if not rows:
         return
     message = build_notification([row.text for row in rows])
@@ -221,11 +219,12 @@ def _is_final(error: SlackError) -> bool:
 
 
 def _send_single(services: Services, notifications: Iterable[Notification]) -> list[Notification]:
-    """Send the notifications that need a separate message. Return the others."""
+    """Send the notifications that need a separate message, each after its claim. Return the others."""
     grouped_notifications = []
     for notification in notifications:
         if send := SENDERS.get(notification.event_type):
-            _send_alone(services, notification, send)
+            if services.notifications.claim(notification, time.time() + CLAIM_LEASE_SECONDS):
+                _send_alone(services, notification, send)
         else:
             grouped_notifications.append(notification)
     return grouped_notifications

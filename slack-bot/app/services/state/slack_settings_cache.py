@@ -14,7 +14,7 @@ MAX_AGE_SECONDS = 15.0
 
 
 class SlackSettingsCache:
-    """The settings, at most 15 seconds old as long as the OMS responds."""
+    """The settings, loaded again every 15 seconds, if the OMS responds."""
 
     def __init__(self, client: SlackSettingsClient, clock: Callable[[], float] = time.monotonic):
         self._client = client

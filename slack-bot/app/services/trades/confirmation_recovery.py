@@ -18,7 +18,9 @@ from app.services.trades.submitted_trade import TradeSubmission
 
 log = logging.getLogger(__name__)
 
-NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 15
+# A request reaches the OMS within 16 seconds. The OMS sends no COMMIT later than 13 seconds after that, and
+# knows its outcome 11 seconds later. Until then, a person who was told to trade again would trade twice.
+NOT_RECORDED_AFTER_SECONDS = 60.0
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 

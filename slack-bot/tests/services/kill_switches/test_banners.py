@@ -157,9 +157,9 @@ def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, st
         change_switch(workspace, Killed())
     release_rows(workspace)
     set_switch(workspace, **stored_switch)
-    recover_banners(workspace.bot.services, time.time())
+    recover_banners(workspace.bot.services, time.time() + 50)
     assert list_rows(workspace), "the OMS may still make it"
-    recover_banners(workspace.bot.services, time.time() + 30)
+    recover_banners(workspace.bot.services, time.time() + 330)
     assert list_rows(workspace) == []
     assert list_posts(workspace) == []
 

@@ -31,12 +31,12 @@ def add_pending_order(workspace: Workspace, status="ACCEPTED"):
 def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
     add_pending_order(workspace)
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
-    recover_orders(workspace.bot.services, 1030.0)
+    recover_orders(workspace.bot.services, 1330.0)
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "C1"
     assert "BUY 50 MSFT" in posted["text"]
     wait_until(lambda: not workspace.bot.services.pending_orders.list_unresolved())
-    recover_orders(workspace.bot.services, 1035.0)
+    recover_orders(workspace.bot.services, 1335.0)
     workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
@@ -44,7 +44,7 @@ def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace)
 def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
     add_pending_order(workspace)
     workspace.bot.services.pending_orders.add(replace(PENDING_ORDER, state=PendingState.INTERRUPTED))
-    recover_orders(workspace.bot.services, 1030.0)
+    recover_orders(workspace.bot.services, 1330.0)
     assert "you may see it twice" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
@@ -65,7 +65,7 @@ def test_order_that_was_not_placed_is_reported_to_its_user_with_the_reason(
         order_id = add_pending_order(workspace, status)
         workspace.oms.orders.orders[order_id]["denial"] = build_denial_json()
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
-    recover_orders(workspace.bot.services, 1030.0)
+    recover_orders(workspace.bot.services, 1330.0)
     body = workspace.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "D-U1"
     assert text in body["text"]
@@ -76,7 +76,7 @@ def test_notice_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Work
     services = workspace.bot.services
     monkeypatch.setattr(services.send_queue, "put", lambda *_, **__: None)  # the bot is killed first
     services.pending_orders.add(PENDING_ORDER)
-    recover_orders(services, 1030.0)
+    recover_orders(services, 1330.0)
     assert services.pending_orders.list_unresolved() == []
     clock = time.time
     monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + 31)
@@ -93,10 +93,10 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     services.pending_orders.add(PENDING_ORDER)
     with monkeypatch.context() as killed:
         killed.setattr(services.send_queue, "put", lambda *_, **__: None)
-        recover_orders(services, 1030.0)
+        recover_orders(services, 1330.0)
     services.storage.database.execute("UPDATE pending_orders SET owner = 'dead'")
     for _ in range(2):
-        recover_orders(services, 1035.0)
+        recover_orders(services, 1335.0)
     texts = [call.body["text"] for call in workspace.slack.wait_for("chat.postMessage", 2)]
     assert sum(text.startswith("*Approval needed*") for text in texts) == 1
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
@@ -111,16 +111,16 @@ def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
     orders.move(orders.add(ticket, "slack:T1:U1")["id"], "FILLED", "slack:T1:U1")
     key = f"{CLOSE_PREFIX}{ORDER_KEY}|{PositionKey('Growth', 'MSFT').dump()}"
     services.pending_orders.add(replace(PENDING_ORDER, key=key))
-    recover_orders(services, 1030.0)
+    recover_orders(services, 1330.0)
     assert "SELL 50 MSFT" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
     wait_until(lambda: not services.pending_orders.list_unresolved())
 
 
 def test_oms_has_time_to_record_an_order(workspace: Workspace):
     workspace.bot.services.pending_orders.add(PENDING_ORDER)
-    recover_orders(workspace.bot.services, 1005.0)
+    recover_orders(workspace.bot.services, 1050.0)
     workspace.oms.default_responses["find_order"] = Response(500)
-    recover_orders(workspace.bot.services, 1030.0)
+    recover_orders(workspace.bot.services, 1330.0)
     assert workspace.slack.list_requests("chat.postMessage") == []
     assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING_ORDER]
 

@@ -6,7 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.services.trades.confirmation_recovery import recover_confirmations, run_recovery
+from app.services.trades.confirmation_recovery import (
+    NOT_RECORDED_AFTER_SECONDS,
+    recover_confirmations,
+    run_recovery,
+)
 from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.delivery.pending_confirmations import CONFIRMATION as STORED
@@ -14,7 +18,7 @@ from tests.fakes import Response, build_problem
 from tests.services.trades.trade_requests import TRADE_REQUEST
 
 NOW = 5000.0
-CONFIRMATION = replace(STORED, submitted_at=NOW - 60)
+CONFIRMATION = replace(STORED, submitted_at=NOW - NOT_RECORDED_AFTER_SECONDS)
 
 
 @pytest.fixture
@@ -71,10 +75,10 @@ def test_trade_that_was_not_recorded_is_reported_to_its_user_only(workspace_afte
 
 
 def test_trade_that_the_oms_may_still_be_recording_is_waited_for(workspace_after_crash: Workspace):
-    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 19)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 50)
     assert workspace_after_crash.slack.calls == []
     workspace_after_crash.oms.record(CONFIRMATION.key, TRADE_REQUEST)
-    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 19.5)
+    run_due_recovery(workspace_after_crash, now=CONFIRMATION.submitted_at + 50.5)
     assert list_posts(workspace_after_crash)[0][0] == "C1"
 
 

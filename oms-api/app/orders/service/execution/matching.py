@@ -41,8 +41,8 @@ _parse_instant = datetime.fromisoformat
 def match_new_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match an order that has just arrived in the paper market against the current quote.
 
-    The order waits if there is no quote, if the quote is stale, or outside its session. Another broker fills
-    its orders itself.
+    Without a current quote and outside its session, the order waits; IOC and FOK orders are canceled. Another
+    broker fills its orders itself.
     """
     if is_remote(order):
         return
@@ -147,7 +147,7 @@ def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     return convert_order(
         order,
         context.find_instrument(order.tenant_id, order.symbol),
-        # An auction order is matched once, at its price; the unfilled quantity is then canceled.
+        # An auction order is matched once, at its price. The unfilled quantity then expires.
         TimeInForce.IOC if order.time_in_force in AUCTION_TIMES_IN_FORCE else None,
         group_id=find_oco_group_id(order),
         parent_id=order.parent_id if order.role in EXIT_ROLES else None,
@@ -183,7 +183,7 @@ def _fill_order(context: BatchContext, order: Order, event: Executed, at: Timest
 
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
-    """Return the fill with a new id: after a bust, an order fills again from a quantity filled before."""
+    """Return the execution, with a suffix to its id if the order has one with that id, as after a bust."""
     known_ids = {row.execution_id for row in list_executions(context, [order])}
     numbered, number = event.execution_id, 1
     while numbered in known_ids:
